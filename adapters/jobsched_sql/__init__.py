@@ -1,0 +1,1 @@
+"""Access to SQL shared by the adapters: tables, rows, statements, migrations."""

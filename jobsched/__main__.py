@@ -1,0 +1,6 @@
+"""`python -m jobsched`."""
+
+from jobsched.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""Every exception of jobsched.
+
+    JobschedError
+    ├── ConfigError                 the files are not valid: diagnostics with positions
+    ├── ScheduleError               an expression, zone or instant that makes no schedule
+    │   └── CronError               which field of a cron expression, and why
+    ├── SyncError
+    │   ├── SyncRefusedError        the brake: it would remove too much
+    │   └── SyncConflictError       another sync was faster; plan again
+    ├── StoreError
+    │   ├── UnknownStoreError       no adapter for the URL's scheme
+    │   ├── DatabaseUrlError        the URL cannot be read
+    │   ├── StoreUnavailableError   may pass: down, busy, restarting; worth trying again
+    │   ├── OutcomeUnknownError     the commit's answer was lost: it may have happened
+    │   └── SchemaError             missing, older or newer than this program
+    ├── NotFoundError
+    │   ├── UnknownJobError
+    │   ├── UnknownRunError
+    │   └── UnknownHandlerError     nothing importable or registered has this name
+    ├── PayloadError                a payload that is no JSON object, too large, or does not fit its handler
+    ├── ResultError                 a handler returned what JSON cannot hold
+    ├── CommandError                a command ended with another code than 0, or could not start
+    ├── HttpError                   an HTTP call did not answer as expected
+    └── HandlerTimeoutError, HandlerCancelledError   the deadline passed; the run was asked to stop
+
+    Retry, Cancel, Snooze           raised by a handler to say what shall become of its run (no errors)
+
+Facts are attributes; the message is a sentence with the fact, the place and the next step.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+
+class JobschedError(Exception):
+    """The root: catch this to catch whatever jobsched raises."""
+
+
+class _Diagnostic(Protocol):
+    def __str__(self) -> str: ...
+
+
+class ConfigError(JobschedError):
+    """The files do not describe a valid state; nothing was changed."""
+
+    def __init__(self, diagnostics: Sequence[_Diagnostic]) -> None:
+        super().__init__("\n".join(str(diagnostic) for diagnostic in diagnostics))
+        self.diagnostics = tuple(diagnostics)
+
+
+class ScheduleError(JobschedError):
+    """An expression, zone or instant that makes no schedule; the message says why."""
+
+
+class CronError(ScheduleError):
+    """A cron expression that is refused, with the field that is wrong."""
+
+    def __init__(self, expression: str, field: str | None, reason: str) -> None:
+        super().__init__(f"{field}: {reason}" if field else reason)
+        self.expression, self.field, self.reason = expression, field, reason
+
+
+class SyncError(JobschedError):
+    """The desired state was not applied; the stored one runs on."""
+
+
+class SyncRefusedError(SyncError):
+    """The brake: this sync would remove all jobs, or more than half of them and more than five."""
+
+    def __init__(self, namespace: str, removed: int, total: int) -> None:
+        super().__init__(
+            f"would remove {removed} of {total} jobs of namespace {namespace!r}; nothing was changed. "
+            f"If that is meant: jobsched sync --allow-delete"
+        )
+        self.namespace, self.removed, self.total = namespace, removed, total
+
+
+class SyncConflictError(SyncError):
+    """Another sync or a fire changed the store since it was read: read again, plan again."""
+
+
+class StoreError(JobschedError):
+    """The database refused; trying again will not help."""
+
+
+class UnknownStoreError(StoreError):
+    """No installed adapter handles this URL scheme."""
+
+    def __init__(self, scheme: str, known: Sequence[str], hint: str = "") -> None:
+        super().__init__(f"no store for {scheme!r}; installed: {', '.join(known) or 'none'}{hint}")
+        self.scheme, self.known = scheme, tuple(known)
+
+
+class DatabaseUrlError(StoreError):
+    """The database URL cannot be read; the message never shows a password."""
+
+
+class StoreUnavailableError(StoreError):
+    """The database cannot be reached or is busy: the same call may succeed later."""
+
+
+class OutcomeUnknownError(StoreUnavailableError):
+    """The connection broke while committing: the change may have been made. Look before you repeat it."""
+
+
+class SchemaError(StoreError):
+    """The database's schema is missing, older or newer than this program; the message says what to run."""
+
+
+class NotFoundError(JobschedError):
+    """What was asked for by name or id does not exist."""
+
+
+class UnknownJobError(NotFoundError):
+    """No job of this name in the namespace."""
+
+    def __init__(self, namespace: str, name: str, nearest: str | None = None) -> None:
+        hint = f"; did you mean {nearest!r}?" if nearest else "; see: jobsched list"
+        super().__init__(f"no job {name!r} in namespace {namespace!r}{hint}")
+        self.namespace, self.name = namespace, name
+
+
+class UnknownRunError(NotFoundError):
+    """No run with this id: never made, or pruned."""
+
+    def __init__(self, run_id: int) -> None:
+        super().__init__(f"no run {run_id}; it was never made, or its history has been pruned")
+        self.run_id = run_id
+
+
+class UnknownHandlerError(NotFoundError):
+    """Nothing that can be imported or is registered has this name."""
+
+    def __init__(self, handler: str, why: str) -> None:
+        super().__init__(f"unknown handler {handler!r}: {why}")
+        self.handler, self.why = handler, why
+
+
+class PayloadError(JobschedError):
+    """A payload that is no JSON object, is too large, or does not fit its handler's signature."""
+
+
+class ResultError(JobschedError):
+    """A handler returned what JSON cannot hold. The work was done, so the run is not retried."""
+
+
+class CommandError(JobschedError):
+    """A command could not start, or ended with another code than 0 (negative: the signal that ended it)."""
+
+    def __init__(self, message: str, exit_code: int | None = None) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class HttpError(JobschedError):
+    """An HTTP call was not answered, or not as expected."""
+
+
+class HandlerTimeoutError(JobschedError):
+    """The deadline of the attempt passed."""
+
+
+class HandlerCancelledError(JobschedError):
+    """The attempt was asked to stop: shutdown, cancelled by hand, or its node lost the run."""
+
+
+class Retry(Exception):
+    """Raised by a handler: try again, `after` this delay (None: the job's backoff). Uses up an attempt."""
+
+    def __init__(self, after: timedelta | float | None = None, reason: str = "") -> None:
+        super().__init__(reason or "the handler asked for a retry")
+        self.after = timedelta(seconds=after) if isinstance(after, int | float) else after
+
+
+class Cancel(Exception):
+    """Raised by a handler: end this run as cancelled, without retry."""
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason or "the handler cancelled the run")
+
+
+class Snooze(Exception):
+    """Raised by a handler: not now, come back at `until` (an aware instant, or a delay). Uses up no attempt."""
+
+    def __init__(self, until: datetime | timedelta | float) -> None:
+        super().__init__("the handler snoozed the run")
+        self.until = timedelta(seconds=until) if isinstance(until, int | float) else until

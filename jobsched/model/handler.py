@@ -1,0 +1,100 @@
+"""What a job or run performs, as a value: a Python callable by name, a command, a shell text, or an HTTP call.
+
+A run keeps its handler as one text: the name of a Python handler as it is, the other kinds as a JSON object
+with one key (`{"command": ["df", "-h"]}`). No name starts with a brace, so the two cannot be confused.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class PythonHandler:
+    """`module:callable`, or the name that a function was registered under with `@handler`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandHandler:
+    """An argv, started without a shell."""
+
+    argv: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShellHandler:
+    """A text for /bin/sh -c."""
+
+    script: str
+
+
+@dataclass(frozen=True, slots=True)
+class HttpHandler:
+    """One HTTP call. `json`: the body (None: the payload, for methods that carry one). `expect`: codes that succeed."""
+
+    url: str
+    method: str = "POST"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    json: Any = None
+    expect: tuple[int, ...] = ()  #: empty: any 2xx
+
+
+Handler: TypeAlias = PythonHandler | CommandHandler | ShellHandler | HttpHandler
+
+
+def handler_definition(handler: Handler) -> tuple[str, Any]:
+    """The field of jobs.yaml that declares this handler, and its value as JSON."""
+    match handler:
+        case PythonHandler(name):
+            return "handler", name
+        case CommandHandler(argv):
+            return "command", list(argv)
+        case ShellHandler(script):
+            return "shell", script
+        case HttpHandler():
+            call: dict[str, Any] = {"method": handler.method, "url": handler.url}
+            if handler.headers:
+                call["headers"] = dict(handler.headers)
+            if handler.json is not None:
+                call["json"] = handler.json
+            if handler.expect:
+                call["expect"] = list(handler.expect)
+            return "http", call
+
+
+def handler_from_definition(kind: str, value: Any) -> Handler:
+    """The inverse of `handler_definition`. Raises ValueError on a kind that is none."""
+    match kind:
+        case "handler":
+            return PythonHandler(value)
+        case "command":
+            return CommandHandler(tuple(value))
+        case "shell":
+            return ShellHandler(value)
+        case "http":
+            return HttpHandler(
+                url=value["url"],
+                method=value.get("method", "POST"),
+                headers=value.get("headers", {}),
+                json=value.get("json"),
+                expect=tuple(value.get("expect", ())),
+            )
+        case _:
+            raise ValueError(f"{kind!r} is no kind of handler")
+
+
+def handler_text(handler: Handler) -> str:
+    """The handler as a run keeps it."""
+    kind, value = handler_definition(handler)
+    return value if kind == "handler" else json.dumps({kind: value}, ensure_ascii=False, separators=(",", ":"))
+
+
+def handler_from_text(text: str) -> Handler:
+    """The inverse of `handler_text`. Raises ValueError on what is none."""
+    if not text.startswith("{"):
+        return PythonHandler(text)
+    [(kind, value)] = json.loads(text).items()
+    return handler_from_definition(kind, value)

@@ -1,0 +1,31 @@
+"""Instants: aware datetimes in UTC inside, RFC 3339 text with `Z` at the edge."""
+
+from datetime import UTC, datetime
+
+
+def parse_instant(text: str) -> datetime:
+    """The UTC instant of an RFC 3339 text with `Z` or an offset. Raises ValueError saying what is wrong."""
+    try:
+        parsed = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no RFC 3339 instant; write 2026-12-24T08:00:00Z or 2026-12-24T09:00:00+01:00"
+        ) from None
+    if parsed.tzinfo is None:
+        raise ValueError(f"{text!r} has no zone; end it with Z or an offset like +01:00")
+    try:
+        return parsed.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{text!r} lies outside the years 1 to 9999") from None
+
+
+def format_instant(instant: datetime) -> str:
+    """RFC 3339 in UTC with `Z`; fractions of a second only where there are some. Raises ValueError on a naive one."""
+    return as_utc(instant).isoformat().replace("+00:00", "Z")
+
+
+def as_utc(instant: datetime) -> datetime:
+    """The same instant in UTC. Raises ValueError on a naive datetime: it names no instant."""
+    if instant.tzinfo is None:
+        raise ValueError(f"{instant!r} is naive: give it a zone, e.g. datetime.now(UTC)")
+    return instant.astimezone(UTC)

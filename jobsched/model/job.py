@@ -1,0 +1,121 @@
+"""The declaration: what a job is, frozen, with the defaults that jobs.yaml documents."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, TypeAlias
+
+from jobsched.model.handler import Handler
+
+Backoff: TypeAlias = Literal["exponential", "linear", "constant"]
+ConcurrencyPolicy: TypeAlias = Literal["allow", "forbid", "replace", "queue"]
+CatchUp: TypeAlias = Literal["skip", "latest", "all"]
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often, and when, a failed attempt is followed by another."""
+
+    max: int = 0  #: further attempts after the first
+    backoff: Backoff = "exponential"
+    delay: timedelta = timedelta(seconds=10)
+    factor: float = 2.0
+    max_delay: timedelta = timedelta(minutes=10)
+    jitter: float = 0.1  #: share of the delay, up or down
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """Of one attempt, from the handler's start."""
+
+    after: timedelta
+    kill_after: timedelta = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Concurrency:
+    """How many runs of a key (by default: of the job) may be unfinished or running at once, over all nodes."""
+
+    policy: ConcurrencyPolicy = "forbid"
+    limit: int | None = 1  #: None with `allow` only
+    key: str | None = None
+    max_queued: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Dst:
+    """What a schedule with a fixed minute and hour does when clocks change."""
+
+    gap: Literal["run_after", "skip"] = "run_after"
+    overlap: Literal["first", "both"] = "first"
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarUse:
+    """Which named calendars a job heeds."""
+
+    exclude: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    on_excluded: Literal["skip", "next_day"] = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """How many finished runs of a job are kept, and for how long at most."""
+
+    success: int = 50
+    failed: int = 200
+    skipped: int = 100
+    max_age: timedelta = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One job of a namespace. Field names, meanings and defaults are those of jobs.yaml; times are UTC."""
+
+    namespace: str
+    name: str
+    handler: Handler
+    cron: tuple[str, ...] = ()
+    every: timedelta | None = None
+    at: datetime | None = None
+    timezone: str = "UTC"
+    dst: Dst = Dst()
+    start_at: datetime | None = None
+    end_at: datetime | None = None
+    jitter: timedelta = timedelta(0)
+    calendar: CalendarUse | None = None
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    queue: str = "default"
+    priority: int = 0
+    concurrency: Concurrency = Concurrency()
+    starting_deadline: timedelta | None = None
+    catch_up: CatchUp = "latest"
+    max_catch_up: int = 100
+    retries: Retries = Retries()
+    timeout: Timeout | None = None
+    executor: Literal["thread", "process"] = "thread"
+    on_crash: Literal["retry", "fail"] = "retry"
+    suspend: bool = False
+    history: History = History()
+    on_failure: Handler | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: str | None = None
+    tags: tuple[str, ...] = ()
+    owner: str | None = None
+    description: str | None = None
+
+    @property
+    def concurrency_key(self) -> str | None:
+        """The key whose row is locked to count this job's runs; None where nothing is counted."""
+        if self.concurrency.policy == "allow":
+            return None
+        return self.concurrency.key or f"job:{self.name}"
+
+    @property
+    def max_attempts(self) -> int:
+        return 1 + self.retries.max
+
+
+#: A change of one of these is a change of schedule: the old one is accounted for first (DESIGN §6).
+SCHEDULE_FIELDS = frozenset({"cron", "every", "at", "timezone", "dst", "start_at", "end_at", "calendar"})

@@ -1,0 +1,211 @@
+"""Runs: one queued piece of work each, what becomes of it, and what passes between a store and a node."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class RunState(StrEnum):
+    """Where a run is. The last four are final."""
+
+    SCHEDULED = "scheduled"  #: its `available_at` has not come; a retry waits here too
+    PENDING = "pending"  #: due, waiting for a thread
+    BLOCKED = "blocked"  #: due, not yet admitted by its concurrency key
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"  #: attempts exhausted: the dead-letter set
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+    @property
+    def final(self) -> bool:
+        return self in FINAL_STATES
+
+
+FINAL_STATES = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, RunState.SKIPPED})
+
+
+class Reason(StrEnum):
+    """Why: one word of a closed set. The first four of an attempt or a failed run, the rest of a skipped or cancelled one."""
+
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    LOST = "lost"  #: its node died
+    CANCELLED = "cancelled"
+    OVERLAP = "overlap"
+    MISFIRE = "misfire"
+    PAUSED = "paused"
+    CALENDAR = "calendar"
+    JOB_REMOVED = "job_removed"
+    REPLACED = "replaced"
+    COALESCED = "coalesced"
+
+
+class Source(StrEnum):
+    """What made a run."""
+
+    SLOT = "slot"
+    TRIGGER = "trigger"
+    ENQUEUE = "enqueue"
+    BACKFILL = "backfill"
+
+
+@dataclass(frozen=True, slots=True)
+class Covers:
+    """The slots that one skipped row stands for. `count` is None above 1,000."""
+
+    first: datetime
+    last: datetime
+    count: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run to be made. The store decides between scheduled, pending, blocked and skipped (DESIGN §2) unless `skipped` says so."""
+
+    namespace: str
+    handler: str  #: as `handler_text` gives it
+    source: Source
+    job: str | None = None
+    queue: str = "default"
+    priority: int = 0
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    max_attempts: int = 1
+    scheduled_at: datetime | None = None  #: the slot; None for all other sources
+    available_at: datetime | None = None  #: None: now, by the store's clock
+    key: str | None = None  #: concurrency key; its limit stands in the store
+    max_queued: int | None = (
+        None  #: a slot waits as blocked while fewer than this do; None: it never waits, overlap skips it
+    )
+    unique_key: str | None = None  #: while a run with this key is unfinished, no second one is made
+    skipped: Reason | None = None  #: recorded as skipped, for this reason
+    covers: Covers | None = None
+    generation: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run as it stands in the store; the fields of its JSON (DESIGN §2), times in UTC."""
+
+    id: int
+    namespace: str
+    job: str | None
+    handler: str
+    source: Source
+    queue: str
+    priority: int
+    state: RunState
+    reason: Reason | None
+    attempt: int
+    max_attempts: int
+    scheduled_at: datetime | None
+    available_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    node: int | None
+    generation: int | None
+    payload: Mapping[str, Any]
+    result: Any
+    error: tuple[Mapping[str, Any], ...]  #: one entry per failed attempt, oldest first
+    covers: Covers | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A run that a node now owns: what is needed to perform it, and the fence (`node`, `claim_no`) to finish it."""
+
+    id: int
+    claim_no: int
+    node: int
+    namespace: str
+    job: str | None
+    job_revision: int | None  #: None: ad hoc, or its job is gone
+    handler: str
+    source: Source
+    queue: str
+    attempt: int
+    max_attempts: int
+    losses: int
+    scheduled_at: datetime | None
+    available_at: datetime
+    started_at: datetime
+    generation: int | None
+    payload: Mapping[str, Any]
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One owned run leaves `running`. It counts only if (`node`, `claim_no`) still own it.
+
+    `state` is succeeded, failed or cancelled; scheduled (a retry or a snooze: with `available_at`);
+    or pending (given back). `error` is appended to the run's errors. `attempt` and `losses` are stored as given.
+    """
+
+    id: int
+    claim_no: int
+    node: int
+    state: RunState
+    attempt: int
+    losses: int = 0
+    reason: Reason | None = None
+    available_at: datetime | None = None
+    result: Any = None
+    error: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """What became of a NewRun: scheduled, pending, blocked or skipped.
+
+    `existing`: its unique key was taken, and `id` is the run that has it.
+    """
+
+    id: int
+    namespace: str
+    job: str | None
+    scheduled_at: datetime | None
+    state: RunState
+    reason: Reason | None
+    existing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedRun:
+    """A running run and its fence, as the store sees them; for rescue and for comparing what a node holds."""
+
+    id: int
+    claim_no: int
+    node: int
+    namespace: str
+    job: str | None
+    attempt: int
+    max_attempts: int
+    losses: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of what an attempt wrote. `stream`: stdout, stderr or log."""
+
+    run_id: int
+    attempt: int
+    seq: int
+    at: datetime
+    stream: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Which runs are asked for; None does not filter. Newest first; `before_id` continues a list."""
+
+    namespace: str | None = None
+    job: str | None = None
+    states: tuple[RunState, ...] = ()
+    since: datetime | None = None  #: created at or after
+    before_id: int | None = None
+    limit: int = 50

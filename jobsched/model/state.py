@@ -1,0 +1,160 @@
+"""Desired and actual: what the files say, what the store has, and what it takes to make them equal."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from jobsched.model.job import Job
+from jobsched.model.run import NewRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The file's `settings`, each None where the file is silent; `${VAR}` unresolved."""
+
+    database: str | None = None
+    threads: int | None = None
+    heartbeat: timedelta | None = None
+    lease: timedelta | None = None
+    grace: timedelta | None = None
+    imports: tuple[str, ...] = ()
+    history_max_age: timedelta | None = None
+    poll: timedelta | None = None
+    log_format: Literal["auto", "text", "json"] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesiredState:
+    """One namespace as its files declare it."""
+
+    namespace: str
+    jobs: Mapping[str, Job]
+    settings: Settings = Settings()
+    content_hash: str  #: SHA-256 of the files' bytes, hex
+    commit: str | None = None  #: the git commit of the files' folder, if there is one and they are unchanged in it
+    files: tuple[str, ...] = ()  #: paths as given
+    positions: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)  #: job → file, line, column
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredJob:
+    """A job as the store has it."""
+
+    job: Job
+    revision: int  #: raised by each change of the definition
+    schedule_revision: int  #: raised by each change of the schedule
+    cursor: datetime  #: the last slot accounted for
+    next_at: datetime | None  #: the next slot; None: there is none, or the job is suspended
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """One applied sync."""
+
+    namespace: str
+    number: int
+    content_hash: str
+    commit: str | None
+    applied_at: datetime
+    applied_by: str
+    summary: Mapping[str, Any]  #: {"created": [names], "updated": {name: [fields]}, "removed": [names]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActualState:
+    """One namespace as the store has it, read in one snapshot."""
+
+    namespace: str
+    jobs: Mapping[str, StoredJob]
+    generation: Generation | None  #: the newest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobWrite:
+    """A job to be written by a sync. `seen_*` fence it: another cursor or schedule in the store is a conflict (None: a new job)."""
+
+    job: Job
+    revision: int
+    schedule_revision: int
+    cursor: datetime
+    next_at: datetime | None
+    seen_revision: int | None = None
+    seen_cursor: datetime | None = (
+        None  #: None on an update that leaves the cursor alone: then `cursor` and `next_at` are not written
+    )
+    max_attempts_delta: int = 0  #: added to the max_attempts of its unfinished runs
+    slots: tuple[NewRun, ...] = ()  #: rows that account for the old schedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRemoval:
+    """A job to be removed: its waiting runs are cancelled(job_removed)."""
+
+    name: str
+    slots: tuple[NewRun, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncChange:
+    """Everything one sync writes, in one transaction."""
+
+    namespace: str
+    seen_generation: int | None  #: the newest one when the plan was made; another one in the store is a conflict
+    content_hash: str
+    commit: str | None
+    applied_by: str
+    writes: tuple[JobWrite, ...]
+    removals: tuple[JobRemoval, ...]
+    summary: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueJob:
+    """A job whose next slot has come: enough to look up its definition and to compute its slots."""
+
+    namespace: str
+    name: str
+    revision: int
+    schedule_revision: int
+    cursor: datetime
+    next_at: datetime
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firing:
+    """The slots of one job up to an instant, accounted for: inserts `runs` and moves the cursor if nobody else did."""
+
+    namespace: str
+    job: str
+    schedule_revision: int
+    seen_cursor: datetime
+    cursor: datetime
+    next_at: datetime | None
+    runs: tuple[NewRun, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One `jobsched run` process, alive or dead."""
+
+    id: int
+    host: str
+    pid: int
+    version: str
+    started_at: datetime
+    heartbeat_at: datetime
+    alive: bool  #: its lease has not run out, by the store's clock
+    namespaces: tuple[str, ...]
+    info: Mapping[str, Any]  #: threads, running, generation and hash of its file, last error, skew
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaStatus:
+    """`state` of the database's schema beside this program's."""
+
+    state: Literal["missing", "older", "current", "newer"]
+    found: str | None
+    needed: str

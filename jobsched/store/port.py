@@ -1,0 +1,196 @@
+"""The port: what a store means, each method one sentence. `jobsched.testing.store_contract` is the definition of a correct one.
+
+All methods are thread-safe and commit before they return. Instants are aware and in UTC. Each may raise
+StoreUnavailableError (worth trying again), OutcomeUnknownError (a commit whose answer was lost) or StoreError.
+Every transition is idempotent: made again after a lost answer, it changes nothing and is not counted twice.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol
+
+from jobsched.model.job import History
+from jobsched.model.run import Claim, Created, LogLine, NewRun, OwnedRun, Run, RunFilter, RunState, Transition
+from jobsched.model.state import ActualState, DueJob, Firing, Generation, Node, SchemaStatus, StoredJob, SyncChange
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """`count` scheduled runs became pending or blocked; the next one is due at `next_at` (None: there is none)."""
+
+    count: int
+    next_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What a heartbeat brings back: the store's clock, and whether the node still has its lease."""
+
+    now: datetime
+    alive: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """Finished runs to be deleted: of one job beyond its counts, or (`job` None) ad-hoc runs by age. Older than `max_age`: always."""
+
+    namespace: str
+    job: str | None
+    history: History
+    ad_hoc_ages: Mapping[RunState, timedelta] = field(default_factory=dict)
+
+
+#: What a wake-up is about: `runs` (one became pending), `jobs` (a sync, or an earlier next slot).
+Topic = Literal["runs", "jobs"]
+
+
+class Doorbell(Protocol):
+    """A listener for wake-ups of other processes. A missed ring costs latency, never correctness: polling stands behind it."""
+
+    def close(self) -> None: ...
+
+
+class Store(Protocol):
+    """A database that holds jobs, runs, nodes and generations."""
+
+    @property
+    def name(self) -> str:
+        """The database for people: its URL without password."""
+
+    def close(self) -> None:
+        """Give back all connections; idempotent."""
+
+    def now(self) -> datetime:
+        """The store's clock: the one that leases and due times are judged by."""
+
+    # -- schema
+
+    def schema(self) -> SchemaStatus:
+        """The schema's version beside this program's; never changes or creates anything."""
+
+    def migrate(self) -> None:
+        """Bring the schema up to this program's version, under a lock, idempotently; SchemaError if it is newer."""
+
+    # -- sync
+
+    def actual(self, namespace: str) -> ActualState:
+        """All jobs of a namespace and its newest generation, in one snapshot."""
+
+    def apply(self, change: SyncChange) -> Generation:
+        """Write a whole sync in one transaction and number it; SyncConflictError if anything it saw has moved since."""
+
+    # -- slots
+
+    def next_due(self, namespaces: Sequence[str]) -> datetime | None:
+        """The earliest next slot of all jobs of these namespaces."""
+
+    def due(self, namespaces: Sequence[str], until: datetime, limit: int) -> list[DueJob]:
+        """Jobs whose next slot is at or before `until`, the earliest first."""
+
+    def fire(self, firings: Sequence[Firing]) -> list[Created]:
+        """Record slots and move cursors, for each job whose cursor and schedule are still those seen; the others insert nothing.
+
+        A slot of a keyed job that finds no free place is blocked (`max_queued`) or skipped(overlap); a slot that
+        has a row already gets none.
+        """
+
+    # -- runs
+
+    def enqueue(self, runs: Sequence[NewRun]) -> list[Created]:
+        """Make runs, all or none, in the order given; a unique key that an unfinished run has makes none and returns that one."""
+
+    def promote(self, namespaces: Sequence[str], limit: int) -> Promoted:
+        """Scheduled runs whose time has come become pending, or blocked if they are keyed and find no free place."""
+
+    def admit(self, namespaces: Sequence[str], keys: Sequence[str] | None = None) -> int:
+        """Blocked runs become pending while their key (None: any) has free places; never more than its limit holds one at once."""
+
+    def claim(
+        self,
+        node: int,
+        generations: Mapping[str, int | None],
+        limit: int,
+        *,
+        queues: Sequence[str] | None = None,
+        without_handlers: Sequence[str] = (),
+    ) -> list[Claim]:
+        """Up to `limit` pending runs, by (priority, available_at, id), are now running and owned by `node`.
+
+        Only of the namespaces that `generations` names.
+        Nothing for a node whose lease has run out. `generations` says under which generation each namespace's runs are performed.
+        """
+
+    def finish(self, transitions: Sequence[Transition]) -> set[int]:
+        """Move owned runs out of running; the ids of those that were still owned. A retry of a run whose job is gone becomes failed."""
+
+    def owned(self, node: int) -> list[OwnedRun]:
+        """The running runs of a node."""
+
+    # -- nodes
+
+    def register(
+        self, *, host: str, pid: int, version: str, namespaces: Sequence[str], lease: timedelta, info: Mapping[str, Any]
+    ) -> int:
+        """A new node with a fresh heartbeat; its id was never used before."""
+
+    def heartbeat(self, node: int, info: Mapping[str, Any]) -> Beat:
+        """Renew a node's lease, unless it has been declared dead."""
+
+    def leave(self, node: int) -> None:
+        """The node has ended in order."""
+
+    def bury(self) -> list[int]:
+        """Declare dead the nodes whose lease has run out; also those declared dead earlier that still own running runs."""
+
+    def nodes(self) -> list[Node]:
+        """All nodes that have not left, newest first."""
+
+    # -- logs
+
+    def append_log(self, lines: Sequence[LogLine]) -> None:
+        """Keep lines of attempts; a line (run, attempt, seq) that is there already stays as it is."""
+
+    def log(
+        self, run_id: int, *, attempt: int | None = None, after: tuple[int, int] = (0, -1), limit: int = 10_000
+    ) -> list[LogLine]:
+        """Lines of a run in order (attempt, seq), strictly after that place."""
+
+    # -- questions
+
+    def namespaces(self) -> list[str]:
+        """Namespaces that have a generation, sorted."""
+
+    def generations(self, namespace: str, limit: int = 20) -> list[Generation]:
+        """The newest syncs, newest first."""
+
+    def jobs(self, namespace: str, names: Sequence[str] | None = None) -> list[StoredJob]:
+        """Jobs by name (None: all), sorted by name; those that do not exist are left out."""
+
+    def run(self, run_id: int) -> Run | None:
+        """One run."""
+
+    def runs(self, wanted: RunFilter) -> list[Run]:
+        """Runs, newest first."""
+
+    def last_runs(self, namespace: str) -> dict[str, Run]:
+        """The newest run of each job that has one (skipped ones do not count)."""
+
+    def counts(self, namespaces: Sequence[str]) -> dict[tuple[str, RunState], int]:
+        """How many unfinished runs there are by (queue, state); cheap enough to be polled."""
+
+    def unfinished(self, run_ids: Sequence[int]) -> set[int]:
+        """Which of these runs are not in a final state."""
+
+    # -- housekeeping
+
+    def prune(self, retentions: Sequence[Retention], limit: int) -> int:
+        """Delete finished runs (with their logs) that retention no longer keeps, at most about `limit`; how many."""
+
+    def tidy(self) -> None:
+        """What the database wants now and then: a WAL checkpoint on SQLite; long-dead nodes' rows go."""
+
+    # -- wake-ups
+
+    def listen(self, on_ring: Callable[[Topic], None]) -> Doorbell:
+        """Call `on_ring` (from a thread of the store's own; it must not block) soon after another process committed work."""
