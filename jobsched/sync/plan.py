@@ -1,0 +1,153 @@
+"""Desired against actual: what a sync would create, update and remove, and what that does to slots. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from jobsched.errors import SyncRefusedError
+from jobsched.model.definition import FieldChange, job_differences
+from jobsched.model.job import SCHEDULE_FIELDS, Job
+from jobsched.model.state import ActualState, DesiredState, JobRemoval, JobWrite, StoredJob, SyncChange
+from jobsched.schedule.fires import account
+from jobsched.schedule.schedule import schedule_of
+
+#: A change of one of these ends the old succession of slots and begins a new one from now.
+_RESTARTS_SLOTS = SCHEDULE_FIELDS | {"suspend"}
+#: The brake: so many removals are never an accident of no consequence.
+_MANY = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPlan:
+    """What becomes of one job. `next_before` and `next_after` are its next slots, without and with the sync."""
+
+    name: str
+    action: Literal["create", "update", "remove"]
+    changes: tuple[FieldChange, ...] = ()
+    job: Job | None = None  #: None: it is removed
+    stored: StoredJob | None = None  #: None: it is new
+    next_before: datetime | None = None
+    next_after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The difference between desired and actual, sorted by name. `at`: the instant that slots are reckoned from."""
+
+    namespace: str
+    at: datetime
+    jobs: tuple[JobPlan, ...]
+    unchanged: int
+    total: int  #: jobs in the store before
+    seen_generation: int | None
+
+    @property
+    def empty(self) -> bool:
+        return not self.jobs
+
+    def of(self, action: str) -> tuple[JobPlan, ...]:
+        return tuple(item for item in self.jobs if item.action == action)
+
+    def check_brake(self) -> None:
+        """Raise SyncRefusedError if this removes all jobs, or more than half of them and more than five."""
+        removed = len(self.of("remove"))
+        if removed and (removed == self.total or (removed > _MANY and removed * 2 > self.total)):
+            raise SyncRefusedError(self.namespace, removed, self.total)
+
+
+def plan(desired: DesiredState, actual: ActualState, at: datetime) -> Plan:
+    """What it takes to make `actual` equal `desired`, with slots reckoned from `at`."""
+    items = [_of_desired(job, actual.jobs.get(name), at) for name, job in desired.jobs.items()]
+    items += [
+        JobPlan(name=name, action="remove", stored=stored, next_before=stored.next_at)
+        for name, stored in actual.jobs.items()
+        if name not in desired.jobs
+    ]
+    changed = sorted((item for item in items if item is not None), key=lambda item: item.name)
+    return Plan(
+        namespace=desired.namespace,
+        at=at,
+        jobs=tuple(changed),
+        unchanged=sum(1 for item in items if item is None),
+        total=len(actual.jobs),
+        seen_generation=actual.generation.number if actual.generation else None,
+    )
+
+
+def _of_desired(job: Job, stored: StoredJob | None, at: datetime) -> JobPlan | None:
+    if stored is None:
+        return JobPlan(name=job.name, action="create", job=job, next_after=_first_slot(job, at))
+    if job == stored.job:
+        return None
+    changes = tuple(job_differences(stored.job, job))
+    if not changes:
+        return None
+    next_after = _first_slot(job, at) if _restarts(changes) else stored.next_at
+    return JobPlan(
+        name=job.name,
+        action="update",
+        changes=changes,
+        job=job,
+        stored=stored,
+        next_before=stored.next_at,
+        next_after=next_after,
+    )
+
+
+def _restarts(changes: tuple[FieldChange, ...]) -> bool:
+    return any(change.field in _RESTARTS_SLOTS for change in changes)
+
+
+def _first_slot(job: Job, at: datetime) -> datetime | None:
+    schedule = None if job.suspend else schedule_of(job)
+    return schedule.next_after(at) if schedule else None
+
+
+def change_of(planned: Plan, desired: DesiredState, applied_by: str) -> SyncChange:
+    """The plan as what a store writes."""
+    return SyncChange(
+        namespace=planned.namespace,
+        seen_generation=planned.seen_generation,
+        content_hash=desired.content_hash,
+        commit=desired.commit,
+        applied_by=applied_by,
+        writes=tuple(_write(item, planned.at) for item in planned.jobs if item.action != "remove"),
+        removals=tuple(_removal(item, planned.at) for item in planned.of("remove")),
+        summary=summary(planned),
+    )
+
+
+def summary(planned: Plan) -> Mapping[str, Any]:
+    """The record of a generation: names by action, with the changed fields of the updated."""
+    return {
+        "created": [item.name for item in planned.of("create")],
+        "updated": {item.name: [change.field for change in item.changes] for item in planned.of("update")},
+        "removed": [item.name for item in planned.of("remove")],
+    }
+
+
+def _write(item: JobPlan, at: datetime) -> JobWrite:
+    assert item.job is not None
+    if item.stored is None:
+        return JobWrite(job=item.job, revision=1, schedule_revision=1, cursor=at, next_at=item.next_after)
+    stored = item.stored
+    restarts = _restarts(item.changes)
+    return JobWrite(
+        job=item.job,
+        revision=stored.revision + 1,
+        schedule_revision=stored.schedule_revision + restarts,
+        cursor=max(at, stored.cursor) if restarts else stored.cursor,
+        next_at=item.next_after,
+        seen_revision=stored.revision,
+        seen_cursor=stored.cursor if restarts else None,
+        max_attempts_delta=item.job.retries.max - stored.job.retries.max,
+        # Slots that the old schedule demanded up to now are accounted for before the new one begins.
+        slots=account(stored.job, stored.cursor, at, next_at=stored.next_at).runs if restarts else (),
+    )
+
+
+def _removal(item: JobPlan, at: datetime) -> JobRemoval:
+    stored = item.stored
+    assert stored is not None
+    return JobRemoval(name=item.name, slots=account(stored.job, stored.cursor, at, next_at=stored.next_at).runs)
