@@ -37,8 +37,9 @@ class HttpHandler:
 
     url: str
     method: str = "POST"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    json: Any = None
+    # Compared, but not hashed: what JSON holds has no hash.
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    json: Any = field(default=None, hash=False)
     expect: tuple[int, ...] = ()  #: empty: any 2xx
 
 
