@@ -1,0 +1,139 @@
+"""Heartbeat: this node's lease. A node that cannot renew it fences itself before others take its runs."""
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from jobsched._version import __version__
+from jobsched.clock import Clock
+from jobsched.runner.held import HeldRuns
+from jobsched.runner.options import Options
+from jobsched.runner.service import Service
+from jobsched.schedule.retry import given_back_owned
+from jobsched.store.port import Store
+
+log = logging.getLogger("jobsched")
+
+#: Nodes whose clocks differ by more are warned about (DESIGN §6).
+SKEW_WARNED = timedelta(seconds=1)
+
+
+class Heartbeat(Service):
+    """Keeps `node` alive in the store, its clock corrected, and its owned runs equal to those it holds."""
+
+    name = "heartbeat"
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        options: Options,
+        namespaces: Sequence[str],
+        held: HeldRuns,
+        info: Callable[[], Mapping[str, Any]],
+        on_fenced: Callable[[], None],
+    ) -> None:
+        super().__init__(clock)
+        self._store, self._options, self._held = store, options, held
+        self._namespaces, self._info, self._on_fenced = namespaces, info, on_fenced
+        self.node = 0
+        self.skew = timedelta(0)  #: the store's clock minus this machine's
+        self._renewed = clock.monotonic()
+        self._fenced = False
+        self._fence_lock = threading.Lock()
+        self._unheld: set[tuple[int, int]] = set()
+        self._skew_warned = False
+
+    def register(self) -> None:
+        """Become a node, with an id that was never used before."""
+        self._measure(self._store.now)
+        self.node = self._store.register(
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=__version__,
+            namespaces=self._namespaces,
+            lease=self._options.lease,
+            info=self._info(),
+        )
+        self._renewed = self.clock.monotonic()
+        self._fenced = False
+
+    def now(self) -> datetime:
+        """The instant by the store's clock, as far as this machine can tell."""
+        return self.clock.now() + self.skew
+
+    @property
+    def fit(self) -> bool:
+        """Whether the lease is fresh enough to claim and to work: two thirds of it have not passed."""
+        silence = self.clock.monotonic() - self._renewed
+        return not self._fenced and silence < self._options.lease.total_seconds() * 2 / 3
+
+    def check_fence(self) -> None:
+        """Fence this node if its heartbeats have not succeeded for two thirds of the lease."""
+        with self._fence_lock:
+            if self._fenced or self.fit:
+                return
+            self._fenced = True
+        log.error(
+            "node %d could not renew its lease: it claims nothing and stops its handlers until it can",
+            self.node,
+            extra={"event": "node_fenced", "node": self.node},
+        )
+        self._on_fenced()
+
+    def step(self) -> float:
+        beat = self._measure(lambda: self._store.heartbeat(self.node, self._info()))
+        if not beat.alive:
+            self._rejoin()
+        elif self._fenced:
+            log.info("node %d renewed its lease and goes on", self.node)
+            self._fenced = False
+        self._release_unheld()
+        return self._options.heartbeat.total_seconds()
+
+    def _measure(self, ask: Callable[[], Any]) -> Any:
+        """Call the store, and learn from its answer how far its clock is from ours and that the lease holds."""
+        asked, began = self.clock.now(), self.clock.monotonic()
+        answer = ask()
+        took = timedelta(seconds=self.clock.monotonic() - began)
+        instant = answer if isinstance(answer, datetime) else answer.now
+        # The answer is from somewhere between question and reply: take the middle.
+        self.skew = instant - (asked + took / 2)
+        # The lease counts from when we asked: the store cannot have renewed it earlier.
+        self._renewed = began
+        self._warn_of_skew()
+        return answer
+
+    def _warn_of_skew(self) -> None:
+        large = abs(self.skew) > SKEW_WARNED
+        if large and not self._skew_warned:
+            log.warning(
+                "this machine's clock is %.1f s off the database's; times are corrected", -self.skew.total_seconds()
+            )
+        self._skew_warned = large
+
+    def _rejoin(self) -> None:
+        """Declared dead while alive: others have our runs, so drop ours and go on under a new id."""
+        old = self.node
+        self._on_fenced()
+        self.register()
+        log.warning(
+            "node %d was declared dead and goes on as node %d", old, self.node, extra={"event": "node_rejoined"}
+        )
+
+    def _release_unheld(self) -> None:
+        """Give back runs that the store says are ours and that we do not hold: a claim whose answer was lost.
+
+        Only what was so at two heartbeats in a row: between them any claim under way has been noted.
+        """
+        owned = {(run.id, run.claim_no): run for run in self._store.owned(self.node)}
+        unheld = set(owned) - self._held.fences()
+        lost = [given_back_owned(owned[fence]) for fence in unheld & self._unheld]
+        if lost:
+            self._store.finish(lost)
+            log.warning("gave back %d runs that were claimed without our knowing", len(lost))
+        self._unheld = unheld

@@ -1,0 +1,57 @@
+"""The runs that this node owns, from claim to the acknowledged end."""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from jobsched.handlers.cancel import CancelToken
+from jobsched.model.job import Job
+from jobsched.model.run import Claim, Transition
+from jobsched.observe.runlog import RunLog
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """One owned run. `started` is monotonic; None while it waits for a thread."""
+
+    claim: Claim
+    cancel: CancelToken
+    log: RunLog
+    started: float | None = None
+    job: Job | None = None  #: its definition, once looked up; None for ad-hoc runs
+    abandoned: bool = False  #: its thread was given up; what it still returns is dropped
+    when_ended: Transition | None = None  #: of an abandoned attempt: written when its thread ends at last
+
+
+@dataclass(slots=True)
+class HeldRuns:
+    """All of them; thread-safe."""
+
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _runs: dict[tuple[int, int], Held] = field(default_factory=dict)
+
+    def add(self, runs: Iterable[Held]) -> None:
+        with self._lock:
+            for held in runs:
+                self._runs[held.claim.id, held.claim.claim_no] = held
+
+    def drop(self, fences: Iterable[tuple[int, int]]) -> None:
+        """Forget runs by (id, claim_no)."""
+        with self._lock:
+            for fence in fences:
+                self._runs.pop(fence, None)
+
+    def get(self, fence: tuple[int, int]) -> Held | None:
+        with self._lock:
+            return self._runs.get(fence)
+
+    def all(self) -> list[Held]:
+        with self._lock:
+            return list(self._runs.values())
+
+    def fences(self) -> set[tuple[int, int]]:
+        with self._lock:
+            return set(self._runs)
+
+    def __len__(self) -> int:
+        return len(self._runs)

@@ -1,0 +1,20 @@
+"""What a node is told at its start."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Defaults are those of the file's `settings` (DESIGN §5)."""
+
+    threads: int = 8  #: handlers at once
+    queues: tuple[str, ...] | None = None  #: None: all
+    heartbeat: timedelta = timedelta(seconds=10)
+    lease: timedelta = timedelta(seconds=30)
+    grace: timedelta = timedelta(seconds=30)  #: how long a shutdown waits for handlers
+    poll: timedelta = timedelta(seconds=1)  #: the slow poll behind every wake-up
+    #: Fire what is due at the start and nothing after that (`run --until-idle`).
+    once: bool = False
+    #: How long a run whose handler no node knows is left to others before it fails.
+    unknown_handler_patience: timedelta = timedelta(minutes=10)

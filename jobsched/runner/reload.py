@@ -1,0 +1,113 @@
+"""Reload: from changed files to an applied generation, or to a clear word on why the last good state runs on."""
+
+import getpass
+import logging
+import os
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from jobsched.config.commit import commit_of
+from jobsched.config.load import load
+from jobsched.errors import ConfigError, StoreError, StoreUnavailableError, SyncError
+from jobsched.model.state import DesiredState, Settings
+from jobsched.runner.heartbeat import Heartbeat
+from jobsched.runner.watcher import signature
+from jobsched.store.port import Store
+from jobsched.sync.apply import SyncReport, sync
+
+log = logging.getLogger("jobsched")
+
+
+def who() -> str:
+    """Who applies, for the record of generations: user@host."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+class Reload:
+    """Keeps the store equal to the files. `error` says since when and why it is not."""
+
+    def __init__(
+        self, store: Store, heartbeat: Heartbeat, paths: Sequence[Path], on_synced: Callable[[], None]
+    ) -> None:
+        self._store, self._heartbeat, self._paths, self._on_synced = store, heartbeat, paths, on_synced
+        self.error: str | None = None
+        self.error_since: datetime | None = None
+        self.stale = False
+        self.content_hash: str | None = None  #: of the file as last read and found valid
+        self._ran: str | None = None
+        self._settings: Settings | None = None
+
+    def begin(self, desired: DesiredState) -> None:
+        """Apply the state that the node starts with. Raises SyncRefusedError, SyncConflictError, StoreError."""
+        self._settings = desired.settings
+        self._apply(desired)
+
+    def __call__(self) -> None:
+        """Read the files again and apply them; keeps the running state when they are not valid."""
+        before = signature(self._paths)
+        try:
+            desired = load(self._paths, os.environ)
+        except ConfigError as error:
+            if signature(self._paths) != before:
+                return  # changed while it was read: the watcher will come again
+            self._refused("the files are not valid, the last good state runs on", str(error))
+            return
+        if signature(self._paths) != before:
+            return
+        if desired.content_hash == self.content_hash and self.error is None:
+            return
+        self._compare_settings(desired.settings)
+        try:
+            self._apply(desired)
+        except SyncError as error:
+            self._refused("not applied, the last good state runs on", str(error))
+        except StoreUnavailableError:
+            raise
+        except StoreError as error:
+            self._refused("not applied, the database refused", str(error))
+
+    def _apply(self, desired: DesiredState) -> None:
+        desired = replace(desired, commit=commit_of([Path(file) for file in desired.files]))
+        report = sync(self._store, desired, applied_by=who(), ran_before=self._ran, node=True)
+        self.content_hash = desired.content_hash
+        self.error, self.error_since = None, None
+        self.stale = report.outcome == "stale"
+        if report.generation is not None and not self.stale:
+            self._ran = report.generation.content_hash
+        _say(report)
+        self._on_synced()
+
+    def _refused(self, what: str, why: str) -> None:
+        if why != self.error:
+            self.error, self.error_since = why, self._heartbeat.now()
+            log.error("%s:\n%s", what, why, extra={"event": "sync_refused"})
+
+    def _compare_settings(self, new: Settings) -> None:
+        if self._settings is not None and new != self._settings:
+            log.warning("settings have changed: restart this node for them to take effect")
+        self._settings = new
+
+
+def _say(report: SyncReport) -> None:
+    number = report.generation.number if report.generation else 0
+    if report.outcome == "stale":
+        log.warning(
+            "this node's files are older than generation %d and were replaced since; it runs generation %d",
+            number,
+            number,
+            extra={"event": "sync_stale", "generation": number},
+        )
+    elif report.outcome == "applied" and report.plan is not None:
+        counts = ", ".join(
+            f"{len(report.plan.of(action))} {word}"
+            for action, word in (("create", "created"), ("update", "updated"), ("remove", "removed"))
+            if report.plan.of(action)
+        )
+        log.info("generation %d applied: %s", number, counts, extra={"event": "sync_applied", "generation": number})

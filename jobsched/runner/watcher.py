@@ -1,0 +1,131 @@
+"""Watcher: notices that the files have changed. Events are a doorbell; stat signatures decide, and the content hash after them.
+
+Replacing a folder, or editing behind a symbolic link, makes no event at all, so a slow poll stands behind the doorbell.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from jobsched.clock import Clock
+from jobsched.runner.service import Service
+
+log = logging.getLogger("jobsched")
+
+#: Files must stand still for so long before they are read: an editor may be in the middle of writing.
+QUIET_SECONDS = 0.25
+#: And for so long when a file does not end a line: it looks cut off, and most such files are valid all the same.
+UNFINISHED_SECONDS = 2.0
+_POLL_SECONDS = 1.0
+
+FileSignature = tuple[str, int, int, int, int, int]
+Signature = tuple[FileSignature, ...]
+
+
+def signature(paths: Sequence[Path]) -> Signature:
+    """What `stat` says of the files (of a folder: of its YAML files), following links; a missing one is left out."""
+    entries = []
+    for path in paths:
+        candidates = [path, *sorted(path.glob("*.y*ml"))] if path.is_dir() else [path]
+        for candidate in candidates:
+            try:
+                found = candidate.stat()
+            except OSError:
+                continue
+            # ctime too: it alone betrays a file whose size and mtime were put back.
+            entries.append(
+                (str(candidate), found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+            )
+    return tuple(entries)
+
+
+class Watcher(Service):
+    """Calls `on_change` once the files differ from when it last did, and stand still."""
+
+    name = "watcher"
+
+    def __init__(self, clock: Clock, paths: Sequence[Path], on_change: Callable[[], None]) -> None:
+        super().__init__(clock)
+        self._paths, self._on_change = paths, on_change
+        self._handled = signature(paths)
+        self._moving: Signature | None = None
+        self._moved = 0.0
+        self._observer: Any = None
+
+    def start(self) -> None:
+        self._ring_on_events()
+        super().start()
+
+    def stop(self) -> None:
+        super().stop()
+        if self._observer is not None:
+            self._observer.stop()
+
+    def reload(self) -> None:
+        """Treat the files as changed, whatever stat says (SIGHUP)."""
+        self._handled = ()
+        self.wake()
+
+    def step(self) -> float:
+        seen = signature(self._paths)
+        if seen == self._handled:
+            self._moving = None
+            return _POLL_SECONDS
+        if seen != self._moving:
+            self._moving, self._moved = seen, self.clock.monotonic()
+        quiet = QUIET_SECONDS if all(map(_ends_a_line, seen)) else UNFINISHED_SECONDS
+        rest = self._moved + quiet - self.clock.monotonic()
+        if rest > 0:
+            return rest
+        self._on_change()
+        # Only now: had it failed, it would be called again.
+        self._moving, self._handled = None, seen
+        return _POLL_SECONDS
+
+    def _ring_on_events(self) -> None:
+        """Have the system tell of changes at once; without that (no inotify left, say) polling goes on alone."""
+        from watchdog.events import FileSystemEvent, FileSystemEventHandler
+        from watchdog.observers import Observer
+
+        wake = self.wake
+
+        class Doorbell(FileSystemEventHandler):
+            def on_any_event(self, event: FileSystemEvent) -> None:
+                # Nothing more: an exception here would kill watchdog's thread for good.
+                if event.event_type not in ("opened", "closed_no_write"):
+                    wake()
+
+        try:
+            self._observer = Observer()
+            for folder in _folders(self._paths):
+                self._observer.schedule(Doorbell(), str(folder))
+            self._observer.daemon = True
+            self._observer.start()
+        except OSError as error:
+            self._observer = None
+            log.warning("changes of files are found by polling each second: %s", error)
+
+
+def _ends_a_line(entry: FileSignature) -> bool:
+    path, size = Path(entry[0]), entry[3]
+    if size == 0 or path.is_dir():
+        return True
+    try:
+        with path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read() == b"\n"
+    except OSError:
+        return True
+
+
+def _folders(paths: Sequence[Path]) -> set[Path]:
+    """The folders whose events matter: those of the paths, and of what links lead to."""
+    folders = set()
+    for path in paths:
+        for place in (path, path.resolve()):
+            folder = place if place.is_dir() else place.parent
+            if folder.is_dir():
+                folders.add(folder)
+    return folders

@@ -1,0 +1,53 @@
+"""How many runs a node holds beyond its threads."""
+
+from jobsched.runner.dispatcher import Buffer
+
+
+def test_nothing_is_held_before_a_duration_is_known() -> None:
+    buffer = Buffer(threads=8)
+    buffer.claimed(8, 8)
+
+    assert buffer.room == 0
+
+
+def test_slow_handlers_leave_just_the_threads() -> None:
+    buffer = Buffer(threads=8)
+    for _ in range(20):
+        buffer.ran(1.0)
+        buffer.claimed(8, 8)
+
+    assert buffer.room == 0
+
+
+def test_fast_handlers_grow_it_while_claims_come_back_full_up_to_a_bound() -> None:
+    buffer = Buffer(threads=8)
+    buffer.ran(0.000_01)
+    rooms = []
+    for _ in range(10):
+        buffer.claimed(8, 8)
+        rooms.append(buffer.room)
+
+    assert rooms[:4] == [8, 16, 32, 64]
+    assert rooms[-1] == Buffer.MOST
+
+
+def test_claims_that_come_back_short_shrink_it() -> None:
+    buffer = Buffer(threads=8)
+    buffer.ran(0.000_01)
+    for _ in range(5):
+        buffer.claimed(8, 8)
+
+    buffer.claimed(3, 8)
+
+    assert buffer.room == 64
+
+
+def test_one_slow_run_counts_at_once() -> None:
+    buffer = Buffer(threads=8)
+    buffer.ran(0.000_01)
+    for _ in range(10):
+        buffer.claimed(8, 8)
+
+    buffer.ran(2.0)
+
+    assert buffer.room == 0

@@ -1,0 +1,108 @@
+"""The pool of daemon threads."""
+
+import threading
+from collections.abc import Callable
+
+from jobsched.runner.held import Held, HeldRuns
+from jobsched.runner.pool import Pool
+
+MakeHeld = Callable[..., Held]
+
+
+class Gate:
+    """A handler that says when it has begun, and ends when it is let."""
+
+    def __init__(self) -> None:
+        self.begun, self.let = threading.Event(), threading.Event()
+        self.order: list[int] = []
+
+    def __call__(self, held: Held) -> None:
+        self.order.append(held.claim.id)
+        self.begun.set()
+        self.let.wait(10)
+
+
+def test_runs_are_performed_in_the_order_given(a_held: MakeHeld) -> None:
+    gate = Gate()
+    gate.let.set()
+    pool = Pool(1, gate, lambda: None)
+    pool.submit([a_held(1), a_held(2), a_held(3)])
+
+    pool.start()
+
+    assert pool.wait_idle(10)
+    assert gate.order == [1, 2, 3]
+
+
+def test_what_no_thread_has_begun_can_be_taken_back(a_held: MakeHeld) -> None:
+    gate = Gate()
+    pool = Pool(1, gate, lambda: None)
+    pool.start()
+    pool.submit([a_held(1), a_held(2), a_held(3)])
+    gate.begun.wait(10)
+
+    taken = pool.take_waiting()
+    gate.let.set()
+
+    assert [held.claim.id for held in taken] == [2, 3]
+    assert pool.wait_idle(10)
+    assert gate.order == [1]
+
+
+def test_an_abandoned_thread_is_replaced_at_once_and_its_end_frees_nothing(a_held: MakeHeld) -> None:
+    gate, freed = Gate(), threading.Event()
+    stuck = a_held(1)
+    pool = Pool(1, gate, freed.set)
+    pool.start()
+    pool.submit([stuck])
+    gate.begun.wait(10)
+    gate.begun.clear()
+
+    given_up = pool.abandon(stuck)
+    pool.submit([a_held(2)])
+
+    assert given_up
+    assert gate.begun.wait(10)
+    assert (pool.abandoned, pool.active) == (1, 1)
+    gate.let.set()
+    assert pool.wait_idle(10)
+
+
+def test_a_run_that_has_just_ended_is_not_abandoned(a_held: MakeHeld) -> None:
+    gate = Gate()
+    gate.let.set()
+    held = a_held()
+    pool = Pool(1, gate, lambda: None)
+    pool.start()
+    pool.submit([held])
+    pool.wait_idle(10)
+
+    assert not pool.abandon(held)
+    assert pool.abandoned == 0
+
+
+def test_a_thread_survives_what_escapes_the_executor(a_held: MakeHeld) -> None:
+    performed = []
+
+    def explode(held: Held) -> None:
+        performed.append(held.claim.id)
+        raise SystemExit("handlers do this")
+
+    pool = Pool(1, explode, lambda: None)
+    pool.start()
+    pool.submit([a_held(1), a_held(2)])
+
+    assert pool.wait_idle(10)
+    assert performed == [1, 2]
+
+
+def test_held_runs_are_known_by_run_and_claim(a_held: MakeHeld) -> None:
+    held = HeldRuns()
+    first = a_held(1)
+    held.add([first, a_held(2)])
+
+    held.drop([(2, 1), (3, 1)])
+
+    assert held.fences() == {(1, 1)}
+    assert held.get((1, 1)) is first
+    assert held.get((1, 2)) is None

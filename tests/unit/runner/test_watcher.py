@@ -1,0 +1,140 @@
+"""The watcher: when it says that files have changed. Time is moved by hand, one step at a time."""
+
+import os
+from pathlib import Path
+
+from jobsched.runner.watcher import QUIET_SECONDS, UNFINISHED_SECONDS, Watcher
+from jobsched.testing.clock import FakeClock
+
+ONE = "version: 1\njobs: {}\n"
+
+
+class Desk:
+    """A file, a watcher of it, and how often it called."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "jobs.yaml"
+        self.file.write_text(ONE)
+        self.calls = 0
+        self.clock = FakeClock()
+        self.watcher = Watcher(self.clock, [self.file], self.called)
+
+    def called(self) -> None:
+        self.calls += 1
+
+    def settle(self, seconds: float = QUIET_SECONDS) -> None:
+        self.watcher.step()
+        self.clock.advance(seconds)
+        self.watcher.step()
+
+
+def test_an_unchanged_file_makes_no_call(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+
+    desk.settle()
+
+    assert desk.calls == 0
+
+
+def test_a_change_is_told_once_it_stands_still(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.file.write_text(ONE + "# more\n")
+
+    desk.watcher.step()
+    before = desk.calls
+    desk.clock.advance(QUIET_SECONDS)
+    desk.watcher.step()
+    desk.settle()
+
+    assert (before, desk.calls) == (0, 1)
+
+
+def test_a_file_that_goes_on_changing_is_waited_for(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    for number in range(5):
+        desk.file.write_text(ONE + "# more\n" * number)
+        desk.watcher.step()
+        desk.clock.advance(QUIET_SECONDS)
+
+    assert desk.calls == 0
+    desk.watcher.step()
+    assert desk.calls == 1
+
+
+def test_a_file_that_does_not_end_a_line_is_waited_for_longer(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.file.write_text(ONE + "# cut o")
+
+    desk.settle()
+    early = desk.calls
+    desk.clock.advance(UNFINISHED_SECONDS)
+    desk.watcher.step()
+
+    assert (early, desk.calls) == (0, 1)
+
+
+def test_a_replaced_file_of_the_same_size_and_mtime_is_a_change(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    stat = desk.file.stat()
+    other = tmp_path / "other"
+    other.write_text(ONE.replace("1", "2"))
+    os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    other.replace(desk.file)
+
+    desk.settle()
+
+    assert desk.calls == 1
+
+
+def test_the_target_of_a_link_is_watched_too(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    desk.file.rename(elsewhere / "jobs.yaml")
+    desk.file.symlink_to(elsewhere / "jobs.yaml")
+    desk.settle()
+    calls = desk.calls
+
+    (elsewhere / "jobs.yaml").write_text(ONE + "# more\n")
+    desk.settle()
+
+    assert desk.calls == calls + 1
+
+
+def test_a_deleted_and_recreated_file_is_a_change(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.file.unlink()
+    desk.watcher.step()
+    desk.file.write_text(ONE + "# again\n")
+
+    desk.settle()
+
+    assert desk.calls == 1
+
+
+def test_a_call_that_fails_is_made_again(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.file.write_text(ONE + "# more\n")
+    failures = [RuntimeError("the database is away")]
+
+    def fail_once() -> None:
+        desk.called()
+        if failures:
+            raise failures.pop()
+
+    desk.watcher._on_change = fail_once
+    try:
+        desk.settle()
+    except RuntimeError:
+        desk.settle()
+
+    assert desk.calls == 2
+
+
+def test_reload_treats_the_files_as_changed(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+
+    desk.watcher.reload()
+    desk.settle()
+
+    assert desk.calls == 1
