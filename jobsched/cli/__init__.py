@@ -1,6 +1,8 @@
-"""The command line."""
+"""The command line: a file a command; printing lives here alone."""
 
 
 def main() -> None:
     """Entry point of `jobsched`."""
-    raise SystemExit("not yet")
+    from jobsched.cli.main import cli
+
+    cli()

@@ -1,0 +1,48 @@
+"""jobsched db."""
+
+import click
+
+from jobsched.cli.target import database_option, find_target
+
+
+@click.group("db")
+def command() -> None:
+    """Look after the database's schema."""
+
+
+@command.command("upgrade")
+@database_option
+def upgrade(*, database: str | None) -> None:
+    """Bring the schema up to this jobsched; harmless when it is."""
+    from jobsched.store.open import open_store
+
+    store = open_store(find_target(database, "default").url)
+    try:
+        before = store.schema()
+        store.migrate()
+        done = (
+            "is current"
+            if before.state == "current"
+            else f"upgraded from {before.found or 'nothing'} to {before.needed}"
+        )
+        click.echo(f"{store.name}: {done}")
+    finally:
+        store.close()
+
+
+@command.command("check")
+@database_option
+def check(*, database: str | None) -> None:
+    """Say whether the schema fits this jobsched; exit code 1 if not."""
+    from jobsched.store.open import open_store
+
+    store = open_store(find_target(database, "default").url, create=False)
+    try:
+        status = store.schema()
+        click.echo(
+            f"{store.name}: {status.state} (found {status.found or 'none'}, this jobsched needs {status.needed})"
+        )
+    finally:
+        store.close()
+    if status.state != "current":
+        raise SystemExit(1)

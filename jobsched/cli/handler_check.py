@@ -1,0 +1,46 @@
+"""`validate --handlers`: whether Python handlers can be imported, and whether payloads fit their signatures."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from jobsched.config.diagnostics import Diagnostic
+from jobsched.errors import PayloadError, UnknownHandlerError
+from jobsched.handlers.registry import Registry, check_payload, default_registry
+from jobsched.model.handler import PythonHandler
+from jobsched.model.job import Job
+from jobsched.model.state import DesiredState
+
+
+def check_handlers(state: DesiredState, paths: Sequence[Path]) -> list[Diagnostic]:
+    """One error for each job whose handler cannot be imported or whose payload does not fit, at the job's place."""
+    put_on_path(paths)
+    try:
+        default_registry.imports(state.settings.imports)
+    except UnknownHandlerError as error:
+        return [Diagnostic(str(paths[0]), 1, 1, "error", "settings.imports", str(error))]
+    found = ((job, _problem(job, default_registry)) for job in state.jobs.values())
+    return [_diagnostic(state, job, *problem) for job, problem in found if problem is not None]
+
+
+def put_on_path(paths: Sequence[Path]) -> None:
+    """The folder of the first PATH comes first on sys.path, so that a module beside jobs.yaml is found."""
+    first = paths[0] if paths[0].is_dir() else paths[0].parent
+    sys.path.insert(0, str(first.resolve()))
+
+
+def _problem(job: Job, registry: Registry) -> tuple[str, str] | None:
+    if not isinstance(job.handler, PythonHandler):
+        return None
+    try:
+        check_payload(registry.resolve(job.handler.name), job.payload)
+    except UnknownHandlerError as error:
+        return "handler", str(error)
+    except PayloadError as error:
+        return "payload", str(error)
+    return None
+
+
+def _diagnostic(state: DesiredState, job: Job, field: str, message: str) -> Diagnostic:
+    file, line, column = state.positions.get(job.name, (state.files[0] if state.files else "", 1, 1))
+    return Diagnostic(file, line, column, "error", f"jobs.{job.name}.{field}", message)

@@ -1,0 +1,67 @@
+"""jobsched logs."""
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from jobsched.cli.output import print_json
+from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
+from jobsched.cli.text import printable
+
+if TYPE_CHECKING:
+    from jobsched.client import Client
+    from jobsched.model.run import LogLine, Run
+
+
+@click.command("logs")
+@click.argument("run_id", metavar="RUN", type=int)
+@click.option("--attempt", type=int, metavar="N", help="Only of this attempt.")
+@database_option
+@namespace_option
+@output_option
+def command(run_id: int, *, attempt: int | None, database: str | None, namespace: str | None, output: str) -> None:
+    """Show what RUN wrote, attempt by attempt, and the errors it ended with."""
+    with client_of(find_target(database, namespace)) as client:
+        run = client.run(run_id)
+        lines = _all_lines(client, run_id, attempt)
+    if output == "json":
+        print_json([_as_json(line) for line in lines])
+        return
+    for line in lines:
+        click.echo(f"{line.at.astimezone():%H:%M:%S.%f}"[:12] + f" {line.stream:6} {printable(line.text)}")
+    _print_end(run, wrote=bool(lines))
+
+
+def _all_lines(client: "Client", run_id: int, attempt: int | None) -> "list[LogLine]":
+    lines: list[LogLine] = []
+    while page := client.log(run_id, attempt=attempt, after=(lines[-1].attempt, lines[-1].seq) if lines else (0, -1)):
+        lines += page
+    return lines
+
+
+def _as_json(line: "LogLine") -> dict[str, object]:
+    from jobsched.model.instants import format_instant
+
+    return {
+        "run": line.run_id,
+        "attempt": line.attempt,
+        "seq": line.seq,
+        "at": format_instant(line.at),
+        "stream": line.stream,
+        "text": line.text,
+    }
+
+
+def _print_end(run: "Run", *, wrote: bool) -> None:
+    if not wrote:
+        click.echo("(it wrote nothing)")
+    for error in run.error:
+        reason = f" ({error['reason']})" if error.get("reason") not in (None, "error") else ""
+        text = f"attempt {error.get('attempt')}: {error.get('type')}{reason}: {error.get('message')}"
+        click.secho(printable(text), fg="red")
+        if error.get("traceback"):
+            click.echo(printable(str(error["traceback"]).rstrip()))
+    if run.result is not None:
+        click.echo(f"result: {printable(json.dumps(run.result, ensure_ascii=False))}")
+    click.echo(f"run {run.id} is {run.state}" + (f" ({run.reason})" if run.reason else ""))

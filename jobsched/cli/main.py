@@ -1,0 +1,68 @@
+"""The group of commands. Each is imported only when it is called, so that `jobsched --help` is quick."""
+
+import difflib
+from importlib import import_module
+from typing import Any
+
+import click
+
+from jobsched._version import __version__
+from jobsched.cli.errors import explained
+
+#: Command → (module, what it does). The modules are imported when their command is.
+COMMANDS = {
+    "validate": ("validate", "Check files: what is wrong and where. No database, no network."),
+    "plan": ("plan", "Show what sync would do."),
+    "sync": ("sync", "Make the database equal the files."),
+    "run": ("run", "Sync, watch, schedule and execute until a signal."),
+    "next": ("next", "Show the next slots of a job or of a cron expression."),
+    "list": ("list", "List the jobs."),
+    "show": ("show", "Show one job."),
+    "status": ("status", "Show nodes, queues and the newest generation."),
+    "runs": ("runs", "List runs, newest first."),
+    "logs": ("logs", "Show what a run wrote."),
+    "trigger": ("trigger", "Run a job now."),
+    "schema": ("schema", "Print the JSON Schema of jobs.yaml."),
+    "db": ("db", "Look after the database's schema."),
+}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name; an unknown one gets the nearest as a suggestion."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"jobsched.cli.{COMMANDS[cmd_name][0]}_command")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            near = difflib.get_close_matches(name, COMMANDS, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else " See: jobsched --help"
+            raise click.UsageError(f"no command {name!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with explained():
+            return super().invoke(ctx)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "--version", "-V", prog_name="jobsched", message="%(prog)s %(version)s")
+def cli() -> None:
+    """A declarative job scheduler: jobs in YAML, state in SQLite or PostgreSQL.
+
+    Edit jobs.yaml, `jobsched validate` it, and `jobsched run` does the rest.
+    """

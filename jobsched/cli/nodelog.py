@@ -1,0 +1,46 @@
+"""The log of a node: readable text on a terminal, one JSON object a line elsewhere."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+from jobsched.cli.text import printable
+
+#: What a LogRecord has of its own; the rest came by `extra` and belongs in the JSON.
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class TextLog(logging.Formatter):
+    """`12:30:05.123 warning nightly: run 7 failed: …`"""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created).astimezone()
+        text = record.getMessage()
+        if record.exc_info:
+            text += "\n" + self.formatException(record.exc_info)
+        return f"{at:%H:%M:%S}.{at.microsecond // 1000:03d} {record.levelname.lower():7} {printable(text)}"
+
+
+class JsonLog(logging.Formatter):
+    """`{"at": "…Z", "level": "warning", "message": "…", "event": "run_failed", "run": 7, …}`"""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC)
+        line = {"at": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"), "level": record.levelname.lower()}
+        line["message"] = record.getMessage()
+        line |= {key: value for key, value in vars(record).items() if key not in _OWN and value is not None}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=True, default=str)
+
+
+def set_up(form: str, *, verbose: bool) -> None:
+    """Log to standard error from now on. `form`: auto, text or json."""
+    chosen = ("text" if sys.stderr.isatty() else "json") if form == "auto" else form
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(TextLog() if chosen == "text" else JsonLog())
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    logging.getLogger("jobsched").setLevel(logging.DEBUG if verbose else logging.INFO)

@@ -1,0 +1,118 @@
+"""jobsched plan."""
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jobsched.cli.output import print_json
+from jobsched.cli.target import database_of, database_option, files, paths_argument
+from jobsched.cli.text import printable
+
+if TYPE_CHECKING:
+    from jobsched.model.state import ActualState, DesiredState
+    from jobsched.sync.plan import JobPlan, Plan
+
+_SIGNS = {"create": ("+", "green"), "update": ("~", "yellow"), "remove": ("-", "red")}
+
+
+@click.command("plan")
+@paths_argument
+@database_option
+@click.option("--detailed-exitcode", is_flag=True, help="0: nothing to do, 2: changes, 1: an error.")
+@click.option(
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the output."
+)
+@click.pass_context
+def command(
+    ctx: click.Context, paths: Sequence[Path], *, database: str | None, detailed_exitcode: bool, output: str
+) -> None:
+    """Show what sync would create, update (field by field) and remove, and what that does to the next slots."""
+    from jobsched.config.load import load
+    from jobsched.errors import SyncRefusedError
+    from jobsched.sync.plan import plan
+
+    chosen = files(paths)
+    desired = load(chosen, os.environ)
+    actual, now = _actual(database_of(database, desired), desired)
+    planned = plan(desired, actual, now)
+    if output == "json":
+        print_json(as_json(planned))
+    else:
+        print_plan(planned, desired)
+        try:
+            planned.check_brake()
+        except SyncRefusedError as error:
+            click.echo(f"{click.style('sync would refuse this:', fg='red')} {error}")
+    if detailed_exitcode and not planned.empty:
+        ctx.exit(2)
+
+
+def _actual(url: str, desired: "DesiredState") -> "tuple[ActualState, datetime]":
+    """The stored state; an empty one for a database that is not set up yet, which is not created for the question."""
+    from jobsched.clock import SystemClock
+    from jobsched.errors import SchemaError
+    from jobsched.model.state import ActualState
+    from jobsched.store.open import open_store
+
+    store = open_store(url)
+    try:
+        if store.schema().state == "missing":
+            return ActualState(namespace=desired.namespace, jobs={}, generation=None), SystemClock().now()
+        if store.schema().state != "current":
+            raise SchemaError(f"the schema of {store.name} is not this jobsched's; see: jobsched db check")
+        return store.actual(desired.namespace), store.now()
+    finally:
+        store.close()
+
+
+def print_plan(planned: "Plan", desired: "DesiredState") -> None:
+    """The plan for people: a sign a job, its changed fields, its next slot."""
+    for item in planned.jobs:
+        sign, colour = _SIGNS[item.action]
+        place = desired.positions.get(item.name)
+        where = f"  ({place[0]}:{place[1]})" if place else ""
+        click.echo(f"{click.style(f'{sign} {item.name}', fg=colour)}{click.style(where, dim=True)}")
+        for change in item.changes:
+            click.echo(f"    {change.field}: {_value(change.old)} -> {_value(change.new)}")
+        if item.next_before != item.next_after:
+            click.echo(f"    next slot: {_slot(item, before=True)} -> {_slot(item, before=False)}")
+    counts = [f"{len(planned.of(action))} to {action}" for action in _SIGNS]
+    click.echo(f"{planned.namespace}: {', '.join(counts)}, {planned.unchanged} unchanged")
+
+
+def _slot(item: "JobPlan", *, before: bool) -> str:
+    instant = item.next_before if before else item.next_after
+    return "none" if instant is None else instant.isoformat(sep=" ", timespec="seconds")
+
+
+def _value(value: Any) -> str:
+    import json
+
+    return "(default)" if value is None else printable(json.dumps(value, ensure_ascii=False))
+
+
+def as_json(planned: "Plan") -> Mapping[str, Any]:
+    """The plan for programs."""
+    from jobsched.model.instants import format_instant
+
+    def slot(instant: datetime | None) -> str | None:
+        return None if instant is None else format_instant(instant)
+
+    return {
+        "namespace": planned.namespace,
+        "jobs": [
+            {
+                "name": item.name,
+                "action": item.action,
+                "changes": [{"field": change.field, "old": change.old, "new": change.new} for change in item.changes],
+                "next_before": slot(item.next_before),
+                "next_after": slot(item.next_after),
+            }
+            for item in planned.jobs
+        ],
+        "unchanged": planned.unchanged,
+    }

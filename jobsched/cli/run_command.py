@@ -1,0 +1,190 @@
+"""jobsched run."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from jobsched.cli.errors import print_diagnostics
+from jobsched.cli.target import database_of, database_option, files, paths_argument, prepare
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from jobsched.model.state import DesiredState, Settings
+    from jobsched.runner.options import Options
+    from jobsched.runner.runner import Runner
+
+T = TypeVar("T")
+
+
+@click.command("run")
+@paths_argument
+@database_option
+@click.option(
+    "--threads", type=click.IntRange(1, 1000), metavar="N", help="Handlers at once; default 8, or the file's."
+)
+@click.option("--queues", metavar="A,B", help="Serve these queues only.")
+@click.option("--until-idle", is_flag=True, help="Fire what is due, wait for those runs and their retries, and end.")
+@click.option("--no-watch", is_flag=True, help="Do not reload when the files change.")
+@click.option("--no-sync", is_flag=True, help="Run what the database has; the files only name it.")
+@click.option("--last-good", is_flag=True, help="Should the files be invalid, run what the database has.")
+@click.option("--migrate", is_flag=True, help="Upgrade an older schema first.")
+@click.option("--log-format", type=click.Choice(["auto", "text", "json"]), help="text on a terminal, else json.")
+@click.option("-v", "--verbose", is_flag=True, help="Say more.")
+def command(
+    paths: Sequence[Path],
+    *,
+    database: str | None,
+    threads: int | None,
+    queues: str | None,
+    until_idle: bool,
+    no_watch: bool,
+    no_sync: bool,
+    last_good: bool,
+    migrate: bool,
+    log_format: str | None,
+    verbose: bool,
+) -> None:
+    """Sync jobs.yaml (or the PATHs), watch it, and schedule and execute its jobs until a signal.
+
+    SIGTERM or Ctrl-C: stop claiming, wait for what runs, give back the rest. A second one: at once. SIGHUP: reload.
+    """
+    from jobsched.cli import nodelog
+    from jobsched.cli.handler_check import put_on_path
+    from jobsched.client import Client
+    from jobsched.handlers.registry import default_registry
+    from jobsched.runner.runner import Runner
+    from jobsched.store.open import open_store
+
+    stop = _Signals()
+    chosen = files(paths)
+    desired = _desired(chosen, last_good=last_good)
+    settings = desired.settings
+    nodelog.set_up(_chosen(log_format, "JOBSCHED_LOG_FORMAT", settings.log_format, "auto"), verbose=verbose)
+    options = _options(settings, threads, queues, once=until_idle)
+    store = open_store(database_of(database, desired))
+    try:
+        prepare(store, migrate=migrate)
+        put_on_path(chosen)
+        default_registry.imports(settings.imports)
+        runner = Runner(
+            Client(store, namespace=desired.namespace),
+            options=options,
+            registry=default_registry,
+            desired=desired,
+            paths=() if no_sync or desired.content_hash == "" else chosen,
+            watch=not (no_watch or until_idle),
+        )
+        code = _live(runner, stop, until_idle=until_idle)
+    finally:
+        store.close()
+    sys.stdout.flush()
+    raise SystemExit(code)
+
+
+def _live(runner: "Runner", stop: "_Signals", *, until_idle: bool) -> int:
+    runner.start()
+    stop.connect(runner)
+    failed: list[int] = []
+    try:
+        if until_idle:
+            failed = runner.wait_until_idle()
+        else:
+            runner.wait()
+    finally:
+        saved = runner.shut_down()
+    for run_id in failed:
+        click.echo(f"run {run_id} failed; see: jobsched logs {run_id}", err=True)
+    return 0 if saved and not failed else 1
+
+
+class _Signals:
+    """The first SIGTERM or SIGINT stops in order, the second at once, the third ends the process. SIGHUP reloads.
+
+    Installed before the database is opened; the handlers only set events, so they cannot deadlock.
+    """
+
+    def __init__(self) -> None:
+        self._runner: Runner | None = None
+        self._count = 0
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        if hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, self._reload)
+
+    def connect(self, runner: "Runner") -> None:
+        """From now on signals go to this runner; one that came before does too."""
+        self._runner = runner
+        if self._count:
+            runner.stop(hard=self._count > 1)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._count += 1
+        if self._count > 2:
+            os._exit(128 + number)
+        if self._runner is not None:
+            self._runner.stop(hard=self._count > 1)
+
+    def _reload(self, number: int, frame: FrameType | None) -> None:
+        if self._runner is not None and self._runner.watcher is not None:
+            self._runner.watcher.reload()
+
+
+def _desired(chosen: list[Path], *, last_good: bool) -> "DesiredState":
+    from jobsched.config.head import read_head
+    from jobsched.config.load import load
+    from jobsched.errors import ConfigError
+
+    try:
+        return load(chosen, os.environ)
+    except ConfigError as error:
+        if not last_good:
+            raise
+        print_diagnostics(error)
+        click.echo("the files are not valid; running the last good generation", err=True)
+        return read_head(chosen)
+
+
+def _options(settings: "Settings", threads: int | None, queues: str | None, *, once: bool) -> "Options":
+    from datetime import timedelta
+
+    from jobsched.runner.options import Options
+
+    default = Options()
+    return replace(
+        default,
+        threads=int(_chosen(threads, "JOBSCHED_THREADS", settings.threads, default.threads)),
+        queues=tuple(name.strip() for name in queues.split(",") if name.strip()) if queues else None,
+        heartbeat=_duration("heartbeat", settings.heartbeat, default.heartbeat),
+        lease=_duration("lease", settings.lease, default.lease),
+        grace=_duration("grace", settings.grace, default.grace),
+        poll=_duration("poll", settings.poll, default.poll),
+        once=once,
+        unknown_handler_patience=timedelta(0) if once else default.unknown_handler_patience,
+    )
+
+
+def _duration(name: str, from_file: "timedelta | None", default: "timedelta") -> "timedelta":
+    from jobsched.model.durations import parse_duration
+
+    variable = f"JOBSCHED_{name.upper()}"
+    try:
+        chosen: timedelta = parse_duration(os.environ[variable]) if variable in os.environ else from_file or default
+    except ValueError as error:
+        raise click.UsageError(f"{variable}: {error}") from None
+    return chosen
+
+
+def _chosen(option: T | None, variable: str, from_file: T | None, default: T) -> T | str:
+    if option is not None:
+        return option
+    if variable in os.environ:
+        return os.environ[variable]
+    return default if from_file is None else from_file

@@ -1,0 +1,100 @@
+"""jobsched runs."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from jobsched.cli.output import print_json, print_table
+from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
+from jobsched.cli.text import local_time, rough
+
+if TYPE_CHECKING:
+    from jobsched.model.run import Run
+
+STATES = ("scheduled", "pending", "blocked", "running", "succeeded", "failed", "cancelled", "skipped")
+
+
+@click.command("runs")
+@click.option("--job", metavar="JOB", help="Only of this job.")
+@click.option(
+    "--state", "states", type=click.Choice(STATES), multiple=True, help="Only in this state; may be repeated."
+)
+@click.option("--since", metavar="T", help="Made since an RFC 3339 instant, or within a duration: 1h, 2d.")
+@click.option("-n", "--count", default=20, show_default=True, type=click.IntRange(1, 100_000), help="How many at most.")
+@database_option
+@namespace_option
+@output_option
+def command(
+    *,
+    job: str | None,
+    states: tuple[str, ...],
+    since: str | None,
+    count: int,
+    database: str | None,
+    namespace: str | None,
+    output: str,
+) -> None:
+    """List runs, newest first."""
+    from jobsched.model.report import run_as_json
+    from jobsched.model.run import RunState
+
+    with client_of(find_target(database, namespace)) as client:
+        now = client.store.now()
+        if job is not None and not (runs := client.runs(job=job, limit=1)):
+            client.job(job)  # says so if there is none of this name
+        runs = client.runs(job=job, states=[RunState(state) for state in states], since=_since(since, now), limit=count)
+    if output == "json":
+        print_json([run_as_json(run) for run in runs])
+        return
+    print_table(
+        ["RUN", "JOB", "STATE", "REASON", "ATTEMPT", "SLOT OR MADE", "STARTED", "TOOK"],
+        [_row(run, now) for run in runs],
+        empty="no runs",
+    )
+
+
+def _since(text: str | None, now: datetime) -> datetime | None:
+    from jobsched.model.durations import parse_duration
+    from jobsched.model.instants import parse_instant
+
+    if text is None:
+        return None
+    try:
+        return now - parse_duration(text)
+    except ValueError:
+        pass
+    try:
+        return parse_instant(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is neither a duration (1h, 2d) nor an RFC 3339 instant", param_hint="--since"
+        ) from None
+
+
+def _row(run: "Run", now: datetime) -> list[str]:
+    reason = str(run.reason or "-")
+    if run.covers is not None:
+        reason += f" x{run.covers.count or 'many'}"
+    return [
+        str(run.id),
+        run.job or run.handler[:40],
+        str(run.state),
+        reason,
+        f"{run.attempt}/{run.max_attempts}",
+        local_time(run.scheduled_at or run.created_at),
+        _late(run),
+        rough(_took(run, now)) if run.started_at and run.attempt else "-",
+    ]
+
+
+def _late(run: "Run") -> str:
+    """How long after it was due the latest attempt started."""
+    if run.started_at is None:
+        return "-"
+    return f"+{rough(max(run.started_at - run.available_at, timedelta(0)))}"
+
+
+def _took(run: "Run", now: datetime) -> timedelta:
+    assert run.started_at is not None
+    return max((run.finished_at or now) - run.started_at, timedelta(0))

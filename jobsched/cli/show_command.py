@@ -1,0 +1,48 @@
+"""jobsched show."""
+
+import json
+
+import click
+
+from jobsched.cli.list_command import job_as_json
+from jobsched.cli.output import print_json, print_table
+from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
+from jobsched.cli.text import local_time, printable, relative
+
+
+@click.command("show")
+@click.argument("job")
+@database_option
+@namespace_option
+@output_option
+def command(job: str, *, database: str | None, namespace: str | None, output: str) -> None:
+    """Show JOB: its definition, its next slots in its zone, its latest runs."""
+    from jobsched.model.definition import definition
+    from jobsched.schedule.schedule import schedule_of
+    from jobsched.schedule.zones import zone_of
+
+    with client_of(find_target(database, namespace)) as client:
+        stored = client.job(job)
+        runs, now = client.runs(job=job, limit=5), client.store.now()
+        last = client.last_runs().get(job) if output == "json" else None
+    if output == "json":
+        print_json(job_as_json(stored, last))
+        return
+    click.secho(job, bold=True)
+    for field, value in definition(stored.job).items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        click.echo(f"  {field}: {printable(text)}")
+    zone = zone_of(stored.job.timezone)
+    schedule = None if stored.job.suspend else schedule_of(stored.job)
+    slot = now
+    slots: list[str] = []
+    while schedule is not None and len(slots) < 3 and (following := schedule.next_after(slot)) is not None:
+        slot = following
+        slots.append(f"{slot.astimezone(zone).isoformat(sep=' ')} ({relative(slot, now)})")
+    click.echo("  next: " + ("suspended" if stored.job.suspend else ", ".join(slots) or "none"))
+    click.echo(f"  generation: {stored.generation}\n")
+    rows = [
+        [str(run.id), str(run.state), str(run.reason or "-"), local_time(run.scheduled_at or run.created_at)]
+        for run in runs
+    ]
+    print_table(["RUN", "STATE", "REASON", "SLOT OR MADE"], rows, empty="no runs yet")

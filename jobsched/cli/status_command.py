@@ -1,0 +1,113 @@
+"""jobsched status."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jobsched.cli.output import print_json, print_table
+from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
+from jobsched.cli.text import local_time, printable, relative
+
+if TYPE_CHECKING:
+    from jobsched.model.run import RunState
+    from jobsched.model.state import Generation, Node
+
+
+@click.command("status")
+@database_option
+@namespace_option
+@output_option
+def command(*, database: str | None, namespace: str | None, output: str) -> None:
+    """Show the newest generation, the nodes and the queues."""
+    with client_of(find_target(database, namespace)) as client:
+        nodes, counts, now = client.nodes(), client.counts(), client.store.now()
+        generations = client.generations(1)
+        late = client.store.next_due([client.namespace])
+    newest = generations[0] if generations else None
+    if output == "json":
+        print_json(_as_json(newest, nodes, counts, late))
+        return
+    click.echo(_generation_text(client.namespace, newest, now))
+    print_table(
+        ["NODE", "HOST", "PID", "STATE", "HEARTBEAT", "RUNNING", "NOTES"],
+        [_node_row(node, now) for node in nodes],
+        empty="no node runs; start one with: jobsched run",
+    )
+    click.echo()
+    rows = [[queue, str(state), str(count)] for (queue, state), count in sorted(counts.items())]
+    print_table(["QUEUE", "STATE", "RUNS"], rows, empty="no unfinished runs")
+    for node in nodes:
+        if node.alive and node.info.get("error"):
+            click.secho(f"\nnode {node.id}, since {node.info['error_since']}:", fg="red")
+            click.echo(printable(str(node.info["error"])))
+
+
+def _generation_text(namespace: str, newest: "Generation | None", now: datetime) -> str:
+    if newest is None:
+        return f"{namespace}: nothing was ever synced"
+    commit = f", commit {newest.commit[:12]}" if newest.commit else ""
+    when = f"{local_time(newest.applied_at)} ({relative(newest.applied_at, now)})"
+    what = f"generation {newest.number}, file {newest.content_hash[:12]}{commit}"
+    return f"{namespace}: {what}, applied {when} by {printable(newest.applied_by)}"
+
+
+def _node_row(node: "Node", now: datetime) -> list[str]:
+    info = node.info
+    notes = []
+    if info.get("abandoned_threads"):
+        notes.append(f"{info['abandoned_threads']} abandoned threads")
+    if abs(info.get("skew_seconds") or 0) > 1:
+        notes.append(f"clock {info['skew_seconds']:+.1f}s off")
+    if info.get("stale"):
+        notes.append("its file is stale")
+    if info.get("error"):
+        notes.append("its file is not applied")
+    return [
+        str(node.id),
+        node.host,
+        str(node.pid),
+        "alive" if node.alive else "dead",
+        relative(node.heartbeat_at, now),
+        f"{info.get('running', 0)}/{info.get('threads', '?')}",
+        ", ".join(notes) or "-",
+    ]
+
+
+def _as_json(
+    newest: "Generation | None",
+    nodes: "list[Node]",
+    counts: "dict[tuple[str, RunState], int]",
+    next_at: datetime | None,
+) -> dict[str, Any]:
+    from jobsched.model.instants import format_instant
+
+    return {
+        "generation": newest
+        and {
+            "number": newest.number,
+            "hash": newest.content_hash,
+            "commit": newest.commit,
+            "applied_at": format_instant(newest.applied_at),
+            "applied_by": newest.applied_by,
+            "summary": newest.summary,
+        },
+        "nodes": [
+            {
+                "id": node.id,
+                "host": node.host,
+                "pid": node.pid,
+                "version": node.version,
+                "alive": node.alive,
+                "started_at": format_instant(node.started_at),
+                "heartbeat_at": format_instant(node.heartbeat_at),
+                "namespaces": list(node.namespaces),
+                **node.info,
+            }
+            for node in nodes
+        ],
+        "queues": [
+            {"queue": queue, "state": str(state), "runs": count} for (queue, state), count in sorted(counts.items())
+        ],
+        "next_at": None if next_at is None else format_instant(next_at),
+    }

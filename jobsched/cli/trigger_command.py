@@ -1,0 +1,69 @@
+"""jobsched trigger."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from jobsched.cli.output import print_json
+from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
+from jobsched.errors import PayloadError
+
+
+@click.command("trigger")
+@click.argument("job")
+@click.option("--payload", metavar="JSON", help="A JSON object that replaces the job's payload.")
+@click.option("--wait", is_flag=True, help="Wait for the run; exit code 1 if it does not succeed.")
+@click.option("--timeout", metavar="DURATION", help="With --wait: how long at most.")
+@database_option
+@namespace_option
+@output_option
+def command(
+    job: str,
+    *,
+    payload: str | None,
+    wait: bool,
+    timeout: str | None,
+    database: str | None,
+    namespace: str | None,
+    output: str,
+) -> None:
+    """Run JOB now, beside its schedule. A job with a limit waits its turn as blocked."""
+    from jobsched.model.report import run_as_json
+    from jobsched.model.run import RunState
+
+    given, limit = _payload(payload), _timeout(timeout)
+    with client_of(find_target(database, namespace)) as client:
+        made = client.trigger(job, given)
+        if output == "table":
+            waits = ": it waits until its limit has a free place" if made.state is RunState.BLOCKED else ""
+            click.echo(f"run {made.id} of {job} is {made.state}{waits}")
+        run = client.wait(made.id, limit) if wait else client.run(made.id)
+    if output == "json":
+        print_json(run_as_json(run))
+    elif wait:
+        click.echo(f"run {run.id} {run.state}" + (f": {run.error[-1].get('message')}" if run.error else ""))
+    if wait and run.state is not RunState.SUCCEEDED:
+        raise SystemExit(1)
+
+
+def _payload(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise PayloadError(f"--payload is no JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise PayloadError('--payload must be a JSON object, like {"name": 1}')
+    return value
+
+
+def _timeout(text: str | None) -> timedelta | None:
+    from jobsched.model.durations import parse_duration
+
+    try:
+        return None if text is None else parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--timeout") from None

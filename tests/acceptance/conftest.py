@@ -1,0 +1,157 @@
+"""A workplace for acceptance tests: a folder with jobs.yaml, a database, and the real command in real processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobsched.client import Client
+from jobsched.model.run import Run, RunState
+
+PATIENCE = 30.0
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, database_url: str) -> Iterator["Workplace"]:
+    place = Workplace(tmp_path, database_url)
+    yield place
+    place.close()
+
+
+def eventually(check: Callable[[], Any], what: Callable[[], str], seconds: float = PATIENCE) -> Any:
+    """The first true value of `check`, asked again and again; `what` describes what did not come."""
+    never = threading.Event()
+    rounds = int(seconds / 0.05)
+    for _ in range(rounds):
+        value = check()
+        if value:
+            return value
+        never.wait(0.05)
+    raise AssertionError(f"not within {seconds} s: {what()}")
+
+
+@dataclass(eq=False)
+class NodeProcess:
+    """`jobsched run` in a process of its own; its log goes to a file."""
+
+    process: "subprocess.Popen[bytes]"
+    log_file: Path
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text()
+
+    def wait_for_log(self, text: str, times: int = 1) -> None:
+        def said() -> bool:
+            assert self.process.poll() is None or self.log.count(text) >= times, f"the node ended:\n{self.log}"
+            return self.log.count(text) >= times
+
+        eventually(said, lambda: f"{text!r} in the node's log:\n{self.log}")
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def terminate(self, seconds: float = PATIENCE) -> int:
+        """SIGTERM; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(seconds)
+
+
+@dataclass
+class Workplace:
+    folder: Path
+    url: str
+    nodes: list[NodeProcess] = field(default_factory=list)
+    _client: Client | None = None
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "jobs.yaml"
+
+    def write(self, text: str) -> None:
+        """Replace jobs.yaml as an editor does: a new file, renamed over the old one."""
+        new = self.folder / ".jobs.yaml.new"
+        new.write_text(textwrap.dedent(text))
+        new.replace(self.file)
+
+    def module(self, name: str, text: str) -> None:
+        """A module of handlers beside jobs.yaml."""
+        (self.folder / f"{name}.py").write_text(textwrap.dedent(text))
+
+    def environment(self, **more: str) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("JOBSCHED_")}
+        return {**kept, "JOBSCHED_DATABASE_URL": self.url, "NO_COLOR": "1", "COLUMNS": "200", **more}
+
+    def jobsched(self, *arguments: str, code: int | None = 0, **environ: str) -> "subprocess.CompletedProcess[str]":
+        """Run the command to its end; its exit code must be `code` (None: any)."""
+        done = subprocess.run(
+            [sys.executable, "-m", "jobsched", *arguments],
+            cwd=self.folder,
+            env=self.environment(**environ),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert code is None or done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    def as_json(self, *arguments: str) -> Any:
+        return json.loads(self.jobsched(*arguments, "-o", "json").stdout)
+
+    def start_node(self, *arguments: str, ready: bool = True, **environ: str) -> NodeProcess:
+        """A node with a short lease, ready to work."""
+        log_file = self.folder / f"node-{len(self.nodes) + 1}.log"
+        quick = {"JOBSCHED_HEARTBEAT": "500ms", "JOBSCHED_LEASE": "2s", "JOBSCHED_GRACE": "5s", **environ}
+        with log_file.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "jobsched", "run", "--log-format", "text", *arguments],
+                cwd=self.folder,
+                env=self.environment(**quick),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
+        node = NodeProcess(process, log_file)
+        self.nodes.append(node)
+        if ready:
+            node.wait_for_log(" threads on ")
+        return node
+
+    @property
+    def client(self) -> Client:
+        if self._client is None:
+            self._client = Client(self.url)
+        return self._client
+
+    def runs(self, job: str, *states: RunState) -> list[Run]:
+        """Its runs, oldest first."""
+        return self.client.runs(job=job, states=states, limit=10_000)[::-1]
+
+    def wait_for_run(self, job: str, *states: RunState, count: int = 1) -> list[Run]:
+        def there() -> list[Run] | None:
+            found = self.runs(job, *states)
+            return found if len(found) >= count else None
+
+        found: list[Run] = eventually(there, lambda: f"{count} runs of {job} in {states}; there are {self.runs(job)}")
+        return found
+
+    def close(self) -> None:
+        for node in self.nodes:
+            with suppress(ProcessLookupError):
+                node.process.kill()
+            node.process.wait()
+        if self._client is not None:
+            self._client.close()
