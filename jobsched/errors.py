@@ -2,6 +2,7 @@
 
     JobschedError
     ├── ConfigError                 the files are not valid: diagnostics with positions
+    ├── MissingVariableError        a `${VAR}` that the environment does not have
     ├── ScheduleError               an expression, zone or instant that makes no schedule
     │   └── CronError               which field of a cron expression, and why
     ├── SyncError
@@ -19,6 +20,7 @@
     │   └── UnknownHandlerError     nothing importable or registered has this name
     ├── PayloadError                a payload that is no JSON object, too large, or does not fit its handler
     ├── ResultError                 a handler returned what JSON cannot hold
+    ├── HandlerExitError            a handler tried to end its thread or the process: sys.exit and the like
     ├── CommandError                a command ended with another code than 0, or could not start
     ├── HttpError                   an HTTP call did not answer as expected
     └── HandlerTimeoutError, HandlerCancelledError   the deadline passed; the run was asked to stop
@@ -47,6 +49,14 @@ class ConfigError(JobschedError):
     def __init__(self, diagnostics: Sequence[_Diagnostic]) -> None:
         super().__init__("\n".join(str(diagnostic) for diagnostic in diagnostics))
         self.diagnostics = tuple(diagnostics)
+
+
+class MissingVariableError(JobschedError):
+    """A `${VAR}` without a default, and the environment has no such variable."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the environment has no variable {name}; set it, or give a default: ${{{name}:-…}}")
+        self.name = name
 
 
 class ScheduleError(JobschedError):
@@ -143,6 +153,14 @@ class PayloadError(JobschedError):
 
 class ResultError(JobschedError):
     """A handler returned what JSON cannot hold. The work was done, so the run is not retried."""
+
+
+class HandlerExitError(JobschedError):
+    """A handler raised what is no Exception: SystemExit, KeyboardInterrupt, GeneratorExit and the like."""
+
+    def __init__(self, raised: BaseException) -> None:
+        super().__init__(f"the handler raised {type(raised).__name__}({raised}); to fail a run, raise an exception")
+        self.type_name = type(raised).__name__
 
 
 class CommandError(JobschedError):

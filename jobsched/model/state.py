@@ -35,6 +35,7 @@ class DesiredState:
     commit: str | None = None  #: the git commit of the files' folder, if there is one and they are unchanged in it
     files: tuple[str, ...] = ()  #: paths as given
     positions: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)  #: job → file, line, column
+    settings_file: str | None = None  #: the one of `files` that has the settings; None: none has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

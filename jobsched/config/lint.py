@@ -1,0 +1,83 @@
+"""What is no error and still worth saying: it may hang on today's date, or on the machine."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from jobsched.config import variables
+from jobsched.config.diagnostics import Diagnostic, Diagnostics
+from jobsched.config.document import Document
+from jobsched.config.messages import Finding
+from jobsched.config.sources import Source
+from jobsched.model.durations import format_duration
+from jobsched.model.handler import HttpHandler
+from jobsched.model.job import Job
+from jobsched.model.state import DesiredState
+
+
+def warn(
+    state: DesiredState,
+    documents: Mapping[str, Document],
+    sources: Sequence[Source],
+    found: Diagnostics,
+    environ: Mapping[str, str] | None,
+    now: datetime | None,
+) -> None:
+    """Adds the warnings to `found`."""
+    for source in sources:
+        if source.writable_by_others:
+            message = "users other than its owner can write this file, and what it says is run"
+            found.add(Diagnostic(source.name, 1, 1, "warning", "", message, f"chmod go-w {source.name}"))
+    if environ is not None and state.settings_file is not None:
+        for name in _missing([state.settings.database or ""], environ):
+            finding = _lacking("database", name)
+            found.add(_warning(documents[state.settings_file], ("settings", *finding.path), finding))
+    for name, job in state.jobs.items():
+        for finding in job_warnings(job, environ, now):
+            found.add(_warning(documents[state.positions[name][0]], ("jobs", name, *finding.path), finding))
+
+
+def job_warnings(job: Job, environ: Mapping[str, str] | None, now: datetime | None) -> Iterator[Finding]:
+    if job.retries.max and job.retries.delay > job.retries.max_delay:
+        delay, most = format_duration(job.retries.delay), format_duration(job.retries.max_delay)
+        yield Finding(("retries",), f"the delay of {delay} is cut to max_delay, {most}", "set max_delay too")
+    if now is not None and _may_be_over(job, now) and _is_over(job, now):
+        field = "at" if job.at else "end_at" if job.end_at else "cron"
+        yield Finding((field,), "the schedule lies wholly in the past; it will not run again")
+    if environ is not None:
+        for name in _missing(job.env.values(), environ):
+            yield _lacking("env", name)
+        if isinstance(job.handler, HttpHandler):
+            for name in _missing([job.handler.url, *job.handler.headers.values()], environ):
+                yield _lacking("http", name)
+
+
+def _may_be_over(job: Job, now: datetime) -> bool:
+    """Cheap: most schedules have no end, and are not computed."""
+    if job.at is not None:
+        return job.at <= now
+    if job.end_at is not None:
+        return job.end_at <= now
+    return any(len(expression.split()) > 6 for expression in job.cron)
+
+
+def _is_over(job: Job, now: datetime) -> bool:
+    from jobsched.schedule.schedule import schedule_of
+
+    schedule = schedule_of(job)
+    return schedule is not None and schedule.next_after(now) is None
+
+
+def _missing(texts: Iterable[str], environ: Mapping[str, str]) -> list[str]:
+    names = [name for text in texts for name in variables.required(text) if name not in environ]
+    return list(dict.fromkeys(names))
+
+
+def _lacking(field: str, name: str) -> Finding:
+    return Finding(
+        (field,), f"the environment has no variable {name}", f"set it where it is used, or write ${{{name}:-…}}"
+    )
+
+
+def _warning(document: Document, path: tuple[str | int, ...], finding: Finding) -> Diagnostic:
+    existing, _ = document.existing(path)
+    return document.diagnostic(existing, finding.message, finding.hint, of_key=existing != path, severity="warning")

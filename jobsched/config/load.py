@@ -1,0 +1,268 @@
+"""From PATHs to the desired state of a namespace, or to all that is wrong with the files, in one pass."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from jobsched.config import lint, rules, unsupported
+from jobsched.config.diagnostics import Diagnostic, Diagnostics, Step, TooManyDiagnosticsError
+from jobsched.config.document import Document, read
+from jobsched.config.fields import NAME_PATTERN
+from jobsched.config.messages import Finding, findings, not_a_name, shown
+from jobsched.config.schema import FileHead, JobEntry
+from jobsched.config.sources import Source, content_hash, read_sources
+from jobsched.config.values import default_values, job_values, settings_values
+from jobsched.errors import ConfigError
+from jobsched.model.job import Job
+from jobsched.model.state import DesiredState, Settings
+
+DEFAULT_NAMESPACE = "default"
+#: What is meant where no path is given.
+DEFAULT_PATH = Path("jobs.yaml")
+_NAME = re.compile(NAME_PATTERN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """`state` is None if there is an error among the diagnostics."""
+
+    state: DesiredState | None
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def load(paths: Sequence[Path], environ: Mapping[str, str] | None = None) -> DesiredState:
+    """The state that the files declare. Raises ConfigError with all errors of all files; warnings are `check`'s."""
+    loaded = check(paths, environ)
+    if loaded.state is None:
+        raise ConfigError([found for found in loaded.diagnostics if found.severity == "error"])
+    return loaded.state
+
+
+def check(paths: Sequence[Path], environ: Mapping[str, str] | None = None, *, now: datetime | None = None) -> Loaded:
+    """The state and everything worth saying about the files.
+
+    With `environ`, variables that it lacks are warned about; with `now`, schedules that lie wholly before it.
+    """
+    found = Diagnostics()
+    try:
+        sources = read_sources(paths or [DEFAULT_PATH], found)
+    except TooManyDiagnosticsError:
+        sources = []
+    return check_sources(sources, environ, now=now, found=found)
+
+
+def check_sources(
+    sources: Sequence[Source],
+    environ: Mapping[str, str] | None = None,
+    *,
+    now: datetime | None = None,
+    found: Diagnostics | None = None,
+) -> Loaded:
+    """As `check`, of files that have been read already; `found` is what reading them found."""
+    found = Diagnostics() if found is None else found
+    state = None
+    try:
+        files = [file for source in sources if (file := _File.read(source, found)) is not None]
+        state = _state(sources, files, found)
+        if state is not None:
+            lint.warn(state, {file.document.name: file.document for file in files}, sources, found, environ, now)
+    except TooManyDiagnosticsError:
+        state = None
+    return Loaded(state=None if found.errors else state, diagnostics=found.in_order(source.name for source in sources))
+
+
+@dataclass(slots=True)
+class _File:
+    """One file on its way: checked at the top, its jobs still as written."""
+
+    document: Document
+    head: FileHead | None  #: None: wrong, and reported
+    jobs: dict[str, Any]
+    spoiled: set[tuple[str, int, int]]  #: where the text itself was wrong: nothing more is said there
+    found: Diagnostics
+    settings: Settings = field(default_factory=Settings)
+
+    @classmethod
+    def read(cls, source: Source, found: Diagnostics) -> "_File | None":
+        """None if there is nothing to look into; then it is reported."""
+        document = read(source.content, source.name, found)
+        if document is None:
+            return None
+        file = cls(document, None, {}, found.places(), found)
+        if not isinstance(document.value, dict):
+            file.report(_no_mapping(document.value))
+            return None
+        file.take_jobs(document.value)
+        file.check_head(document.value)
+        return file
+
+    def report(self, finding: Finding, below: tuple[Step, ...] = ()) -> None:
+        path = below + finding.path
+        # A shorthand has no keys of its own: `retries: -1` is wrong at retries, not at retries.max. And of
+        # a mapping that lacks something, the key is the place.
+        existing, value = self.document.existing(path)
+        of_key = finding.of_key if existing == path else isinstance(value, dict)
+        diagnostic = self.document.diagnostic(existing, finding.message, finding.hint, of_key=of_key)
+        if (diagnostic.file, diagnostic.line, diagnostic.column) not in self.spoiled:
+            self.found.add(diagnostic)
+
+    def take_jobs(self, top: dict[str, Any]) -> None:
+        jobs = top.get("jobs")
+        if isinstance(jobs, dict):
+            self.jobs = jobs
+        elif "jobs" not in top:
+            self.report(Finding((), "has no `jobs`", "write `jobs: {}` if there are none"))
+        elif jobs is None:
+            self.report(Finding(("jobs",), "has no value", "write `jobs: {}` if there are none", of_key=True))
+        else:
+            hint = "write the name of each as its key" if isinstance(jobs, list) else ""
+            self.report(Finding(("jobs",), f"expected a mapping of jobs by name, not {shown(jobs)}", hint))
+
+    def check_head(self, top: dict[str, Any]) -> None:
+        for refusal in unsupported.in_file(top):
+            self.report(_not_supported(refusal))
+        defaults = top.get("defaults")
+        if isinstance(defaults, dict):
+            for refusal in unsupported.in_job(defaults):
+                self.report(_not_supported(refusal), ("defaults",))
+        try:
+            self.head = FileHead.model_validate({key: value for key, value in top.items() if key != "jobs"})
+        except ValidationError as error:
+            for finding in findings(error, "file", FileHead):
+                self.report(finding)
+            return
+        if self.head.settings is not None:
+            self.settings = settings_values(self.head.settings)
+            for finding in rules.settings_findings(self.settings):
+                self.report(finding, ("settings",))
+
+    def base(self, history_max_age: timedelta | None) -> dict[str, Any] | None:
+        """Arguments of Job that this file's jobs begin with; None if the top of the file is wrong."""
+        if self.head is None:
+            return None
+        values = default_values(self.head.defaults, history_max_age)
+        if self.head.defaults is not None:
+            for finding in rules.default_findings(self.document.value["defaults"], values):
+                self.report(finding, ("defaults",))
+        return values
+
+    def job(
+        self, namespace: str, name: str, entry: Any, base: dict[str, Any] | None, shared: dict[Any, Any]
+    ) -> Job | None:
+        """A job, or None; then it is reported."""
+        options = self._checked(name, entry)
+        if options is None or base is None:
+            return None
+        values = job_values(options, base)
+        wrong = False
+        for finding in rules.job_findings(name, entry, values):
+            wrong = True
+            self.report(finding, ("jobs", name))
+        if wrong:
+            return None
+        # Thousands of jobs have a handful of different values between them.
+        for each in _SHARED:
+            if each in values:
+                values[each] = shared.setdefault(values[each], values[each])
+        return Job(namespace=namespace, name=name, **values)
+
+    def _checked(self, name: str, entry: Any) -> JobEntry | None:
+        if _NAME.fullmatch(name) is None or len(name) > 100:
+            self.report(Finding((), *not_a_name(name), of_key=True), ("jobs", name))
+        if not isinstance(entry, dict):
+            self.report(_no_job(entry), ("jobs", name))
+            return None
+        for refusal in unsupported.in_job(entry):
+            self.report(_not_supported(refusal), ("jobs", name))
+        try:
+            return JobEntry.model_validate(entry)
+        except ValidationError as error:
+            for finding in findings(error, "job", JobEntry):
+                self.report(finding, ("jobs", name))
+            return None
+
+
+_SHARED = ("cron", "retries", "timeout", "concurrency", "history", "dst", "tags", "every")
+
+
+def _state(sources: Sequence[Source], files: Sequence[_File], found: Diagnostics) -> DesiredState | None:
+    namespace = _namespace(files)
+    owner = _settings_file(files)
+    settings = owner.settings if owner else Settings()
+    jobs: dict[str, Job] = {}
+    positions: dict[str, tuple[str, int, int]] = {}
+    shared: dict[Any, Any] = {}
+    for file in files:
+        base, name_of_file = file.base(settings.history_max_age), file.document.name
+        places = file.document.key_positions(file.jobs) if file.jobs else ()
+        for (name, entry), (line, column) in zip(file.jobs.items(), places, strict=True):
+            if name in positions:
+                first = positions[name]
+                message = f"this job stands in {first[0]}:{first[1]} too; a name is one job's"
+                file.report(Finding((), message, of_key=True), ("jobs", name))
+            positions.setdefault(name, (name_of_file, line, column))
+            job = file.job(namespace, name, entry, base, shared)
+            if job is not None:
+                jobs[name] = job
+    if found.errors or not files:
+        return None
+    return DesiredState(
+        namespace=namespace,
+        jobs=jobs,
+        settings=settings,
+        content_hash=content_hash(sources),
+        files=tuple(source.name for source in sources),
+        positions=positions,
+        settings_file=owner.document.name if owner else None,
+    )
+
+
+def _namespace(files: Iterable[_File]) -> str:
+    """The one namespace of all files; another one is reported."""
+    first: tuple[str, str] | None = None
+    for file in files:
+        if file.head is None:
+            continue
+        namespace = file.head.namespace or DEFAULT_NAMESPACE
+        if first is None:
+            first = namespace, file.document.name
+        elif namespace != first[0]:
+            message = f"namespace {namespace} here, {first[0]} in {first[1]}: several at once are not supported yet"
+            file.report(Finding(("namespace",), message, "give the files of one namespace"))
+    return first[0] if first else DEFAULT_NAMESPACE
+
+
+def _settings_file(files: Iterable[_File]) -> _File | None:
+    """The file that has settings; a second one is reported."""
+    owner = None
+    for file in files:
+        if file.head is None or file.head.settings is None:
+            continue
+        if owner is None:
+            owner = file
+        else:
+            message = f"settings stand in {owner.document.name} too; one file has them"
+            file.report(Finding(("settings",), message, of_key=True))
+    return owner
+
+
+def _no_mapping(value: Any) -> Finding:
+    if value is None:
+        return Finding((), "is empty: it has no `jobs`", "write `jobs: {}` if there are none")
+    return Finding((), f"expected a mapping with `jobs`, not {shown(value)}")
+
+
+def _no_job(entry: Any) -> Finding:
+    hint = "write at least one of `handler`, `command`, `shell`, `http` below it"
+    if entry is None:
+        return Finding((), "has no value", hint, of_key=True)
+    return Finding((), f"expected a mapping, not {shown(entry)}", hint)
+
+
+def _not_supported(refusal: unsupported.Refusal) -> Finding:
+    return Finding(refusal.path, "not supported yet", refusal.reason, of_key=True)

@@ -1,0 +1,62 @@
+"""What jobs.yaml can say and this version does not act upon yet: refused, since a field without effect deceives.
+
+One row each. When a field gets its effect, its row goes.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from jobsched.config.diagnostics import Step
+
+_CALENDARS = "no slot would be left out"
+
+#: Path below a job or `defaults` → value that is refused (None: any) and why.
+JOB_FIELDS: dict[tuple[str, ...], tuple[Any, str]] = {
+    ("calendar",): (None, _CALENDARS),
+    ("concurrency",): ("replace", "no run would be cancelled; use `queue` or `forbid`"),
+    ("concurrency", "policy"): ("replace", "no run would be cancelled; use `queue` or `forbid`"),
+    ("concurrency", "key"): (None, "jobs cannot share a limit; each has its own"),
+    ("starting_deadline",): (None, "late slots would start all the same; see `catch_up`"),
+    ("executor",): ("process", "handlers run in threads; use a `command` for a process of its own"),
+    ("on_failure",): (None, "nothing would be called"),
+}
+
+#: Path from the top of the file → why.
+FILE_FIELDS: dict[tuple[str, ...], str] = {
+    ("calendars",): _CALENDARS,
+    ("settings", "queues"): "queues would have no limit",
+}
+
+_TOP_KEYS = frozenset(path[0] for path in JOB_FIELDS)
+
+
+class Refusal(NamedTuple):
+    """`path` is below the mapping that was looked at."""
+
+    path: tuple[Step, ...]
+    reason: str
+
+
+def in_job(entry: dict[str, Any]) -> Iterator[Refusal]:
+    """What a job's mapping, or the file's `defaults`, asks for in vain."""
+    if _TOP_KEYS.isdisjoint(entry):
+        return
+    for path, (refused, reason) in JOB_FIELDS.items():
+        found, value = _at(entry, path)
+        if found and (refused is None or value == refused):
+            yield Refusal(path, reason)
+
+
+def in_file(top: dict[str, Any]) -> Iterator[Refusal]:
+    """What the rest of a file asks for in vain."""
+    for path, reason in FILE_FIELDS.items():
+        if _at(top, path)[0]:
+            yield Refusal(path, reason)
+
+
+def _at(value: Any, path: tuple[str, ...]) -> tuple[bool, Any]:
+    for step in path:
+        if not isinstance(value, dict) or step not in value:
+            return False, None
+        value = value[step]
+    return True, value

@@ -1,0 +1,219 @@
+"""A job as JSON with the field names of jobs.yaml: what a store keeps, and what a plan shows field by field.
+
+Only what differs from the built-in defaults is written, in the shorthand a person would choose.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import Any, Final, NamedTuple, cast
+
+from jobsched.model.durations import format_duration, parse_duration
+from jobsched.model.handler import Handler, HttpHandler, PythonHandler, handler_definition, handler_from_definition
+from jobsched.model.instants import format_instant, parse_instant
+from jobsched.model.job import CalendarUse, Concurrency, Dst, History, Job, Retries, Timeout
+
+HANDLER_KINDS = ("handler", "command", "shell", "http")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """A field of jobs.yaml whose value differs; as JSON, with the built-in default where a definition is silent.
+
+    A job that changes from one kind of handler to another has two: the old kind ends as None, the new one begins as None.
+    """
+
+    field: str
+    old: Any
+    new: Any
+
+
+def definition(job: Job) -> dict[str, Any]:
+    """The job without its namespace and name; `job_from_definition` gives the same job back."""
+    kind, value = handler_definition(job.handler)
+    written: dict[str, Any] = {kind: value}
+    for name, default, codec in _FIELDS:
+        value = getattr(job, name)
+        if value is not default and value != default:
+            written[name] = value if codec is None else codec.encode(value)
+    return written
+
+
+def job_from_definition(namespace: str, name: str, definition: Mapping[str, Any]) -> Job:
+    """The inverse of `definition`; what it does not mention has the built-in default. Raises ValueError without a handler."""
+    values: dict[str, Any] = {}
+    for field, value in definition.items():
+        if field in HANDLER_KINDS:
+            values["handler"] = handler_from_definition(field, value)
+        else:
+            codec = _CODECS[field]
+            values[field] = value if codec is None else codec.decode(value)
+    if "handler" not in values:
+        raise ValueError(f"the definition of job {name!r} has none of {', '.join(HANDLER_KINDS)}")
+    return Job(namespace=namespace, name=name, **values)
+
+
+def job_differences(old: Job, new: Job) -> list[FieldChange]:
+    """What an update changes, in the order of jobs.yaml; empty for jobs that are equal but for their names."""
+    changes = _handler_differences(old.handler, new.handler)
+    for name, _, codec in _FIELDS:
+        before, after = getattr(old, name), getattr(new, name)
+        if before != after or (name == "payload" and not _same_json(before, after)):
+            changes.append(FieldChange(name, _shown(codec, before), _shown(codec, after)))
+    return changes
+
+
+def default_of(field: str) -> Any:
+    """The built-in default of a job's field, as JSON."""
+    default, codec = _DEFAULTS[field], _CODECS[field]
+    return _shown(codec, default)
+
+
+def _handler_differences(old: Handler, new: Handler) -> list[FieldChange]:
+    if old == new and (not isinstance(old, HttpHandler) or _same_json(old.json, cast("HttpHandler", new).json)):
+        return []
+    (old_kind, before), (new_kind, after) = handler_definition(old), handler_definition(new)
+    if old_kind == new_kind:
+        return [FieldChange(old_kind, before, after)]
+    return [FieldChange(old_kind, before, None), FieldChange(new_kind, None, after)]
+
+
+def _same_json(old: Any, new: Any) -> bool:
+    """Python finds 1, 1.0 and True equal; JSON does not."""
+    return old is new or json.dumps(old, sort_keys=True) == json.dumps(new, sort_keys=True)
+
+
+class _Codec(NamedTuple):
+    encode: Callable[[Any], Any]
+    decode: Callable[[Any], Any]
+
+
+def _shown(codec: _Codec | None, value: Any) -> Any:
+    return value if codec is None or value is None else codec.encode(value)
+
+
+def _encode_duration(duration: timedelta) -> str | float:
+    # Text has milliseconds; what is finer is written as a number of seconds, which is exact.
+    return duration.total_seconds() if duration.microseconds % 1000 else format_duration(duration)
+
+
+def _group(kind: type[Any], durations: frozenset[str], lists: frozenset[str] = frozenset()) -> _Codec:
+    """A group of options as a JSON object of those that differ from the group's defaults."""
+    names = [field.name for field in fields(kind)]
+    default = None if kind is Timeout else kind()
+
+    def encode(value: Any) -> Any:
+        written = {}
+        for name in names:
+            each = getattr(value, name)
+            if default is None or each != getattr(default, name):
+                written[name] = _encode_duration(each) if name in durations else list(each) if name in lists else each
+        return written
+
+    def decode(written: Mapping[str, Any]) -> Any:
+        values = dict(written)
+        for name in written:
+            if name in durations:
+                values[name] = parse_duration(values[name])
+            elif name in lists:
+                values[name] = tuple(values[name])
+        return kind(**values)
+
+    return _Codec(encode, decode)
+
+
+_RETRIES = _group(Retries, frozenset({"delay", "max_delay"}))
+_TIMEOUT = _group(Timeout, frozenset({"after", "kill_after"}))
+_MAX_QUEUED: Final = Concurrency().max_queued
+_KILL_AFTER: Final = Timeout(timedelta(0)).kill_after
+
+
+def _encode_retries(retries: Retries) -> Any:
+    written = _RETRIES.encode(retries)
+    return written.get("max", 0) if written.keys() <= {"max"} else written
+
+
+def _decode_retries(written: Any) -> Retries:
+    retries: Retries = Retries(max=written) if isinstance(written, int) else _RETRIES.decode(written)
+    return retries
+
+
+def _encode_timeout(timeout: Timeout) -> Any:
+    if timeout.kill_after == _KILL_AFTER:
+        return _encode_duration(timeout.after)
+    return _TIMEOUT.encode(timeout)
+
+
+def _decode_timeout(written: Any) -> Timeout:
+    timeout: Timeout = _TIMEOUT.decode(written if isinstance(written, dict) else {"after": written})
+    return timeout
+
+
+def _usual_limit(policy: str) -> int | None:
+    return None if policy == "allow" else 1
+
+
+def _encode_concurrency(concurrency: Concurrency) -> Any:
+    written: dict[str, Any] = {}
+    if concurrency.limit != _usual_limit(concurrency.policy):
+        written["limit"] = concurrency.limit
+    if concurrency.key is not None:
+        written["key"] = concurrency.key
+    if concurrency.max_queued != _MAX_QUEUED:
+        written["max_queued"] = concurrency.max_queued
+    if not written:
+        return concurrency.policy
+    if concurrency.policy == "forbid" and written.keys() == {"limit"} and concurrency.limit is not None:
+        return concurrency.limit
+    return {"policy": concurrency.policy, **written}
+
+
+def _decode_concurrency(written: Any) -> Concurrency:
+    if isinstance(written, int):
+        return Concurrency(limit=written)
+    if isinstance(written, str):
+        written = {"policy": written}
+    policy = written.get("policy", "forbid")
+    return Concurrency(**{"limit": _usual_limit(policy), **written})
+
+
+_DURATION = _Codec(_encode_duration, parse_duration)
+_INSTANT = _Codec(format_instant, parse_instant)
+_MAP = _Codec(dict, dict)
+
+_ENCODINGS: Final[dict[str, _Codec]] = {
+    "cron": _Codec(
+        lambda cron: cron[0] if len(cron) == 1 else list(cron),
+        lambda cron: (cron,) if isinstance(cron, str) else tuple(cron),
+    ),
+    "every": _DURATION,
+    "at": _INSTANT,
+    "dst": _group(Dst, frozenset()),
+    "start_at": _INSTANT,
+    "end_at": _INSTANT,
+    "jitter": _DURATION,
+    "calendar": _group(CalendarUse, frozenset(), frozenset({"exclude", "only"})),
+    "payload": _MAP,
+    "concurrency": _Codec(_encode_concurrency, _decode_concurrency),
+    "starting_deadline": _DURATION,
+    "retries": _Codec(_encode_retries, _decode_retries),
+    "timeout": _Codec(_encode_timeout, _decode_timeout),
+    "history": _group(History, frozenset({"max_age"})),
+    "on_failure": _Codec(
+        lambda handler: dict([handler_definition(handler)]),
+        lambda written: handler_from_definition(*next(iter(written.items()))),
+    ),
+    "env": _MAP,
+    "tags": _Codec(list, tuple),
+}
+
+# Every job is compared with one that has nothing but defaults, so a default is stated in job.py alone.
+_PLAIN: Final = Job(namespace="", name="", handler=PythonHandler(""))
+_FIELDS: Final[tuple[tuple[str, Any, _Codec | None], ...]] = tuple(
+    (field.name, getattr(_PLAIN, field.name), _ENCODINGS.get(field.name))
+    for field in fields(Job)
+    if field.name not in {"namespace", "name", "handler"}
+)
+_DEFAULTS: Final = {name: default for name, default, _ in _FIELDS}
+_CODECS: Final = {name: codec for name, _, codec in _FIELDS}
