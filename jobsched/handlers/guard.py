@@ -1,0 +1,109 @@
+"""Takes a node's commands with it when it is killed: a tiny process that outlives the node by a moment.
+
+PR_SET_PDEATHSIG would do it on Linux alone, needs a preexec_fn (unsafe beside threads), and strikes when the *thread*
+that started the command ends. The guard reads, from a pipe that only the node holds open, which process groups run;
+at its end (the node is gone, however it went) it kills those that are left.
+"""
+
+import logging
+import os
+import signal
+import threading
+from contextlib import suppress
+
+log = logging.getLogger("jobsched")
+
+# One `+ group` or `- group` a line.
+_SCRIPT = """
+groups=' '
+while read -r sign group; do
+    case $sign in
+        +) groups="$groups$group " ;;
+        -) groups="${groups%% $group *} ${groups#* $group }" ;;
+    esac
+done
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
+"""
+
+
+class Guard:
+    """Thread-safe; its process starts with the first group and is started again if somebody killed it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._groups: set[int] = set()
+        self._pipe: int | None = None
+        self._pid = 0
+        # A fork of the node (multiprocessing) must not keep the pipe open when the node has died.
+        os.register_at_fork(after_in_child=self._forked)
+
+    def watch(self, group: int) -> None:
+        """Kill this process group should we die. Between its start and this call lies a moment without guard."""
+        with self._lock:
+            self._groups.add(group)
+            self._tell(f"+ {group}\n")
+
+    def release(self, group: int) -> None:
+        """Call it before the group's leader is waited for: afterwards the number may belong to somebody else."""
+        with self._lock:
+            self._groups.discard(group)
+            if self._pipe is not None:
+                self._tell(f"- {group}\n")
+
+    def _tell(self, line: str) -> None:
+        if self._pipe is not None:
+            try:
+                os.write(self._pipe, line.encode())
+            except OSError:
+                self._discard(self._pipe)
+            else:
+                return
+        try:
+            self._start()
+        except OSError as error:
+            log.warning("no guard over commands, they would outlive a killed node: %s", error)
+
+    def _start(self) -> None:
+        reading, writing = os.pipe()
+        try:
+            self._pid = os.posix_spawn(
+                "/bin/sh",
+                ["sh", "-c", _SCRIPT, "jobsched-guard"],
+                {},
+                # Not our stdout and stderr: who reads them to their end would wait for the guard.
+                file_actions=[
+                    (os.POSIX_SPAWN_DUP2, reading, 0),
+                    (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                    (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+                ],
+                setpgroup=0,
+                # What stops a node gently is not for the guard: it ends after the node.
+                setsigmask=[signal.SIGHUP, signal.SIGINT, signal.SIGTERM],
+            )
+        except BaseException:
+            os.close(writing)
+            raise
+        finally:
+            os.close(reading)
+        self._pipe = writing
+        os.write(writing, "".join(f"+ {group}\n" for group in self._groups).encode())
+        # A guard that somebody has stopped must not stop us.
+        os.set_blocking(writing, False)
+
+    def _discard(self, pipe: int) -> None:
+        """Of a guard that does not listen. It must be dead before its pipe closes, or it would do its work."""
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+        os.close(pipe)
+        self._pipe = None
+
+    def _forked(self) -> None:
+        self._lock = threading.Lock()
+        self._groups = set()
+        if self._pipe is not None:
+            os.close(self._pipe)
+            self._pipe = None
+
+
+guard = Guard()

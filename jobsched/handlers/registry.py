@@ -1,0 +1,200 @@
+"""Which Python function a handler's name stands for: registered with `@handler`, or imported as `module:callable`."""
+
+import difflib
+import importlib
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, overload
+
+from jobsched.errors import PayloadError, UnknownHandlerError
+from jobsched.handlers.options import Duration, retries_option, timeout_option, yaml_words
+from jobsched.handlers.parameters import Parameters, parameters_of
+from jobsched.model.job import Retries, Timeout
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_REGISTERED_NAME = re.compile(r"[A-Za-z_][\w.-]{0,199}", re.ASCII)
+_IMPORT_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredHandler:
+    """A function, and what its decorator says about its runs.
+
+    `options` are fields of a job as jobs.yaml would have them: below the job's own, above the file's `defaults`.
+    `retries` and `timeout` are the same two, read: for runs without a job.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    parameters: Parameters
+    options: Mapping[str, Any] = field(default_factory=dict)
+    retries: Retries | None = None
+    timeout: Timeout | None = None
+
+
+def check_payload(handler: RegisteredHandler, payload: Mapping[str, Any]) -> None:
+    """Raise PayloadError if these are no keyword arguments for the handler."""
+    if problem := handler.parameters.problem(payload):
+        raise PayloadError(f"the payload does not fit {handler.name!r}: {problem}")
+
+
+def _anything(_path: str) -> bool:
+    return True
+
+
+class Registry:
+    """Handlers by name; thread-safe.
+
+    `allowed` decides, each time, whether an import path may be used that nobody registered: what a store names is
+    data, and only paths that a job declares are to be imported (DESIGN §12). Default: all.
+    """
+
+    def __init__(self, allowed: Callable[[str], bool] = _anything) -> None:
+        self.allowed = allowed
+        self._registered: dict[str, RegisteredHandler] = {}
+        self._imported: dict[str, RegisteredHandler] = {}
+
+    @overload
+    def handler(self, function: F, /) -> F: ...
+
+    @overload
+    def handler(
+        self,
+        name: str | None = None,
+        /,
+        *,
+        queue: str | None = None,
+        priority: int | None = None,
+        retries: int | Mapping[str, Any] | None = None,
+        timeout: Duration | Mapping[str, Any] | None = None,
+        concurrency: int | str | Mapping[str, Any] | None = None,
+        starting_deadline: Duration | None = None,
+        on_crash: str | None = None,
+    ) -> Callable[[F], F]: ...
+
+    def handler(self, name: Any = None, /, **options: Any) -> Any:
+        """Decorator: the function is a handler, under `name` (default: `module:function`), with these fields of a job.
+
+        The function itself is left as it is. Raises ValueError on a bad or taken name, or a bad option.
+        """
+        if callable(name):
+            return self._register(name, None, {})
+        return lambda function: self._register(function, name, options)
+
+    def _register(self, function: F, name: str | None, options: Mapping[str, Any]) -> F:
+        own = f"{function.__module__}:{function.__qualname__}"
+        if name is not None and not _REGISTERED_NAME.fullmatch(name):
+            raise ValueError(
+                f"{name!r} is no name for a handler: letters, digits, dots, dashes and underscores, at most 200"
+            )
+        registered = _registered(name or own, function, options)
+        taken = self._registered.get(registered.name)
+        # The same function again is its module loaded again, as a reload or a test does.
+        if taken is not None and _origin(taken.function) != _origin(function):
+            raise ValueError(f"two handlers are named {registered.name!r}: {_origin(taken.function)} and {own}")
+        self._registered[registered.name] = registered
+        self._imported.clear()
+        return function
+
+    def imports(self, modules: Iterable[str]) -> None:
+        """Import modules so that they register their handlers. Raises UnknownHandlerError naming the first that fails."""
+        for module in modules:
+            _import(module, module)
+
+    @property
+    def names(self) -> list[str]:
+        """Registered names, sorted."""
+        return sorted(self._registered)
+
+    def resolve(self, name: str) -> RegisteredHandler:
+        """The handler of this name. Raises UnknownHandlerError saying what failed; the next call tries again."""
+        registered = self._registered.get(name)
+        if registered is not None:
+            return registered
+        if ":" not in name:
+            raise UnknownHandlerError(name, self._why_unregistered(name))
+        if not self.allowed(name):
+            raise UnknownHandlerError(
+                name,
+                "no job declares this import path, and it is not registered; "
+                "decorate it with @handler and list its module in `settings.imports`",
+            )
+        imported = self._imported.get(name)
+        if imported is None:
+            imported = self._imported[name] = self._import(name)
+        return imported
+
+    def _import(self, path: str) -> RegisteredHandler:
+        if not _IMPORT_PATH.fullmatch(path):
+            raise UnknownHandlerError(path, "write module:callable, like billing.jobs:send_invoices")
+        module_name, _, attributes = path.partition(":")
+        function = _attribute(_import(module_name, path), attributes, path)
+        if not callable(function):
+            raise UnknownHandlerError(path, f"it is of type {type(function).__name__}, which cannot be called")
+        # By its import path, a decorated function keeps what its decorator says.
+        for registered in list(self._registered.values()):
+            if registered.function is function:
+                return registered
+        return RegisteredHandler(path, function, parameters_of(function))
+
+    def _why_unregistered(self, name: str) -> str:
+        nearest = difflib.get_close_matches(name, self._registered, 1)
+        hint = f"did you mean {nearest[0]!r}? Else " if nearest else ""
+        return (
+            f"nothing is registered under this name; {hint}list the module that registers it in `settings.imports`, "
+            "or write module:callable"
+        )
+
+
+default_registry = Registry()
+#: Registers in the registry that every runner of this process uses unless it is given another.
+handler = default_registry.handler
+
+
+def _registered(name: str, function: Callable[..., Any], options: Mapping[str, Any]) -> RegisteredHandler:
+    given = {option: value for option, value in options.items() if value is not None}
+    try:
+        return RegisteredHandler(
+            name,
+            function,
+            parameters_of(function),
+            options=yaml_words(given),
+            retries=retries_option(given["retries"]) if "retries" in given else None,
+            timeout=timeout_option(given["timeout"]) if "timeout" in given else None,
+        )
+    except ValueError as error:
+        raise ValueError(f"@handler of {name!r}: {error}") from None
+
+
+def _origin(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}:{function.__qualname__}"
+
+
+def _import(module: str, handler: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except (Exception, SystemExit) as error:  # importing runs whatever the module's top level does
+        raise UnknownHandlerError(handler, _why_no_import(module, error)) from error
+
+
+def _why_no_import(module: str, error: BaseException) -> str:
+    why = f"cannot import module {module!r}: {type(error).__name__}: {error}"
+    if isinstance(error, ModuleNotFoundError) and error.name and (module + ".").startswith(error.name + "."):
+        return f"{why}; is its folder on sys.path ({sys.path[0] or '.'} comes first)?"
+    return why
+
+
+def _attribute(module: Any, attributes: str, path: str) -> Any:
+    found, place = module, f"module {module.__name__!r}"
+    for name in attributes.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            nearest = difflib.get_close_matches(name, dir(found), 1)
+            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+            raise UnknownHandlerError(path, f"{place} has no {name!r}{hint}") from None
+        place = f"{name!r} of {place}"
+    return found

@@ -1,0 +1,115 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobsched.handlers.guard import Guard
+
+NODE = """
+import subprocess, sys, threading
+from jobsched.handlers.guard import guard
+kept = [subprocess.Popen(["sleep", "3600"], start_new_session=True, stdout=subprocess.DEVNULL) for _ in range(3)]
+for process in kept:
+    guard.watch(process.pid)
+guard.release(kept[1].pid)
+print(*(process.pid for process in kept), flush=True)
+threading.Event().wait()
+"""
+
+
+def ends(pid: int) -> None:
+    """Wait until it has ended, as who started it."""
+    os.waitpid(pid, 0)
+
+
+@pytest.fixture
+def guarded() -> Iterator[subprocess.Popen[bytes]]:
+    """A process in a session of its own."""
+    with subprocess.Popen(["sleep", "3600"], start_new_session=True) as process:
+        yield process
+        process.kill()
+
+
+other = guarded
+
+
+def wait_gone(group: int) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        state = Path(f"/proc/{group}/stat")
+        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError(f"{group} lives")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc")
+def test_a_node_that_is_killed_takes_its_commands_with_it_and_only_those() -> None:
+    with subprocess.Popen([sys.executable, "-c", NODE], stdout=subprocess.PIPE, text=True) as node:
+        assert node.stdout is not None
+        first, released, third = map(int, node.stdout.readline().split())
+
+        node.kill()
+        node.wait()
+
+        wait_gone(first)
+        wait_gone(third)
+        os.kill(released, 0)
+        os.kill(released, signal.SIGKILL)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc")
+def test_a_guard_that_was_killed_is_replaced_and_told_all(guarded: subprocess.Popen[bytes]) -> None:
+    guard = Guard()
+    guard.watch(guarded.pid)
+    first = guard._pid
+    os.kill(first, signal.SIGKILL)
+    wait_gone(first)
+
+    guard.watch(guarded.pid)
+    second = guard._pid
+    assert second != first
+    assert guard._pipe is not None
+    os.close(guard._pipe)
+    guard._pipe = None
+
+    assert guarded.wait(30) == -signal.SIGKILL
+    ends(second)
+
+
+def test_the_guard_ignores_what_stops_a_node_gently(
+    guarded: subprocess.Popen[bytes], other: subprocess.Popen[bytes]
+) -> None:
+    guard = Guard()
+    guard.watch(guarded.pid)
+    guard.watch(other.pid)
+    guard.release(other.pid)
+
+    os.kill(guard._pid, signal.SIGTERM)
+    os.kill(guard._pid, signal.SIGINT)
+    assert guard._pipe is not None
+    os.close(guard._pipe)
+    guard._pipe = None
+
+    assert guarded.wait(30) == -signal.SIGKILL
+    ends(guard._pid)
+    assert other.poll() is None
+
+
+def test_without_a_shell_there_is_a_warning_and_no_guard(
+    guarded: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def none(*_: object, **__: object) -> int:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(os, "posix_spawn", none)
+
+    Guard().watch(guarded.pid)
+
+    assert "no guard over commands" in caplog.text
