@@ -1,0 +1,97 @@
+"""A node in this process, on a real SQLite store; its handlers are functions of the test."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from jobsched.client import Client
+from jobsched.handlers.registry import Registry
+from jobsched.model.handler import PythonHandler
+from jobsched.model.job import Job
+from jobsched.model.run import Run, RunState
+from jobsched.model.state import DesiredState
+from jobsched.runner.options import Options
+from jobsched.runner.runner import Runner
+from jobsched.sync.apply import sync
+
+PATIENCE = timedelta(seconds=20)
+QUICK = Options(
+    threads=4,
+    heartbeat=timedelta(milliseconds=200),
+    lease=timedelta(seconds=2),
+    grace=timedelta(seconds=5),
+    poll=timedelta(milliseconds=100),
+)
+
+
+class Bench:
+    """A client, a registry, and nodes that are stopped in the end."""
+
+    def __init__(self, url: str) -> None:
+        self.client = Client(url)
+        self.registry = Registry()
+        self.nodes: list[Runner] = []
+        self._jobs: dict[str, Job] = {}
+        self._syncs = 0
+
+    def handler(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Register under the function's own name."""
+        return self.registry.handler(function.__name__)(function)
+
+    def declare(self, name: str, handler: str | None = None, **fields: Any) -> Job:
+        """Sync a job beside those declared before; its handler is named as the job unless said."""
+        performs = fields.pop("performs", None) or PythonHandler(handler or name)
+        self._jobs[name] = replace(Job(namespace="default", name=name, handler=performs), **fields)
+        self._apply()
+        return self._jobs[name]
+
+    def undeclare(self, name: str) -> None:
+        del self._jobs[name]
+        self._apply()
+
+    def _apply(self) -> None:
+        self._syncs += 1
+        desired = DesiredState(namespace="default", jobs=dict(self._jobs), content_hash=str(self._syncs))
+        sync(self.client.store, desired, applied_by="test", allow_delete=True)
+
+    def node(self, **options: Any) -> Runner:
+        runner = Runner(self.client, options=replace(QUICK, **options), registry=self.registry, namespaces=["default"])
+        runner.start()
+        self.nodes.append(runner)
+        return runner
+
+    def trigger(self, name: str, **payload: Any) -> int:
+        return self.client.trigger(name, payload or None).id
+
+    def ended(self, run_id: int) -> Run:
+        return self.client.wait(run_id, PATIENCE)
+
+    def eventually(self, run_id: int, state: RunState) -> Run:
+        """The run, once it is in this state."""
+        never = threading.Event()
+        for _ in range(400):
+            run = self.client.run(run_id)
+            if run.state is state:
+                return run
+            never.wait(0.05)
+        raise AssertionError(f"never {state}: {run}")
+
+    def log(self, run_id: int) -> list[str]:
+        return [line.text for line in self.client.log(run_id)]
+
+    def close(self) -> None:
+        for node in self.nodes:
+            node.stop(hard=True)
+            node.shut_down()
+        self.client.close()
+
+
+@pytest.fixture
+def bench(sqlite_url: str) -> Iterator[Bench]:
+    made = Bench(sqlite_url)
+    yield made
+    made.close()

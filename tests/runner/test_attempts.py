@@ -1,0 +1,371 @@
+"""What becomes of attempts: results, errors, retries, wishes of handlers, timeouts."""
+
+import asyncio
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jobsched import Cancel, Context, Retry, Snooze
+from jobsched.model.handler import CommandHandler, ShellHandler
+from jobsched.model.job import Concurrency, Retries, Timeout
+from jobsched.model.run import Reason, RunState
+
+if TYPE_CHECKING:
+    from conftest import Bench
+
+AT_ONCE = Retries(max=2, delay=timedelta(milliseconds=10))
+
+
+def test_the_payload_becomes_keyword_arguments_and_the_result_is_kept(bench: "Bench") -> None:
+    @bench.handler
+    def add(a: int, b: int = 1) -> dict[str, int]:
+        return {"sum": a + b}
+
+    bench.declare("add", payload={"a": 1, "b": 2})
+    bench.node()
+
+    assert bench.ended(bench.trigger("add")).result == {"sum": 3}
+    assert bench.ended(bench.trigger("add", a=5)).result == {"sum": 6}
+
+
+def test_a_context_tells_what_the_handler_is_run_for(bench: "Bench") -> None:
+    @bench.handler
+    def tell(ctx: Context) -> dict[str, object]:
+        return {"id": ctx.run_id, "job": ctx.job, "attempt": ctx.attempt}
+
+    bench.declare("tell")
+    bench.node()
+
+    run = bench.ended(bench.trigger("tell"))
+
+    assert run.result == {"id": run.id, "job": "tell", "attempt": 1}
+
+
+def test_a_coroutine_is_a_handler_too(bench: "Bench") -> None:
+    @bench.handler
+    async def wait_a_little() -> str:
+        await asyncio.sleep(0)
+        return "done"
+
+    bench.declare("wait_a_little")
+    bench.node()
+
+    assert bench.ended(bench.trigger("wait_a_little")).result == "done"
+
+
+def test_what_a_handler_prints_and_logs_is_kept_with_its_run(bench: "Bench") -> None:
+    @bench.handler
+    def talk(ctx: Context) -> None:
+        print("printed")
+        ctx.log.warning("logged")
+
+    bench.declare("talk")
+    bench.node()
+
+    run = bench.ended(bench.trigger("talk"))
+
+    printed, logged = bench.log(run.id)
+    assert printed == "printed"
+    assert "logged" in logged
+
+
+def test_an_error_is_retried_with_each_attempt_on_record_until_attempts_are_used_up(bench: "Bench") -> None:
+    @bench.handler
+    def fail(ctx: Context) -> None:
+        raise ValueError(f"attempt {ctx.attempt}")
+
+    bench.declare("fail", retries=AT_ONCE)
+    bench.node()
+
+    run = bench.ended(bench.trigger("fail"))
+
+    assert (run.state, run.reason, run.attempt, run.max_attempts) == (RunState.FAILED, Reason.ERROR, 3, 3)
+    assert [entry["message"] for entry in run.error] == ["attempt 1", "attempt 2", "attempt 3"]
+    assert {entry["type"] for entry in run.error} == {"ValueError"}
+    assert "raise ValueError" in run.error[0]["traceback"]
+
+
+def test_a_retry_that_succeeds_makes_the_run_succeed(bench: "Bench") -> None:
+    @bench.handler
+    def second_time(ctx: Context) -> int:
+        if ctx.attempt == 1:
+            raise RuntimeError("not yet")
+        return ctx.attempt
+
+    bench.declare("second_time", retries=AT_ONCE)
+    bench.node()
+
+    run = bench.ended(bench.trigger("second_time"))
+
+    assert (run.state, run.result, len(run.error)) == (RunState.SUCCEEDED, 2, 1)
+
+
+def test_retry_says_when_and_uses_up_an_attempt(bench: "Bench") -> None:
+    @bench.handler
+    def again() -> None:
+        raise Retry(after=0.01)
+
+    bench.declare("again", retries=Retries(max=1, delay=timedelta(hours=1)))
+    bench.node()
+
+    run = bench.ended(bench.trigger("again"))
+
+    assert (run.state, run.attempt) == (RunState.FAILED, 2)
+
+
+def test_snooze_comes_back_without_using_up_an_attempt(bench: "Bench") -> None:
+    seen = []
+
+    @bench.handler
+    def later(ctx: Context) -> str:
+        seen.append(ctx.attempt)
+        if len(seen) < 3:
+            raise Snooze(until=0.01)
+        return "now"
+
+    bench.declare("later")
+    bench.node()
+
+    run = bench.ended(bench.trigger("later"))
+
+    assert (run.state, run.attempt, seen) == (RunState.SUCCEEDED, 1, [1, 1, 1])
+
+
+def test_cancel_ends_the_run_without_retry(bench: "Bench") -> None:
+    @bench.handler
+    def not_needed() -> None:
+        raise Cancel("nothing to do")
+
+    bench.declare("not_needed", retries=AT_ONCE)
+    bench.node()
+
+    run = bench.ended(bench.trigger("not_needed"))
+
+    assert (run.state, run.reason, run.attempt) == (RunState.CANCELLED, Reason.CANCELLED, 1)
+    assert run.error[0]["message"] == "nothing to do"
+
+
+@pytest.mark.parametrize("raised", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
+def test_a_handler_that_tries_to_end_the_process_fails_its_run_only(bench: "Bench", raised: BaseException) -> None:
+    @bench.handler
+    def leave() -> None:
+        raise raised
+
+    @bench.handler
+    def stay() -> str:
+        return "here"
+
+    bench.declare("leave")
+    bench.declare("stay")
+    bench.node(threads=1)
+
+    run = bench.ended(bench.trigger("leave"))
+
+    assert run.state is RunState.FAILED
+    assert type(raised).__name__ in run.error[0]["message"]
+    assert bench.ended(bench.trigger("stay")).result == "here"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("nul \x00", "nul \\u0000"), ("lone \ud800", "lone \\ud800")],
+)
+def test_text_that_no_database_takes_is_escaped(bench: "Bench", value: str, shown: str) -> None:
+    @bench.handler
+    def odd() -> str:
+        print(value)
+        return value
+
+    bench.declare("odd")
+    bench.node()
+
+    run = bench.ended(bench.trigger("odd"))
+
+    assert (run.state, run.result) == (RunState.SUCCEEDED, shown)
+    assert bench.log(run.id) == [shown]
+
+
+@pytest.mark.parametrize("value", [float("nan"), object(), {"deep": {1, object()}}, "x" * 2_000_000])
+def test_a_result_that_is_no_json_fails_the_run_without_retry(bench: "Bench", value: object) -> None:
+    @bench.handler
+    def strange() -> object:
+        return value
+
+    bench.declare("strange", retries=AT_ONCE)
+    bench.node()
+
+    run = bench.ended(bench.trigger("strange"))
+
+    assert (run.state, run.attempt, run.error[0]["type"]) == (RunState.FAILED, 1, "ResultError")
+
+
+def test_a_payload_that_does_not_fit_fails_without_retry_and_says_what_is_wrong(bench: "Bench") -> None:
+    @bench.handler
+    def needs(a: int) -> int:
+        return a
+
+    bench.declare("needs", retries=AT_ONCE)
+    bench.node()
+
+    run = bench.ended(bench.trigger("needs", b=1))
+
+    assert (run.state, run.attempt, run.error[0]["type"]) == (RunState.FAILED, 1, "PayloadError")
+
+
+def test_an_unknown_handler_is_left_to_others_and_fails_when_nobody_knew_it(bench: "Bench") -> None:
+    bench.declare("odd", handler="no_such_module_at_all:run")
+    bench.node(unknown_handler_patience=timedelta(0))
+
+    run = bench.ended(bench.trigger("odd"))
+
+    assert run.state is RunState.FAILED
+    assert "no_such_module_at_all" in run.error[0]["message"]
+
+
+def test_a_node_that_does_not_know_a_handler_leaves_its_run_pending(bench: "Bench") -> None:
+    bench.declare("odd", handler="no_such_module_at_all:run")
+    node = bench.node()
+    left = threading.Event()
+    leave = node.dispatcher.leave_to_others
+    node.dispatcher.leave_to_others = lambda handler: (leave(handler), left.set())  # type: ignore[method-assign,func-returns-value,assignment]
+
+    run_id = bench.trigger("odd")
+
+    assert left.wait(20)
+    assert bench.eventually(run_id, RunState.PENDING).attempt == 0
+
+
+def test_a_command_fails_with_its_exit_code_and_last_words(bench: "Bench") -> None:
+    bench.declare("bad", performs=ShellHandler("echo going; echo wrong >&2; exit 3"))
+    bench.node()
+
+    run = bench.ended(bench.trigger("bad"))
+
+    assert run.state is RunState.FAILED
+    assert "3" in run.error[0]["message"]
+    assert sorted(bench.log(run.id)) == ["going", "wrong"]
+
+
+def test_a_command_is_killed_at_its_timeout_with_its_children(bench: "Bench") -> None:
+    bench.declare(
+        "long",
+        performs=CommandHandler(("sh", "-c", "sleep 600 & sleep 600")),
+        timeout=Timeout(timedelta(milliseconds=200), kill_after=timedelta(milliseconds=200)),
+    )
+    bench.node()
+
+    run = bench.ended(bench.trigger("long"))
+
+    assert (run.state, run.reason) == (RunState.FAILED, Reason.TIMEOUT)
+
+
+def test_a_handler_that_heeds_its_context_ends_at_the_timeout(bench: "Bench") -> None:
+    @bench.handler
+    def patient(ctx: Context) -> None:
+        while True:
+            ctx.check()
+
+    bench.declare("patient", timeout=Timeout(timedelta(milliseconds=100)))
+    node = bench.node()
+
+    run = bench.ended(bench.trigger("patient"))
+
+    assert (run.state, run.reason, node.pool.abandoned) == (RunState.FAILED, Reason.TIMEOUT, 0)
+
+
+def test_a_handler_that_ignores_its_timeout_fails_and_its_thread_is_replaced(bench: "Bench") -> None:
+    let = threading.Event()
+
+    @bench.handler
+    def stuck() -> str:
+        let.wait(60)
+        return "too late"
+
+    @bench.handler
+    def other() -> str:
+        return "ran"
+
+    bench.declare("stuck", timeout=Timeout(timedelta(milliseconds=100), kill_after=timedelta(milliseconds=100)))
+    bench.declare("other")
+    node = bench.node(threads=1)
+
+    run = bench.ended(bench.trigger("stuck"))
+    abandoned = node.pool.abandoned
+    other_run = bench.ended(bench.trigger("other"))
+    let.set()
+
+    assert (run.state, run.reason, run.result) == (RunState.FAILED, Reason.TIMEOUT, None)
+    assert abandoned == 1
+    assert other_run.result == "ran"
+    assert bench.client.run(run.id).result is None
+
+
+def test_the_retry_of_a_stuck_attempt_waits_until_its_thread_has_ended(bench: "Bench") -> None:
+    let, running = threading.Event(), []
+
+    @bench.handler
+    def stuck(ctx: Context) -> str:
+        running.append(ctx.attempt)
+        if ctx.attempt == 1:
+            let.wait(60)
+        return "second"
+
+    bench.declare(
+        "stuck",
+        timeout=Timeout(timedelta(milliseconds=100), kill_after=timedelta(milliseconds=100)),
+        retries=AT_ONCE,
+    )
+    node = bench.node()
+    run_id = bench.trigger("stuck")
+    never = threading.Event()
+    while not node.pool.abandoned:
+        never.wait(0.01)
+
+    state = bench.client.run(run_id).state
+    let.set()
+    run = bench.ended(run_id)
+
+    assert state is RunState.RUNNING
+    assert (run.state, run.result, running) == (RunState.SUCCEEDED, "second", [1, 2])
+
+
+def test_the_runs_of_a_limited_job_never_overlap_and_wait_their_turn(bench: "Bench") -> None:
+    lock, worst = threading.Lock(), []
+
+    @bench.handler
+    def alone() -> None:
+        worst.append(lock.acquire(blocking=False))
+        lock.release()
+
+    bench.declare("alone", concurrency=Concurrency("forbid", 1))
+    bench.node()
+    bench.node()
+
+    runs = [bench.trigger("alone") for _ in range(20)]
+
+    assert {bench.ended(run).state for run in runs} == {RunState.SUCCEEDED}
+    assert all(worst)
+
+
+def test_an_ad_hoc_run_performs_a_registered_handler_and_retries_by_its_own_attempts(bench: "Bench") -> None:
+    @bench.handler
+    def fail(ctx: Context) -> None:
+        raise ValueError(str(ctx.job))
+
+    bench.node()
+    made = bench.client.enqueue("fail", max_attempts=1)
+
+    run = bench.ended(made.id)
+
+    assert (run.state, run.job, run.error[0]["message"]) == (RunState.FAILED, None, "None")
+
+
+def test_an_ad_hoc_run_may_not_name_an_import_path_that_no_job_declares(bench: "Bench") -> None:
+    bench.node(unknown_handler_patience=timedelta(0))
+
+    run = bench.ended(bench.client.enqueue("os:getcwd").id)
+
+    assert run.state is RunState.FAILED
+    assert run.error[0]["type"] == "UnknownHandlerError"
