@@ -1,0 +1,154 @@
+"""A whole cron expression: split, checked field by field, and rewritten in the plainest form that croniter matches."""
+
+import calendar
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from jobsched.errors import CronError
+from jobsched.schedule.fields import FIELDS, FieldValues, parse_field
+
+LONGEST_EXPRESSION = 256
+
+_ALIASES = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+#: Years in which every kind of year occurs: leap or not, beginning on each weekday.
+_ALL_KINDS_OF_YEAR = range(2000, 2028)
+
+
+@dataclass(frozen=True, slots=True)
+class CronExpression:
+    """What an expression means, apart from any zone."""
+
+    text: str  #: as it was written
+    canonical: str  #: lists of numbers only, so that none of croniter's readings of short forms matters
+    fixed: bool  #: neither minute nor hour starts with `*`: the schedule means times of day, not elapsed time
+    seconds: tuple[int, ...]
+    minutes: tuple[int, ...]
+    hours: tuple[int, ...]
+
+
+def uses_hash(text: str) -> bool:
+    """Whether an expression may hold an `H`, so that it depends on the job's name."""
+    return re.search("(?<![a-z])h(?![a-z])", text, re.IGNORECASE) is not None
+
+
+def parse_expression(text: str, job_name: str | None = None) -> CronExpression:
+    """Read an expression of 5, 6 (seconds) or 7 (years) fields, or an alias like `@daily`.
+
+    Raises CronError with the field and the reason, also for a schedule that no date can ever match.
+    """
+    fields = _fields(text, _split(text), job_name)
+    minute, hour, day, month, weekday = fields[:5]
+    second = fields[5] if len(fields) > 5 else None
+    year = fields[6] if len(fields) > 6 and fields[6].restricted else None
+    _refuse_unclear_days(text, day, weekday)
+    if not _some_day(day, weekday, month.plain, year.plain if year else _ALL_KINDS_OF_YEAR):
+        raise CronError(
+            text, "day-of-month" if day.restricted else "day-of-week", "no date ever matches; it never fires"
+        )
+    parts = [_time(minute, 60), _time(hour, 24), *_days(day, weekday)]
+    parts.insert(3, _time(month, 12))
+    if second:
+        parts.append(_time(second, 60))
+    if year:
+        parts.append(_list(year))
+    return CronExpression(
+        text=text,
+        canonical=" ".join(parts),
+        fixed=not (minute.starred or hour.starred),
+        seconds=tuple(sorted(second.plain)) if second else (0,),
+        minutes=tuple(sorted(minute.plain)),
+        hours=tuple(sorted(hour.plain)),
+    )
+
+
+def _split(text: str) -> list[str]:
+    if len(text) > LONGEST_EXPRESSION:
+        raise CronError(text[:LONGEST_EXPRESSION], None, f"an expression has at most {LONGEST_EXPRESSION} characters")
+    stripped = text.strip(" \t\r\n")
+    if stripped.startswith("@"):
+        return _alias(text, stripped).split(" ")
+    parts = re.split("[ \t]+", stripped) if stripped else []
+    if not 5 <= len(parts) <= 7:
+        raise CronError(
+            text,
+            None,
+            f"{len(parts)} fields; write 5: minute hour day-of-month month day-of-week (a 6th is second, a 7th year)",
+        )
+    return parts
+
+
+def _alias(text: str, alias: str) -> str:
+    expansion = _ALIASES.get(alias.lower())
+    if expansion is not None:
+        return expansion
+    hint = {"@reboot": "a job without schedule runs when triggered", "@every": "write `every:` instead of `cron:`"}
+    known = ", ".join(sorted(_ALIASES))
+    word = alias.lower().partition(" ")[0]
+    raise CronError(text, None, f"{alias!r} is no alias; {hint.get(word, f'there are {known}')}")
+
+
+def _fields(text: str, parts: list[str], job_name: str | None) -> list[FieldValues]:
+    found = []
+    for kind, part in zip(FIELDS, parts, strict=False):
+        try:
+            found.append(parse_field(kind, part, job_name))
+        except ValueError as error:
+            raise CronError(text, kind.name, str(error)) from None
+    return found
+
+
+def _refuse_unclear_days(text: str, day: FieldValues, weekday: FieldValues) -> None:
+    """Both day fields restricted means either; for `#`, `L5` and `W` croniter would lose one of the two."""
+    if not (day.restricted and weekday.restricted):
+        return
+    if weekday.special:
+        raise CronError(text, "day-of-week", f"{weekday.text!r} needs a * as day-of-month; write two expressions")
+    if any(form != "l" for form in day.special):
+        raise CronError(text, "day-of-month", f"{day.text!r} needs a * as day-of-week; write two expressions")
+
+
+def _some_day(day: FieldValues, weekday: FieldValues, months: Collection[int], years: Collection[int]) -> bool:
+    return any(_some_day_in(year, month, day, weekday) for year in years for month in months)
+
+
+def _some_day_in(year: int, month: int, day: FieldValues, weekday: FieldValues) -> bool:
+    if weekday.plain and (weekday.restricted or not day.restricted):
+        return True  # each month has all weekdays
+    first_weekday, days = calendar.monthrange(year, month)
+    if weekday.special:
+        return any(_occurs(form, first_weekday, days) for form in weekday.special)
+    return bool(day.special) or min(day.plain) <= days
+
+
+def _occurs(form: str, first_weekday: int, days: int) -> bool:
+    """Whether a month that begins on `first_weekday` (Monday is 0) has a day of the form `1#5`; all have `l1`."""
+    if form.startswith("l"):
+        return True
+    weekday, nth = form.split("#")
+    first = 1 + (int(weekday) - 1 - first_weekday) % 7
+    return first + 7 * (int(nth) - 1) <= days
+
+
+def _time(values: FieldValues, size: int) -> str:
+    return "*" if len(values.plain) == size else _list(values)
+
+
+def _days(day: FieldValues, weekday: FieldValues) -> list[str]:
+    """The two day fields. Where both are restricted either matches, so one that holds all days frees both."""
+    every_day, every_weekday = len(day.plain) == 31, len(weekday.plain) == 7
+    if day.restricted and weekday.restricted and (every_day or every_weekday):
+        return ["*", "*"]
+    return ["*" if every_day else _list(day), "*" if every_weekday else _list(weekday)]
+
+
+def _list(values: FieldValues) -> str:
+    return ",".join([*map(str, sorted(values.plain)), *values.special])
