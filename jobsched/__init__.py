@@ -1,5 +1,47 @@
-"""A declarative job scheduler and durable queue. Public names; see README.md."""
+"""A declarative job scheduler and durable queue. The public names; see README.md.
+
+    from jobsched import Client, Runner, handler
+
+Names are imported when they are first used, so that `import jobsched`, and the command line, stay quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from jobsched._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from jobsched.client import Client
+    from jobsched.errors import Cancel, JobschedError, Retry, Snooze
+    from jobsched.handlers.context import Context
+    from jobsched.handlers.registry import handler
+    from jobsched.runner.runner import Runner
+
+_PLACES = {
+    "Cancel": "jobsched.errors",
+    "Client": "jobsched.client",
+    "Context": "jobsched.handlers.context",
+    "JobschedError": "jobsched.errors",
+    "Retry": "jobsched.errors",
+    "Runner": "jobsched.runner.runner",
+    "Snooze": "jobsched.errors",
+    "handler": "jobsched.handlers.registry",
+}
+
+__all__ = [
+    "Cancel",
+    "Client",
+    "Context",
+    "JobschedError",
+    "Retry",
+    "Runner",
+    "Snooze",
+    "__version__",
+    "handler",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'jobsched' has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)

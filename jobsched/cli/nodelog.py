@@ -35,12 +35,18 @@ class JsonLog(logging.Formatter):
         return json.dumps(line, ensure_ascii=True, default=str)
 
 
+def _worth_saying(record: logging.LogRecord) -> bool:
+    return record.name == "jobsched" or record.name.startswith("jobsched.") or record.levelno >= logging.WARNING
+
+
 def set_up(form: str, *, verbose: bool) -> None:
     """Log to standard error from now on. `form`: auto, text or json."""
     chosen = ("text" if sys.stderr.isatty() else "json") if form == "auto" else form
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(TextLog() if chosen == "text" else JsonLog())
+    handler.addFilter(_worth_saying)
     root = logging.getLogger()
     root.addHandler(handler)
-    root.setLevel(logging.WARNING)
+    # Handlers' own records, from INFO on, are kept with their run; the node's log is ours, and others' warnings.
+    root.setLevel(logging.INFO)
     logging.getLogger("jobsched").setLevel(logging.DEBUG if verbose else logging.INFO)

@@ -138,8 +138,7 @@ class _Signals:
 
 
 def _desired(chosen: list[Path], *, last_good: bool) -> "DesiredState":
-    from jobsched.config.head import read_head
-    from jobsched.config.load import load
+    from jobsched.config.load import load, read_head
     from jobsched.errors import ConfigError
 
     try:

@@ -33,7 +33,7 @@ def find_target(database: str | None, namespace: str | None) -> Target:
     given = database or os.environ.get("JOBSCHED_DATABASE_URL")
     if (given and namespace) or not DEFAULT_FILE.exists():
         return Target(given or DEFAULT_DATABASE, namespace or "default")
-    from jobsched.config.head import read_head
+    from jobsched.config.load import read_head
 
     head = read_head([DEFAULT_FILE])
     return Target(given or database_of(None, head), namespace or head.namespace)

@@ -76,6 +76,26 @@ def check_sources(
     return Loaded(state=None if found.errors else state, diagnostics=found.in_order(source.name for source in sources))
 
 
+def read_head(paths: Sequence[Path]) -> DesiredState:
+    """The files' namespace and settings, without jobs, for commands that ask a store: what is wrong with a job does not matter.
+
+    Raises ConfigError if a file cannot be read as YAML at all, or its top is wrong.
+    """
+    found = Diagnostics()
+    sources = read_sources(paths, found)
+    files = [file for source in sources if (file := _File.read(source, found)) is not None]
+    namespace, owner = _namespace(files), _settings_file(files)
+    if found.errors:
+        raise ConfigError(found.in_order(source.name for source in sources))
+    return DesiredState(
+        namespace=namespace,
+        jobs={},
+        settings=owner.settings if owner else Settings(),
+        content_hash="",
+        settings_file=owner.document.name if owner else None,
+    )
+
+
 @dataclass(slots=True)
 class _File:
     """One file on its way: checked at the top, its jobs still as written."""
@@ -155,14 +175,17 @@ class _File:
         self, namespace: str, name: str, entry: Any, base: dict[str, Any] | None, shared: dict[Any, Any]
     ) -> Job | None:
         """A job, or None; then it is reported."""
-        options = self._checked(name, entry)
+        options, spoiled = self._checked(name, entry)
         if options is None or base is None:
             return None
         values = job_values(options, base)
-        wrong = False
-        for finding in rules.job_findings(name, entry, values):
+        sound = {field: value for field, value in entry.items() if field not in spoiled} if spoiled else entry
+        wrong = bool(spoiled)
+        for finding in rules.job_findings(name, sound, values):
             wrong = True
-            self.report(finding, ("jobs", name))
+            # Of a job with a spoiled field nothing is said that may be its fault: the whole is judged once it is mended.
+            if finding.path or not spoiled:
+                self.report(finding, ("jobs", name))
         if wrong:
             return None
         # Thousands of jobs have a handful of different values between them.
@@ -171,20 +194,26 @@ class _File:
                 values[each] = shared.setdefault(values[each], values[each])
         return Job(namespace=namespace, name=name, **values)
 
-    def _checked(self, name: str, entry: Any) -> JobEntry | None:
+    def _checked(self, name: str, entry: Any) -> tuple[JobEntry | None, frozenset[str]]:
+        """The job's options, without those fields that are wrong in themselves, which are reported and named."""
         if _NAME.fullmatch(name) is None or len(name) > 100:
             self.report(Finding((), *not_a_name(name), of_key=True), ("jobs", name))
         if not isinstance(entry, dict):
             self.report(_no_job(entry), ("jobs", name))
-            return None
+            return None, frozenset()
         for refusal in unsupported.in_job(entry):
             self.report(_not_supported(refusal), ("jobs", name))
         try:
-            return JobEntry.model_validate(entry)
+            return JobEntry.model_validate(entry), frozenset()
         except ValidationError as error:
-            for finding in findings(error, "job", JobEntry):
-                self.report(finding, ("jobs", name))
-            return None
+            found = list(findings(error, "job", JobEntry))
+        for finding in found:
+            self.report(finding, ("jobs", name))
+        spoiled = frozenset(str(finding.path[0]) for finding in found if finding.path)
+        try:
+            return JobEntry.model_validate({key: value for key, value in entry.items() if key not in spoiled}), spoiled
+        except ValidationError:
+            return None, spoiled
 
 
 _SHARED = ("cron", "retries", "timeout", "concurrency", "history", "dst", "tags", "every")

@@ -50,6 +50,13 @@ class Guard:
             if self._pipe is not None:
                 self._tell(f"- {group}\n")
 
+    def kill_all(self) -> None:
+        """Kill every group that runs: this node is about to give back their runs."""
+        with self._lock:
+            for group in self._groups:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(group, signal.SIGKILL)
+
     def _tell(self, line: str) -> None:
         if self._pipe is not None:
             try:

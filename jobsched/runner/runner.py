@@ -13,6 +13,7 @@ from jobsched.clock import Clock, SystemClock
 from jobsched.errors import StoreError
 from jobsched.handlers.call import current_log
 from jobsched.handlers.cancel import CancelReason
+from jobsched.handlers.guard import guard
 from jobsched.handlers.registry import Registry, default_registry
 from jobsched.model.instants import format_instant
 from jobsched.model.run import RunState
@@ -283,7 +284,9 @@ class Runner:
             if self.pool.wait_idle(min(rest, 0.2)):
                 return
         self._cancel_all("shutdown")
-        self.pool.wait_idle(_TO_OBEY)
+        if not self.pool.wait_idle(_TO_OBEY):
+            guard.kill_all()
+            self.pool.wait_idle(_TO_OBEY)
 
     def _save_last(self) -> bool:
         """Write what has ended, give back what has not, and leave the nodes."""

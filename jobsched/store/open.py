@@ -19,7 +19,7 @@ def open_store(url: str, *, clock: Clock | None = None, create: bool = True) -> 
     Raises DatabaseUrlError, or UnknownStoreError when no installed adapter has the scheme.
     """
     scheme = _scheme(url)
-    adapters = {}
+    adapters: dict[str, EntryPoint] = {}
     for entry in entry_points(group=GROUP):
         if entry.name in adapters and adapters[entry.name].value != entry.value:
             _refuse_two(entry, adapters[entry.name])

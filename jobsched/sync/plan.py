@@ -78,7 +78,7 @@ def plan(desired: DesiredState, actual: ActualState, at: datetime) -> Plan:
 def _of_desired(job: Job, stored: StoredJob | None, at: datetime) -> JobPlan | None:
     if stored is None:
         return JobPlan(name=job.name, action="create", job=job, next_after=_first_slot(job, at))
-    if job == stored.job:
+    if job == stored.job and _json_of(job) == _json_of(stored.job):
         return None
     changes = tuple(job_differences(stored.job, job))
     if not changes:
@@ -93,6 +93,11 @@ def _of_desired(job: Job, stored: StoredJob | None, at: datetime) -> JobPlan | N
         next_before=stored.next_at,
         next_after=next_after,
     )
+
+
+def _json_of(job: Job) -> str:
+    """What Python's equality is too kind for: 1, 1.0 and true are equal to it, and three things in JSON."""
+    return repr((job.payload, job.handler))
 
 
 def _restarts(changes: tuple[FieldChange, ...]) -> bool:

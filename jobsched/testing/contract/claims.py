@@ -1,0 +1,240 @@
+"""The contract's chapter on claims: which runs, in which order, to whom."""
+
+from datetime import timedelta
+
+from jobsched.model.handler import CommandHandler, handler_text
+from jobsched.model.run import RunState, Source
+from jobsched.store.port import Store
+from jobsched.testing.builders import (
+    HANDLER,
+    LEASE,
+    MINUTE,
+    START,
+    a_change,
+    a_firing,
+    a_free_job,
+    a_limited_job,
+    a_node,
+    a_retry,
+    a_run,
+    a_slot,
+    a_transition,
+    a_trigger,
+    a_write,
+    an_edit,
+    claim,
+    given_back,
+    given_jobs,
+    given_removed,
+    states,
+    the_run,
+)
+from jobsched.testing.clock import FakeClock
+
+MOMENT = timedelta(microseconds=1)
+
+
+class ClaimContract:
+    def test_a_claim_brings_all_that_is_needed_to_perform_a_run(self, store: Store, clock: FakeClock) -> None:
+        [created] = store.enqueue([a_run(queue="mail", payload={"to": ["a@b.c"]}, max_attempts=3)])
+        node = a_node(store)
+        clock.advance(1)
+
+        [claimed] = store.claim(node, {"default": 7}, 10)
+
+        assert (claimed.id, claimed.claim_no, claimed.node) == (created.id, 1, node)
+        assert (claimed.namespace, claimed.job, claimed.job_revision) == ("default", None, None)
+        assert (claimed.handler, claimed.source, claimed.queue) == (HANDLER, Source.ENQUEUE, "mail")
+        assert (claimed.attempt, claimed.max_attempts, claimed.losses) == (1, 3, 0)
+        assert (claimed.scheduled_at, claimed.available_at, claimed.started_at) == (None, START, clock.now())
+        assert (claimed.generation, claimed.payload, claimed.key) == (7, {"to": ["a@b.c"]}, None)
+
+    def test_a_claimed_run_is_running_and_names_its_node(self, store: Store, clock: FakeClock) -> None:
+        [created] = store.enqueue([a_run()])
+        node = a_node(store)
+        clock.advance(1)
+
+        store.claim(node, {"default": 7}, 10)
+
+        run = the_run(store, created.id)
+        assert (run.state, run.node, run.attempt, run.generation) == (RunState.RUNNING, node, 1, 7)
+        assert (run.started_at, run.finished_at) == (clock.now(), None)
+
+    def test_a_claim_of_a_job_names_its_revision_and_slot(self, store: Store) -> None:
+        job = a_free_job()
+        store.apply(a_change(a_write(job, revision=4)))
+        [stored] = store.jobs("default")
+        store.fire([a_firing(stored, a_slot(job, START + MINUTE))])
+
+        [claimed] = claim(store, a_node(store))
+
+        assert (claimed.job, claimed.job_revision, claimed.source) == ("nightly", 4, Source.SLOT)
+        assert claimed.scheduled_at == START + MINUTE
+
+    def test_the_revision_is_the_one_at_claim(self, store: Store) -> None:
+        stored = given_jobs(store, a_free_job())["nightly"]
+        store.enqueue([a_trigger(stored.job)])
+        store.apply(a_change(an_edit(stored, a_free_job(priority=3)), seen=1))
+
+        [claimed] = claim(store, a_node(store))
+
+        assert claimed.job_revision == 2
+
+    def test_runs_are_claimed_by_priority_then_instant_then_id(self, store: Store) -> None:
+        made = store.enqueue(
+            [
+                a_run(priority=1, available_at=START - 9 * MINUTE),
+                a_run(),
+                a_run(),
+                a_run(available_at=START - MOMENT),
+                a_run(priority=-1),
+            ]
+        )
+        node = a_node(store)
+
+        order = [claimed.id for _ in range(3) for claimed in claim(store, node, limit=2)]
+
+        assert order == [made[place].id for place in (4, 3, 1, 2, 0)]
+
+    def test_one_claim_is_in_order_too(self, store: Store) -> None:
+        made = store.enqueue([a_run(priority=priority) for priority in (5, 3, 4, 1, 2)])
+
+        assert [claimed.id for claimed in claim(store, a_node(store))] == [made[place].id for place in (3, 4, 1, 2, 0)]
+
+    def test_at_most_limit_are_claimed(self, store: Store) -> None:
+        store.enqueue([a_run()] * 5)
+        node = a_node(store)
+
+        assert [len(claim(store, node, limit=limit)) for limit in (0, 2, 10)] == [0, 2, 3]
+        assert claim(store, node) == []
+
+    def test_a_thousand_are_claimed_at_once(self, store: Store) -> None:
+        store.enqueue([a_run()] * 1000)
+
+        assert len({claimed.id for claimed in claim(store, a_node(store), limit=1000)}) == 1000
+
+    def test_only_the_named_namespaces_are_claimed_under_their_generations(self, store: Store) -> None:
+        store.enqueue([a_run(namespace=name) for name in ("a", "b", "c")])
+
+        claimed = store.claim(a_node(store), {"a": 3, "c": 9}, 10)
+
+        assert sorted((one.namespace, one.generation) for one in claimed) == [("a", 3), ("c", 9)]
+        assert [the_run(store, one.id).generation for one in claimed] == [one.generation for one in claimed]
+        assert store.claim(a_node(store), {}, 10) == []
+
+    def test_only_the_named_queues_are_claimed(self, store: Store) -> None:
+        store.enqueue([a_run(queue=name) for name in ("default", "mail", "slow")])
+        node = a_node(store)
+
+        assert [one.queue for one in claim(store, node, queues=["mail", "unknown"])] == ["mail"]
+        assert claim(store, node, queues=[]) == []
+        assert [one.queue for one in claim(store, node, queues=None)] == ["default", "slow"]
+
+    def test_runs_of_some_handlers_are_left_to_others(self, store: Store) -> None:
+        command = handler_text(CommandHandler(("df", "-h")))
+        store.enqueue([a_run(handler="here:known"), a_run(handler="there:known"), a_run(handler=command)])
+        node, other = a_node(store), a_node(store)
+
+        mine = claim(store, node, without_handlers=["there:known", "unknown"])
+        others = claim(store, other)
+
+        assert [one.handler for one in mine] == ["here:known", command]
+        assert [one.handler for one in others] == ["there:known"]
+
+    # -- attempts and fences
+
+    def test_each_claim_raises_the_attempt_and_the_fence(self, store: Store, clock: FakeClock) -> None:
+        store.enqueue([a_run(max_attempts=3)])
+        node = a_node(store)
+
+        seen = []
+        for _ in range(3):
+            [claimed] = claim(store, node)
+            seen.append((claimed.attempt, claimed.claim_no))
+            clock.advance(1)
+            store.finish([a_retry(claimed, clock.now())])
+            store.promote(["default"], 10)
+
+        assert seen == [(1, 1), (2, 2), (3, 3)]
+
+    def test_giving_back_lowers_the_attempt_and_never_the_fence(self, store: Store) -> None:
+        store.enqueue([a_run()])
+        node = a_node(store)
+        [first] = claim(store, node)
+        store.finish([given_back(first)])
+
+        [second] = claim(store, node)
+
+        assert (first.attempt, second.attempt) == (1, 1)
+        assert second.claim_no > first.claim_no
+
+    # -- who may claim
+
+    def test_an_unknown_node_gets_nothing(self, store: Store) -> None:
+        store.enqueue([a_run()])
+
+        assert claim(store, a_node(store) + 1000) == []
+
+    def test_a_node_whose_lease_has_run_out_gets_nothing(self, store: Store, clock: FakeClock) -> None:
+        store.enqueue([a_run()])
+        node = a_node(store)
+        clock.advance(LEASE + timedelta(seconds=1))
+
+        assert claim(store, node) == []
+        assert states(store) == [RunState.PENDING]
+
+    def test_a_node_declared_dead_gets_nothing_though_it_beats(self, store: Store, clock: FakeClock) -> None:
+        store.enqueue([a_run()])
+        node = a_node(store)
+        clock.advance(LEASE + timedelta(seconds=1))
+        store.bury()
+        store.heartbeat(node, {})
+
+        assert claim(store, node) == []
+
+    def test_a_node_that_has_left_gets_nothing(self, store: Store) -> None:
+        store.enqueue([a_run()])
+        node = a_node(store)
+        store.leave(node)
+
+        assert claim(store, node) == []
+
+    def test_a_heartbeat_in_time_keeps_the_right_to_claim(self, store: Store, clock: FakeClock) -> None:
+        store.enqueue([a_run()])
+        node = a_node(store)
+        for _ in range(10):
+            clock.advance(LEASE * 0.9)
+            store.heartbeat(node, {})
+
+        assert len(claim(store, node)) == 1
+
+    # -- what a node owns
+
+    def test_a_node_owns_what_it_claimed_until_it_has_finished(self, store: Store) -> None:
+        job = a_limited_job()
+        given_jobs(store, job)
+        store.enqueue([a_trigger(job, max_attempts=5), a_run()])
+        node, other = a_node(store), a_node(store)
+        [first, second] = claim(store, node)
+
+        before = sorted(store.owned(node), key=lambda one: one.id)
+        store.finish([a_transition(second)])
+
+        assert [(one.id, one.claim_no, one.node) for one in before] == [
+            (one.id, one.claim_no, node) for one in (first, second)
+        ]
+        assert (before[0].namespace, before[0].job, before[1].job) == ("default", "nightly", None)
+        assert (before[0].attempt, before[0].max_attempts, before[0].losses) == (1, 5, 0)
+        assert [one.id for one in store.owned(node)] == [first.id]
+        assert store.owned(other) == []
+
+    def test_a_running_run_of_a_removed_job_is_still_owned(self, store: Store) -> None:
+        job = a_free_job()
+        given_jobs(store, job)
+        store.enqueue([a_trigger(job)])
+        node = a_node(store)
+        claim(store, node)
+
+        given_removed(store, "nightly")
+
+        assert [one.job for one in store.owned(node)] == ["nightly"]

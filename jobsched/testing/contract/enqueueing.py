@@ -1,0 +1,208 @@
+"""The contract's chapter on making runs, and on what makes future ones due."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from jobsched.errors import JobschedError
+from jobsched.model.run import Reason, RunState, Source
+from jobsched.store.port import Promoted, Store
+from jobsched.testing.builders import (
+    MINUTE,
+    START,
+    a_node,
+    a_run,
+    a_transition,
+    claim,
+    runs,
+    states,
+    the_run,
+)
+from jobsched.testing.clock import FakeClock
+
+MEBIBYTE = 1 << 20
+
+PAYLOADS: dict[str, dict[str, Any]] = {
+    "empty": {},
+    "every kind": {
+        "null": None,
+        "true": True,
+        "int": -7,
+        "float": 0.1,
+        "text": "x",
+        "list": [1, [2, {}]],
+        "map": {"": 0},
+    },
+    "unicode": {"ключ": "ünïcödé 🎉 \u2028", "quotes": "'\"\\ %s :name ${X} {}"},
+    "wide numbers": {"int": 2**63 - 1, "negative": -(2**63), "float": 1.7976931348623157e308, "small": 5e-324},
+    "nested": {"deep": [[[[[[[[[[[[{"end": True}]]]]]]]]]]]]},
+    "a mebibyte": {"text": "x" * (MEBIBYTE - 100)},
+}
+
+
+class EnqueueContract:
+    def test_a_run_due_now_is_pending(self, store: Store, clock: FakeClock) -> None:
+        clock.advance(timedelta(seconds=1, microseconds=7))
+
+        [created] = store.enqueue(
+            [a_run(queue="mail", priority=-2, payload={"to": "a@b.c"}, max_attempts=6, handler="email.send")]
+        )
+
+        run = the_run(store, created.id)
+        assert (created.namespace, created.job, created.scheduled_at) == ("default", None, None)
+        assert (created.state, created.reason, created.existing) == (RunState.PENDING, None, False)
+        assert (run.id, run.namespace, run.job, run.handler) == (created.id, "default", None, "email.send")
+        assert (run.source, run.queue, run.priority) == (Source.ENQUEUE, "mail", -2)
+        assert (run.state, run.reason, run.attempt, run.max_attempts) == (RunState.PENDING, None, 0, 6)
+        assert (run.payload, run.result, run.error, run.covers) == ({"to": "a@b.c"}, None, (), None)
+        assert run.available_at == run.created_at == clock.now()
+        assert (run.scheduled_at, run.started_at, run.finished_at, run.node) == (None, None, None, None)
+
+    def test_runs_are_made_in_the_order_given(self, store: Store) -> None:
+        created = store.enqueue([a_run(payload={"number": number}) for number in range(1000)])
+
+        made = runs(store)
+        assert [run.id for run in made] == [one.id for one in created]
+        assert [run.payload["number"] for run in made] == list(range(1000))
+
+    def test_ids_rise_from_call_to_call(self, store: Store) -> None:
+        ids = [one.id for _ in range(3) for one in store.enqueue([a_run(), a_run()])]
+
+        assert ids == sorted(set(ids))
+
+    def test_making_nothing_is_nothing(self, store: Store) -> None:
+        assert store.enqueue([]) == []
+
+    def test_runs_are_made_all_or_none(self, store: Store) -> None:
+        with pytest.raises((JobschedError, TypeError)):
+            store.enqueue([a_run(), a_run(payload={"no": object()}), a_run()])
+
+        assert runs(store) == []
+
+    @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
+    def test_a_payload_comes_back_as_it_was(self, store: Store, payload: dict[str, Any]) -> None:
+        store.enqueue([a_run(payload=payload)])
+
+        [run] = runs(store)
+        [claimed] = claim(store, a_node(store))
+        assert run.payload == payload
+        assert claimed.payload == payload
+
+    def test_a_run_can_be_recorded_as_skipped(self, store: Store, clock: FakeClock) -> None:
+        [created] = store.enqueue([a_run(skipped=Reason.PAUSED)])
+
+        run = the_run(store, created.id)
+        assert (created.state, created.reason) == (RunState.SKIPPED, Reason.PAUSED)
+        assert (run.state, run.reason, run.finished_at) == (RunState.SKIPPED, Reason.PAUSED, clock.now())
+
+    # -- unique keys
+
+    def test_a_unique_key_of_an_unfinished_run_returns_that_run(self, store: Store) -> None:
+        [first] = store.enqueue([a_run(unique_key="k", payload={"number": 1})])
+
+        [second] = store.enqueue([a_run(unique_key="k", payload={"number": 2})])
+
+        assert (second.id, second.existing, second.state) == (first.id, True, RunState.PENDING)
+        assert [run.payload for run in runs(store)] == [{"number": 1}]
+
+    def test_a_unique_key_counts_within_one_call(self, store: Store) -> None:
+        one, other, again, without = store.enqueue(
+            [a_run(unique_key="k"), a_run(unique_key="l"), a_run(unique_key="k"), a_run()]
+        )
+
+        assert [made.existing for made in (one, other, again, without)] == [False, False, True, False]
+        assert again.id == one.id
+        assert len({one.id, other.id, without.id}) == 3
+        assert len(runs(store)) == 3
+
+    @pytest.mark.parametrize("state", [RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED])
+    def test_a_unique_key_is_free_again_when_its_run_has_finished(self, store: Store, state: RunState) -> None:
+        [first] = store.enqueue([a_run(unique_key="k")])
+        [claimed] = claim(store, a_node(store))
+        store.finish([a_transition(claimed, state)])
+
+        [second] = store.enqueue([a_run(unique_key="k")])
+
+        assert not second.existing
+        assert second.id != first.id
+
+    @pytest.mark.parametrize("state", [RunState.SCHEDULED, RunState.RUNNING, RunState.BLOCKED])
+    def test_a_unique_key_is_held_in_every_unfinished_state(self, store: Store, state: RunState) -> None:
+        match state:
+            case RunState.SCHEDULED:
+                [held] = store.enqueue([a_run(unique_key="k", available_at=START + MINUTE)])
+            case RunState.BLOCKED:
+                [_, held] = store.enqueue([a_run(key="busy"), a_run(key="busy", unique_key="k")])
+            case _:
+                [held] = store.enqueue([a_run(unique_key="k")])
+                claim(store, a_node(store))
+
+        [again] = store.enqueue([a_run(unique_key="k")])
+
+        assert (again.id, again.existing, again.state) == (held.id, True, state)
+
+    def test_the_same_unique_key_in_another_namespace_is_another_key(self, store: Store) -> None:
+        made = store.enqueue([a_run(unique_key="k"), a_run(unique_key="k", namespace="elsewhere")])
+
+        assert [one.existing for one in made] == [False, False]
+
+    def test_a_run_that_is_there_already_takes_no_place_of_its_key(self, store: Store) -> None:
+        store.enqueue([a_run(unique_key="k", key="busy", available_at=START + MINUTE)])
+
+        made = store.enqueue([a_run(unique_key="k", key="busy"), a_run(key="busy")])
+
+        assert [(one.existing, one.state) for one in made] == [(True, RunState.SCHEDULED), (False, RunState.PENDING)]
+
+    # -- the future
+
+    def test_a_future_run_is_scheduled_until_it_is_promoted(self, store: Store, clock: FakeClock) -> None:
+        due_at = START + MINUTE
+        [created] = store.enqueue([a_run(available_at=due_at)])
+        assert (created.state, the_run(store, created.id).available_at) == (RunState.SCHEDULED, due_at)
+
+        early = store.promote(["default"], 100)
+        clock.advance(MINUTE)
+        in_time = store.promote(["default"], 100)
+
+        assert (early, in_time) == (Promoted(0, due_at), Promoted(1, None))
+        assert the_run(store, created.id).state == RunState.PENDING
+        assert the_run(store, created.id).available_at == due_at
+
+    def test_a_future_run_is_not_claimed(self, store: Store) -> None:
+        store.enqueue([a_run(available_at=START + timedelta(microseconds=1))])
+
+        assert claim(store, a_node(store)) == []
+
+    @pytest.mark.parametrize("available_at", [START, START - MINUTE], ids=["now", "in the past"])
+    def test_a_run_that_is_due_is_pending_with_its_instant_kept(self, store: Store, available_at: Any) -> None:
+        [created] = store.enqueue([a_run(available_at=available_at)])
+
+        assert created.state == RunState.PENDING
+        assert the_run(store, created.id).available_at == available_at
+
+    def test_promote_takes_at_most_limit_the_earliest_first(self, store: Store, clock: FakeClock) -> None:
+        late, early, middle = store.enqueue([a_run(available_at=START + minute * MINUTE) for minute in (3, 1, 2)])
+        clock.advance(10 * MINUTE)
+
+        promoted = store.promote(["default"], 2)
+
+        assert (promoted.count, promoted.next_at) == (2, START + 3 * MINUTE)
+        assert the_run(store, late.id).state == RunState.SCHEDULED
+        assert the_run(store, early.id).state == the_run(store, middle.id).state == RunState.PENDING
+
+    def test_promote_stays_in_its_namespaces(self, store: Store, clock: FakeClock) -> None:
+        for namespace in ("default", "elsewhere"):
+            store.enqueue([a_run(namespace=namespace, available_at=START + MINUTE)])
+        clock.advance(MINUTE)
+
+        assert store.promote(["elsewhere"], 100) == Promoted(1, None)
+        assert (states(store), states(store, namespace="elsewhere")) == ([RunState.SCHEDULED], [RunState.PENDING])
+        assert store.promote([], 100) == Promoted(0, None)
+
+    def test_promote_again_promotes_nothing(self, store: Store, clock: FakeClock) -> None:
+        store.enqueue([a_run(available_at=START + MINUTE), a_run()])
+        clock.advance(MINUTE)
+        store.promote(["default"], 100)
+
+        assert store.promote(["default"], 100) == Promoted(0, None)

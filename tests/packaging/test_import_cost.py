@@ -1,0 +1,48 @@
+"""Importing is a cost that each command pays: those that touch no database import none of its libraries."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"sqlalchemy", "alembic", "psycopg", "watchdog", "httpx"}
+
+# What was imported is said at the very end, after whatever the command has to say itself.
+SCRIPT = """
+import atexit, sys
+from importlib.metadata import entry_points
+[command] = entry_points(group="console_scripts", name="jobsched")
+sys.argv[0] = "jobsched"
+atexit.register(lambda: print(*sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr))
+command.load()()
+"""
+
+
+def imported_by(root: Path, *arguments: str) -> set[str]:
+    answer = subprocess.run([sys.executable, "-c", SCRIPT, *arguments], cwd=root, text=True, capture_output=True)
+    *messages, imported = answer.stderr.splitlines()
+
+    assert (answer.returncode, messages) == (0, [])
+    return set(imported.split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("--version",), ("run", "--help"), ("validate", "jobs.yaml"), ("next", "--cron", "0 3 * * *")],
+    ids=" ".join,
+)
+def test_a_command_that_needs_no_database_imports_no_library_for_one(root: Path, arguments: tuple[str, ...]) -> None:
+    assert imported_by(root, *arguments) & HEAVY == set()
+
+
+def test_help_reads_no_file_and_checks_nothing(root: Path) -> None:
+    assert imported_by(root, "--help") & {"yaml", "pydantic", "croniter", "rich"} == set()
+
+
+def test_the_package_itself_costs_next_to_nothing(root: Path) -> None:
+    script = "import sys; import jobsched; print(*sorted(sys.modules))"
+
+    modules = subprocess.check_output([sys.executable, "-c", script], cwd=root, text=True).split()
+
+    assert set(modules) & {*HEAVY, "yaml", "pydantic", "croniter", "rich", "click"} == set()
