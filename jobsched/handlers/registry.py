@@ -5,13 +5,11 @@ import importlib
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 from jobsched.errors import PayloadError, UnknownHandlerError
-from jobsched.handlers.options import Duration, retries_option, timeout_option, yaml_words
 from jobsched.handlers.parameters import Parameters, parameters_of
-from jobsched.model.job import Retries, Timeout
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,18 +19,11 @@ _IMPORT_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*"
 
 @dataclass(frozen=True, slots=True)
 class RegisteredHandler:
-    """A function, and what its decorator says about its runs.
-
-    `options` are fields of a job as jobs.yaml would have them: below the job's own, above the file's `defaults`.
-    `retries` and `timeout` are the same two, read: for runs without a job.
-    """
+    """A function under its name, with what it takes."""
 
     name: str
     function: Callable[..., Any]
     parameters: Parameters
-    options: Mapping[str, Any] = field(default_factory=dict)
-    retries: Retries | None = None
-    timeout: Timeout | None = None
 
 
 def check_payload(handler: RegisteredHandler, payload: Mapping[str, Any]) -> None:
@@ -61,36 +52,26 @@ class Registry:
     def handler(self, function: F, /) -> F: ...
 
     @overload
-    def handler(
-        self,
-        name: str | None = None,
-        /,
-        *,
-        queue: str | None = None,
-        priority: int | None = None,
-        retries: int | Mapping[str, Any] | None = None,
-        timeout: Duration | Mapping[str, Any] | None = None,
-        concurrency: int | str | Mapping[str, Any] | None = None,
-        starting_deadline: Duration | None = None,
-        on_crash: str | None = None,
-    ) -> Callable[[F], F]: ...
+    def handler(self, name: str | None = None, /, **options: Any) -> Callable[[F], F]: ...
 
     def handler(self, name: Any = None, /, **options: Any) -> Any:
-        """Decorator: the function is a handler, under `name` (default: `module:function`), with these fields of a job.
+        """Decorator: the function is a handler, under `name` (default: `module:function`). The function is left as it is.
 
-        The function itself is left as it is. Raises ValueError on a bad or taken name, or a bad option.
+        Raises ValueError on a bad or taken name; and on options, which are not supported yet: declare them in jobs.yaml.
         """
+        if options:
+            raise ValueError(f"@handler({', '.join(options)}=…) is not supported yet; declare it in jobs.yaml")
         if callable(name):
-            return self._register(name, None, {})
-        return lambda function: self._register(function, name, options)
+            return self._register(name, None)
+        return lambda function: self._register(function, name)
 
-    def _register(self, function: F, name: str | None, options: Mapping[str, Any]) -> F:
+    def _register(self, function: F, name: str | None) -> F:
         own = f"{function.__module__}:{function.__qualname__}"
         if name is not None and not _REGISTERED_NAME.fullmatch(name):
             raise ValueError(
                 f"{name!r} is no name for a handler: letters, digits, dots, dashes and underscores, at most 200"
             )
-        registered = _registered(name or own, function, options)
+        registered = RegisteredHandler(name or own, function, parameters_of(function))
         taken = self._registered.get(registered.name)
         # The same function again is its module loaded again, as a reload or a test does.
         if taken is not None and _origin(taken.function) != _origin(function):
@@ -134,7 +115,7 @@ class Registry:
         function = _attribute(_import(module_name, path), attributes, path)
         if not callable(function):
             raise UnknownHandlerError(path, f"it is of type {type(function).__name__}, which cannot be called")
-        # By its import path, a decorated function keeps what its decorator says.
+        # By its import path, a decorated function is the handler that it was registered as.
         for registered in list(self._registered.values()):
             if registered.function is function:
                 return registered
@@ -152,21 +133,6 @@ class Registry:
 default_registry = Registry()
 #: Registers in the registry that every runner of this process uses unless it is given another.
 handler = default_registry.handler
-
-
-def _registered(name: str, function: Callable[..., Any], options: Mapping[str, Any]) -> RegisteredHandler:
-    given = {option: value for option, value in options.items() if value is not None}
-    try:
-        return RegisteredHandler(
-            name,
-            function,
-            parameters_of(function),
-            options=yaml_words(given),
-            retries=retries_option(given["retries"]) if "retries" in given else None,
-            timeout=timeout_option(given["timeout"]) if "timeout" in given else None,
-        )
-    except ValueError as error:
-        raise ValueError(f"@handler of {name!r}: {error}") from None
 
 
 def _origin(function: Callable[..., Any]) -> str:

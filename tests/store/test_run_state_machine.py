@@ -133,7 +133,7 @@ class RunMachine(RuleBasedStateMachine):
     @rule(
         name=st.sampled_from(["forbid", "queue"]),
         jitter=st.sampled_from([None, None, None, timedelta(seconds=5)]),
-        count=st.integers(1, 3),
+        count=st.integers(1, 4),
     )
     def fire(self, name: str, jitter: timedelta | None, count: int) -> None:
         job = self.jobs.get(name)
