@@ -1,0 +1,99 @@
+# `make run` and `make test` need Python 3.11 or newer (with pip and venv), git and make; no compiler, no root, no server.
+# Everything is installed into .venv, at the versions and hashes of requirements/*.txt.
+
+PYTHON ?= python3
+VENV ?= .venv
+WORKERS ?= 2
+PYTEST_FLAGS ?=
+LOCK_FLAGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+# Wheels only: without one for this platform pip says so, instead of looking for a compiler.
+INSTALL := $(PIP) install --require-hashes --only-binary :all: -r
+INSTALL_JOBSCHED := $(PIP) install --no-deps --no-build-isolation --editable .
+RUN_READY := $(VENV)/.run-installed
+DEV_READY := $(VENV)/.dev-installed
+UV_VERSION := 0.13.9
+OTHER_PYTHONS := 3.12 3.13
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help run test check lint fmt types imports pytest fast-tests test-all lock clean
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+run: $(RUN_READY) ## install what is needed, then run jobs.yaml with SQLite until Ctrl-C
+	@$(BIN)/jobsched run jobs.yaml
+
+# pytest stands last, so that its summary is the last thing to be read.
+test: lint types imports pytest ## everything that must hold: lint, types, imports, all tests (PostgreSQL comes as a wheel)
+
+check: lint types imports fast-tests ## what to run before a commit; a minute at most
+
+lint: $(DEV_READY) ## rules and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+fmt: $(DEV_READY) ## format, and repair what can be repaired safely
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(DEV_READY) ## mypy, strict
+	$(BIN)/mypy
+
+imports: $(DEV_READY) ## imports go down only
+	$(BIN)/lint-imports
+
+pytest: $(DEV_READY)
+	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_FLAGS)
+
+fast-tests: $(DEV_READY)
+	$(BIN)/python -m pytest -q -n $(WORKERS) $(PYTEST_FLAGS) tests/unit
+
+# A name on PATH may be a version manager's shim that only says which versions there are, so each is tried.
+test-all: test ## the same, then the tests on each other Python found (3.12, 3.13), in .venv-3.12 …
+	@status=0; for version in $(OTHER_PYTHONS); do \
+	  found=; \
+	  for candidate in python$$version "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version.*/bin/python$$version; do \
+	    if "$$candidate" -c 'import ensurepip, venv' >/dev/null 2>&1; then found=$$candidate; break; fi; \
+	  done; \
+	  if [ -z "$$found" ]; then echo "Python $$version: not found, not tested"; continue; fi; \
+	  echo "Python $$version: $$found"; \
+	  $(MAKE) --no-print-directory pytest PYTHON="$$found" VENV=.venv-$$version || status=1; \
+	done; exit $$status
+
+lock: ## resolve pyproject.toml anew into requirements/*.txt (LOCK_FLAGS=--upgrade: to the newest versions)
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip --disable-pip-version-check install --quiet uv==$(UV_VERSION)
+	$(call compile,dev,--group dev)
+	$(call compile,run,--group build --constraints requirements/dev.txt)
+
+# One lock for all platforms and Pythons; it names no index, so a mirror serves as well.
+compile = .venv-lock/bin/uv pip compile pyproject.toml --quiet --all-extras $(2) --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' $(LOCK_FLAGS) \
+	--output-file requirements/$(1).txt
+
+clean: ## remove environments, caches and builds; databases and backups stay
+	rm -rf .venv .venv-* build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: installed once, and again only when a pin or the project's metadata has changed.
+$(RUN_READY): requirements/run.txt pyproject.toml | $(BIN)/pip
+	@echo "Installing jobsched into $(VENV) ..."
+	@$(INSTALL) requirements/run.txt
+	@$(INSTALL_JOBSCHED)
+	@touch $@
+
+$(DEV_READY): requirements/dev.txt pyproject.toml | $(BIN)/pip
+	@echo "Installing jobsched and its development tools into $(VENV) ..."
+	@$(INSTALL) requirements/dev.txt
+	@$(INSTALL_JOBSCHED)
+	@touch $@
+
+# pip comes last into a new environment: where it stands, the environment is whole.
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("jobsched needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + "; say: make PYTHON=python3.12")'
+	@$(PYTHON) -m venv $(VENV)
