@@ -279,6 +279,14 @@ class Runner:
 
     def _await_handlers(self) -> None:
         grace = 0.0 if self._hard else self.options.grace.total_seconds()
+        if self.pool.active and grace:
+            log.info(
+                "node %d is stopping: it waits up to %g s for %d runs; a second signal ends it at once",
+                self.heartbeat.node,
+                grace,
+                self.pool.active,
+                extra={"event": "node_stopping", "node": self.heartbeat.node},
+            )
         until = self.clock.monotonic() + grace
         while not self._hard and (rest := until - self.clock.monotonic()) > 0:
             if self.pool.wait_idle(min(rest, 0.2)):

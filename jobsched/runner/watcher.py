@@ -86,21 +86,28 @@ class Watcher(Service):
 
     def _ring_on_events(self) -> None:
         """Have the system tell of changes at once; without that (no inotify left, say) polling goes on alone."""
-        from watchdog.events import FileSystemEvent, FileSystemEventHandler
+        from watchdog import events
         from watchdog.observers import Observer
 
         wake = self.wake
 
-        class Doorbell(FileSystemEventHandler):
-            def on_any_event(self, event: FileSystemEvent) -> None:
+        class Doorbell(events.FileSystemEventHandler):
+            def on_any_event(self, event: events.FileSystemEvent) -> None:  # noqa: ARG002 - watchdog's signature
                 # Nothing more: an exception here would kill watchdog's thread for good.
-                if event.event_type not in ("opened", "closed_no_write"):
-                    wake()
+                wake()
 
+        # Not each modification: an SQLite file in the same folder is written to all the time, and never closed.
+        ends_of_writing: list[type[events.FileSystemEvent]] = [
+            events.FileClosedEvent,
+            events.FileCreatedEvent,
+            events.FileDeletedEvent,
+            events.FileMovedEvent,
+            events.DirMovedEvent,
+        ]
         try:
             self._observer = Observer()
             for folder in _folders(self._paths):
-                self._observer.schedule(Doorbell(), str(folder))
+                self._observer.schedule(Doorbell(), str(folder), event_filter=ends_of_writing)
             self._observer.daemon = True
             self._observer.start()
         except OSError as error:

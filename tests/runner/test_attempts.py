@@ -13,7 +13,7 @@ from jobsched.model.job import Concurrency, Retries, Timeout
 from jobsched.model.run import Reason, RunState
 
 if TYPE_CHECKING:
-    from conftest import Bench
+    from tests.runner.conftest import Bench
 
 AT_ONCE = Retries(max=2, delay=timedelta(milliseconds=10))
 

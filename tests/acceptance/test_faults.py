@@ -1,0 +1,181 @@
+"""What must not stop a node, nor lose a run: restarts of the database, signals, stuck handlers."""
+
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jobsched.model.run import Reason, RunState
+
+if TYPE_CHECKING:
+    from tests.acceptance.conftest import Restartable, Workplace
+
+pytestmark = pytest.mark.acceptance
+
+
+def test_a_stuck_handler_does_not_keep_a_node_from_ending_and_its_run_is_given_back(workplace: "Workplace") -> None:
+    workplace.module("work", "import threading\ndef stuck():\n    threading.Event().wait()\n")
+    workplace.write("""
+        version: 1
+        jobs:
+          stuck: {handler: "work:stuck"}
+    """)
+    node = workplace.start_node(JOBSCHED_GRACE="200ms")
+    workplace.client.trigger("stuck")
+    workplace.wait_for_run("stuck", RunState.RUNNING)
+
+    code = node.terminate(seconds=10)
+
+    [run] = workplace.runs("stuck")
+    assert code == 0
+    assert (run.state, run.attempt) == (RunState.PENDING, 0)
+
+
+def test_a_second_signal_ends_the_node_at_once_without_losing_the_run(workplace: "Workplace") -> None:
+    workplace.write("""
+        version: 1
+        jobs:
+          long: {command: ["sleep", "600"]}
+    """)
+    node = workplace.start_node(JOBSCHED_GRACE="10m")
+    workplace.client.trigger("long")
+    workplace.wait_for_run("long", RunState.RUNNING)
+
+    node.process.send_signal(signal.SIGTERM)
+    node.wait_for_log("a second signal ends it at once")
+    code = node.terminate(seconds=10)
+
+    [run] = workplace.runs("long")
+    assert code == 0
+    assert (run.state, run.attempt) == (RunState.PENDING, 0)
+
+
+def test_a_killed_node_takes_its_commands_with_it(workplace: "Workplace") -> None:
+    workplace.write("""
+        version: 1
+        jobs:
+          long: {shell: "echo $$ > pid; exec sleep 6123"}
+    """)
+    node = workplace.start_node()
+    workplace.client.trigger("long")
+    pid = workplace.folder / "pid"
+    workplace.eventually(lambda: pid.exists() and pid.read_text().strip(), "the command's pid")
+
+    node.kill()
+
+    number = int(pid.read_text())
+    workplace.eventually(lambda: subprocess.run(["kill", "-0", str(number)], check=False).returncode, "its end")
+
+
+def test_a_handler_that_kills_its_node_three_times_fails_for_good_and_others_go_on(workplace: "Workplace") -> None:
+    workplace.module("work", "import os\ndef poison():\n    os.kill(os.getpid(), 9)\ndef fine():\n    return 1\n")
+    workplace.write("""
+        version: 1
+        jobs:
+          poison: {handler: "work:poison"}
+          fine: {handler: "work:fine"}
+    """)
+    workplace.start_node()
+    workplace.client.trigger("poison")
+    for _ in range(2):
+        workplace.nodes[-1].process.wait(30)
+        workplace.start_node()
+    workplace.nodes[-1].process.wait(30)
+
+    workplace.start_node()
+    [run] = workplace.wait_for_run("poison", RunState.FAILED)
+    workplace.client.trigger("fine")
+
+    assert run.reason is Reason.LOST
+    assert (run.attempt, len(run.error)) == (3, 3)
+    workplace.wait_for_run("fine", RunState.SUCCEEDED)
+
+
+def test_a_paused_node_that_comes_back_cannot_overwrite_its_successor(workplace: "Workplace") -> None:
+    workplace.module(
+        "work",
+        """
+        import pathlib, threading
+        def slow(ctx: "Context", first="first-began"):
+            if not pathlib.Path(first).exists():
+                pathlib.Path(first).touch()
+                threading.Event().wait(4)
+                return "zombie"
+            return "successor"
+        from jobsched import Context
+        """,
+    )
+    workplace.write("""
+        version: 1
+        jobs:
+          slow: {handler: "work:slow"}
+    """)
+    zombie = workplace.start_node()
+    workplace.client.trigger("slow")
+    workplace.eventually((workplace.folder / "first-began").exists, "the first attempt")
+
+    zombie.process.send_signal(signal.SIGSTOP)
+    workplace.start_node()
+    [done] = workplace.wait_for_run("slow", RunState.SUCCEEDED)
+    zombie.process.send_signal(signal.SIGCONT)
+    zombie.wait_for_log("was declared dead and goes on as node")
+    zombie.wait_for_log("is dropped")
+
+    [run] = workplace.runs("slow")
+    assert done.result == run.result == "successor"
+    assert run.attempt == 2
+
+
+def test_sighup_reads_the_files_again(workplace: "Workplace") -> None:
+    workplace.write("""
+        version: 1
+        jobs:
+          one: {command: ["true"]}
+    """)
+    node = workplace.start_node()
+    workplace.file.write_text(workplace.file.read_text() + "  two: {command: ['true']}\n")
+
+    node.process.send_signal(signal.SIGHUP)
+
+    node.wait_for_log("generation 2 applied")
+
+
+def test_a_node_without_its_file_runs_on(workplace: "Workplace") -> None:
+    workplace.write("""
+        version: 1
+        jobs:
+          tick: {command: ["true"], every: 1s}
+    """)
+    node = workplace.start_node()
+
+    workplace.file.unlink()
+    node.wait_for_log("the last good state runs on")
+    before = len(workplace.runs("tick"))
+
+    workplace.wait_for_run("tick", RunState.SUCCEEDED, count=before + 2)
+
+
+def test_a_node_survives_a_restart_of_postgresql_and_saves_what_ended_meanwhile(restartable: "Restartable") -> None:
+    workplace = restartable.workplace
+    done = workplace.folder / "done"
+    workplace.write(f"""
+        version: 1
+        jobs:
+          tick: {{command: ["true"], every: 1s, concurrency: allow, catch_up: all}}
+          long: {{shell: "sleep 2; touch {done}"}}
+    """)
+    workplace.start_node(JOBSCHED_LEASE="10s")
+    workplace.client.trigger("long")
+    workplace.wait_for_run("long", RunState.RUNNING)
+
+    restartable.stop()
+    workplace.eventually(done.exists, "the handler's end while the database is away")
+    restartable.start()
+
+    [run] = workplace.wait_for_run("long", RunState.SUCCEEDED)
+    before = len(workplace.runs("tick", RunState.SUCCEEDED))
+    workplace.wait_for_run("tick", RunState.SUCCEEDED, count=before + 3)
+    assert run.attempt == 1
+    slots = [run.scheduled_at for run in workplace.runs("tick")]
+    assert len(slots) == len(set(slots))
