@@ -1,0 +1,133 @@
+"""Batches as one JSON parameter each, in the shape that the statements' recordsets read."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from jobsched.model.definition import definition
+from jobsched.model.run import LogLine, NewRun, Transition
+from jobsched.model.state import Firing, JobWrite
+from jobsched_sql.dialect import Key, Placed
+from jobsched_sql.texts import clean, encode, encode_anyhow
+
+
+def batch(records: Iterable[Mapping[str, Any]]) -> str:
+    """What is not there is NULL."""
+    return json.dumps(list(records), ensure_ascii=True, separators=(",", ":"))
+
+
+def _instant(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.isoformat()
+
+
+def runs(placed: Sequence[Placed]) -> str:
+    return batch(_run(position, one) for position, one in enumerate(placed))
+
+
+def _run(position: int, one: Placed) -> dict[str, Any]:
+    run = one.run
+    record: dict[str, Any] = {
+        "position": position,
+        "namespace": run.namespace,
+        "handler": clean(run.handler),
+        "source": run.source.value,
+        "queue": clean(run.queue),
+        "priority": run.priority,
+        "max_attempts": run.max_attempts,
+        "payload": encode(run.payload),
+        "job": run.job,
+        "state": None if one.state is None else one.state.value,
+        "reason": None if one.reason is None else one.reason.value,
+        "scheduled_at": _instant(run.scheduled_at),
+        "available_at": _instant(run.available_at),
+        "generation": run.generation,
+        "concurrency_key": run.key,
+        "unique_key": run.unique_key,
+    }
+    if run.covers is not None:
+        record["covers_first"] = _instant(run.covers.first)
+        record["covers_last"] = _instant(run.covers.last)
+        record["covers_count"] = run.covers.count
+    return record
+
+
+def slots(runs: Sequence[NewRun]) -> str:
+    return batch(
+        {"namespace": run.namespace, "job": run.job, "scheduled_at": _instant(run.scheduled_at)} for run in runs
+    )
+
+
+def keys(wanted: Iterable[Key]) -> str:
+    return batch({"namespace": key.namespace, "key": key.key} for key in wanted)
+
+
+def numbered_keys(numbers: Mapping[Key, int], number: str) -> str:
+    """Keys, each with a number of this name."""
+    return batch({"namespace": key.namespace, "key": key.key, number: value} for key, value in numbers.items())
+
+
+def firings(wanted: Sequence[Firing]) -> str:
+    return batch(
+        {
+            "namespace": firing.namespace,
+            "job": firing.job,
+            "seen_cursor": _instant(firing.seen_cursor),
+            "schedule_revision": firing.schedule_revision,
+            "cursor_at": _instant(firing.cursor),
+            "next_at": _instant(firing.next_at),
+        }
+        for firing in wanted
+    )
+
+
+def jobs(writes: Sequence[JobWrite]) -> str:
+    return batch(
+        {
+            "name": write.job.name,
+            "definition": encode(definition(write.job)),
+            "revision": write.revision,
+            "schedule_revision": write.schedule_revision,
+            "cursor_at": _instant(write.cursor),
+            "next_at": _instant(write.next_at),
+        }
+        for write in writes
+    )
+
+
+def transitions(wanted: Sequence[Transition]) -> str:
+    return batch(_transition(one) for one in wanted)
+
+
+def _transition(one: Transition) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "id": one.id,
+        "node": one.node,
+        "claim_no": one.claim_no,
+        "state": one.state.value,
+        "attempt": one.attempt,
+        "losses": one.losses,
+    }
+    if one.reason is not None:
+        record["reason"] = one.reason.value
+    if one.result is not None:
+        record["result"] = encode_anyhow(one.result)
+    if one.error is not None:
+        record["error"] = encode_anyhow(one.error)
+    if one.available_at is not None:
+        record["available_at"] = _instant(one.available_at)
+    return record
+
+
+def log_lines(lines: Sequence[LogLine]) -> str:
+    return batch(
+        {
+            "run_id": line.run_id,
+            "attempt": line.attempt,
+            "seq": line.seq,
+            "at": _instant(line.at),
+            "stream": clean(line.stream),
+            "text": clean(line.text),
+        }
+        for line in lines
+    )

@@ -1,0 +1,163 @@
+"""Connections to a server: time-outs on both sides, no state that a pooler between us would lose.
+
+Nothing is prepared (a pooler gives the next statement another server connection) and no SET outlives its transaction.
+The time-outs go as start-up options, which cost nothing later; a pooler that refuses them gets none of it, and then
+each transaction sets its own. What a lost network leaves hanging is cut off by the watchdog.
+"""
+
+import select
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+from psycopg.types.string import TextLoader
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from jobsched.clock import Clock
+from jobsched.errors import StoreError
+from jobsched_postgres.location import Location
+from jobsched_postgres.watchdog import Watchdog
+
+STATEMENT_SECONDS = 15
+#: MATERIALIZED came with it.
+OLDEST_SERVER = 12
+_POOL = 5
+_POOL_OVERFLOW = 15
+_POOL_SECONDS = 10.0
+
+_SERVER_TIMEOUTS = {
+    "statement_timeout": f"{STATEMENT_SECONDS}s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "30s",
+}
+_CONNECT_ARGS: Mapping[str, Any] = {
+    "application_name": "jobsched",
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+    "prepare_threshold": None,
+}
+
+BEGIN = "begin"
+BEGIN_SNAPSHOT = "begin isolation level repeatable read read only"
+_SET_LOCAL = "".join(f"; set local {name} = '{value}'" for name, value in _SERVER_TIMEOUTS.items())
+_HAS_TIMEOUTS = "jobsched_has_timeouts"
+_IDLE_SINCE = "jobsched_idle_since"
+#: A connection that rested so long is asked whether it still lives; one that rested less is only looked at.
+_TRUSTED_SECONDS = 30.0
+
+
+class Connector:
+    """Opens connections, with start-up options until a pooler refuses them."""
+
+    def __init__(self, location: Location, clock: Clock) -> None:
+        self._location, self._clock = location, clock
+        self._options_refused = False
+        self.watchdog = Watchdog(clock)
+
+    def engine(self) -> Engine:
+        """Each statement commits by itself, unless a transaction was begun in so many words."""
+        engine = create_engine(
+            self._location.url,
+            isolation_level="AUTOCOMMIT",
+            pool_size=_POOL,
+            max_overflow=_POOL_OVERFLOW,
+            pool_timeout=_POOL_SECONDS,
+            hide_parameters=True,
+            connect_args=self._arguments(),
+        )
+        event.listen(engine, "do_connect", self._connect)
+        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "checkout", self._taken)
+        event.listen(engine, "checkin", self._given_back)
+        event.listen(engine, "invalidate", self._thrown_away)
+        event.listen(engine, "before_cursor_execute", self._used)
+        return engine
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """A connection outside the pool, which commits each statement."""
+        arguments = self._location.url.translate_connect_args(username="user", database="dbname")
+        connection = self._open(**{**self._arguments(), **self._location.url.query, **arguments})
+        connection.autocommit = True
+        return connection
+
+    def _arguments(self) -> dict[str, Any]:
+        given = self._location.url.query
+        return {name: value for name, value in _CONNECT_ARGS.items() if name not in given}
+
+    def _connect(self, _dialect: object, _entry: object, args: Any, arguments: dict[str, Any]) -> Any:
+        return self._open(*args, **arguments)
+
+    def _open(self, *args: Any, **arguments: Any) -> psycopg.Connection[Any]:
+        if self._options_refused or "options" in arguments:
+            return psycopg.connect(*args, **arguments)
+        options = " ".join(f"-c {name}={value}" for name, value in _SERVER_TIMEOUTS.items())
+        try:
+            return psycopg.connect(*args, **arguments, options=options)
+        except psycopg.OperationalError as error:
+            if "unsupported startup parameter" not in str(error):
+                raise
+            self._options_refused = True
+            return psycopg.connect(*args, **arguments)
+
+    def _taken(self, connection: psycopg.Connection[Any], entry: ConnectionPoolEntry, _: object) -> None:
+        self.watchdog.watch(connection)
+        rested = self._clock.monotonic() - entry.info.get(_IDLE_SINCE, self._clock.monotonic())
+        if rested > _TRUSTED_SECONDS or _was_told_something(connection):
+            _ask(connection)
+
+    def _given_back(self, connection: psycopg.Connection[Any] | None, entry: ConnectionPoolEntry) -> None:
+        entry.info[_IDLE_SINCE] = self._clock.monotonic()
+        if connection is not None:
+            self.watchdog.forget(connection)
+
+    def _thrown_away(self, connection: psycopg.Connection[Any], _entry: object, _error: object) -> None:
+        self.watchdog.forget(connection)
+
+    def _used(self, connection: Connection, *_: object) -> None:
+        self.watchdog.touch(_driver_connection(connection))
+
+    def be_patient(self, connection: Connection) -> None:
+        """What follows on this connection may take as long as it takes."""
+        self.watchdog.forget(_driver_connection(connection))
+
+
+def _driver_connection(connection: Connection) -> psycopg.Connection[Any]:
+    found = connection.connection.driver_connection
+    assert isinstance(found, psycopg.Connection)
+    return found
+
+
+def _was_told_something(connection: psycopg.Connection[Any]) -> bool:
+    """The server speaks to an idle connection only to say good-bye: seen without asking, which would cost a round trip."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _ask(connection: psycopg.Connection[Any]) -> None:
+    try:
+        connection.execute("select 1")
+    except psycopg.Error as error:
+        # The pool's cue to connect anew, here and for all that rested beside this one.
+        raise InvalidatePoolError(str(error)) from error
+
+
+def _prepare(connection: psycopg.Connection[Any], entry: ConnectionPoolEntry) -> None:
+    """JSON is handed over as its text; and we learn whether the options were heeded."""
+    if connection.info.server_version < OLDEST_SERVER * 10_000:
+        found = connection.info.server_version // 10_000
+        raise StoreError(f"PostgreSQL {found} is too old, {OLDEST_SERVER} or newer is needed")
+    connection.adapters.register_loader("json", TextLoader)
+    row = connection.execute("select current_setting('statement_timeout')").fetchone()
+    entry.info[_HAS_TIMEOUTS] = row is not None and row[0] != "0"
+
+
+def begin_statement(begin: str, info: Mapping[str, Any]) -> str:
+    """How a transaction is begun on a connection with this info."""
+    return begin if info.get(_HAS_TIMEOUTS) else begin + _SET_LOCAL

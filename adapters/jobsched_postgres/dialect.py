@@ -1,0 +1,261 @@
+"""PostgreSQL's answers to what the shared store asks."""
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, func, literal_column
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
+
+from jobsched.clock import Clock, SystemClock
+from jobsched.model.run import Claim, LogLine, NewRun, RunState, Transition
+from jobsched.model.state import Firing, JobWrite
+from jobsched.store.faults import fault_point
+from jobsched.store.port import Doorbell, Topic
+from jobsched_postgres import batches, statements
+from jobsched_postgres.connections import BEGIN, BEGIN_SNAPSHOT, Connector, begin_statement
+from jobsched_postgres.failures import READ_ONLY, code_of, connection_lost, lost_race, outcome_unknown, translated
+from jobsched_postgres.location import Location
+from jobsched_postgres.wake import CHANNEL, Ringer
+from jobsched_postgres.wake import Doorbell as ListenDoorbell
+from jobsched_sql.dialect import ClaimWish, Dialect, Inserted, Key, Load, Placed, Result, Work
+from jobsched_sql.rows import claim_of, leaves_for_good
+from jobsched_sql.tables import nodes
+from jobsched_sql.types import Instant
+
+#: How often a transaction that lost a deadlock is made again.
+_TRIES = 5
+#: Any number, the same in all programs that migrate this schema.
+_MIGRATION_LOCK = 7_062_316_518_004_371
+_BEGIN_MIGRATION = "begin; set local lock_timeout = '120s'; set local statement_timeout = 0"
+
+
+class PostgresDialect(Dialect):
+    """One database of a server."""
+
+    def __init__(self, location: Location, *, clock: Clock | None) -> None:
+        super().__init__(clock)
+        self._where, self._name = location.where, location.name
+        self._time = SystemClock()
+        self._connector = Connector(location, self._time)
+        self._engine = self._connector.engine()
+        self._ringer = Ringer(self._notify, self._time)
+        self._doorbells: list[ListenDoorbell] = []
+
+    # -- the database as a whole
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def close(self) -> None:
+        self._ringer.close()
+        for doorbell in self._doorbells:
+            doorbell.close()
+        self._connector.watchdog.close()
+        self._engine.dispose()
+
+    def exists(self) -> bool:
+        return True
+
+    # -- transactions
+
+    def read(self, work: Work[Result]) -> Result:
+        with translated(self._where), self._engine.connect() as connection:
+            return work(connection)
+
+    def snapshot(self, work: Work[Result]) -> Result:
+        with translated(self._where):
+            return self._transaction(BEGIN_SNAPSHOT, work)
+
+    def write(self, work: Work[Result]) -> Result:
+        with translated(self._where):
+            for _ in range(_TRIES - 1):
+                try:
+                    return self._transaction(BEGIN, work)
+                except DBAPIError as error:
+                    if not lost_race(error):
+                        self._forget_standby(error)
+                        raise
+            return self._transaction(BEGIN, work)
+
+    def write_once(self, work: Work[Result]) -> Result:
+        with translated(self._where), self._engine.connect() as connection:
+            try:
+                return work(connection)
+            except DBAPIError as error:
+                if connection_lost(error):
+                    raise outcome_unknown(self._where, error) from error
+                self._forget_standby(error)
+                raise
+
+    def _transaction(self, begin: str, work: Work[Result]) -> Result:
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql(begin_statement(begin, connection.info))
+            result = work(connection)
+            try:
+                connection.commit()
+            except DBAPIError as error:
+                if connection_lost(error):
+                    raise outcome_unknown(self._where, error) from error
+                raise
+            return result
+
+    def _forget_standby(self, error: DBAPIError) -> None:
+        """After a fail-over the pool is full of connections to what is now the standby."""
+        if code_of(error) == READ_ONLY:
+            self._engine.dispose()
+
+    def migration(self, work: Work[None]) -> None:
+        def locked(connection: Connection) -> None:
+            self._connector.be_patient(connection)
+            connection.execute(func.pg_advisory_xact_lock(_MIGRATION_LOCK).select())
+            work(connection)
+
+        with translated(self._where):
+            self._transaction(_BEGIN_MIGRATION, locked)
+
+    # -- the clock
+
+    def now(self, connection: Connection) -> datetime:
+        instant = self.given_now()
+        if instant is None:
+            instant = connection.exec_driver_sql("select clock_timestamp()").scalar_one().astimezone(UTC)
+        return instant
+
+    def now_expression(self) -> ColumnElement[datetime]:
+        if self._clock is None:
+            return func.clock_timestamp(type_=Instant)
+        return self._given_now_expression(self._clock)
+
+    def lease_end(self) -> ColumnElement[datetime]:
+        return nodes.c.heartbeat_at + nodes.c.lease_ms * literal_column("interval '1 millisecond'")
+
+    # -- runs and keys
+
+    def insert(self, connection: Connection, placed: Sequence[Placed]) -> list[Inserted | None]:
+        if not placed:
+            return []
+        asked = (self.given_now(), batches.runs(placed))
+        rows = connection.exec_driver_sql(statements.INSERT_RUNS, asked).fetchall()
+        if len(rows) == len(placed):
+            return [Inserted(row[0], RunState(row[1])) for row in rows]
+        return _matched(placed, rows)
+
+    def slots_taken(self, connection: Connection, runs: Sequence[NewRun]) -> set[tuple[str, str, datetime]]:
+        rows = connection.exec_driver_sql(statements.SLOTS_TAKEN, (batches.slots(runs),))
+        return {(namespace, job, at) for namespace, job, at in rows}
+
+    def add_keys(self, connection: Connection, limits: Mapping[Key, int], *, replace: bool) -> None:
+        statement = statements.SET_KEYS if replace else statements.ADD_KEYS
+        connection.exec_driver_sql(statement, (batches.numbered_keys(limits, "max_running"),))
+
+    def lock_keys(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, int]:
+        rows = connection.exec_driver_sql(statements.LOCK_KEYS, (batches.keys(keys),))
+        return {Key(namespace, key): limit for namespace, key, limit in rows}
+
+    def loads(self, connection: Connection, keys: Collection[Key], enough: int) -> dict[Key, Load]:
+        rows = connection.exec_driver_sql(statements.LOADS, {"keys": batches.keys(keys), "enough": enough})
+        return {Key(row[0], row[1]): Load(*row[2:]) for row in rows}
+
+    def unblock(self, connection: Connection, places: Mapping[Key, int]) -> int:
+        return connection.exec_driver_sql(statements.UNBLOCK, (batches.numbered_keys(places, "places"),)).rowcount
+
+    # -- slots and jobs
+
+    def advance(self, connection: Connection, firings: Sequence[Firing]) -> list[Firing]:
+        held = connection.exec_driver_sql(statements.LOCK_DUE_JOBS, (batches.firings(firings),))
+        names = {(namespace, name) for namespace, name in held}
+        ours = [firing for firing in firings if (firing.namespace, firing.job) in names]
+        if ours:
+            connection.exec_driver_sql(statements.MOVE_CURSORS, (batches.firings(ours),))
+        return ours
+
+    def write_jobs(self, connection: Connection, namespace: str, generation: int, writes: Sequence[JobWrite]) -> None:
+        connection.exec_driver_sql(statements.WRITE_JOBS, self._written(namespace, generation, writes))
+
+    def write_definitions(
+        self, connection: Connection, namespace: str, generation: int, writes: Sequence[JobWrite]
+    ) -> None:
+        connection.exec_driver_sql(statements.WRITE_DEFINITIONS, self._written(namespace, generation, writes))
+
+    def _written(self, namespace: str, generation: int, writes: Sequence[JobWrite]) -> dict[str, Any]:
+        return {
+            "now": self.given_now(),
+            "namespace": namespace,
+            "generation": generation,
+            "jobs": batches.jobs(writes),
+        }
+
+    # -- work
+
+    def claim(self, wish: ClaimWish) -> list[Claim]:
+        asked = {
+            "now": self.given_now(),
+            "node": wish.node,
+            "generations": json.dumps(dict(wish.generations)),
+            "namespaces": list(wish.generations),
+            "queues": None if wish.queues is None else sorted(set(wish.queues)),
+            "without": list(wish.without_handlers),
+            "limit": wish.limit,
+        }
+        statement = statements.CLAIM if wish.queues is None else statements.CLAIM_OF_QUEUES
+        rows = self.write_once(lambda connection: connection.exec_driver_sql(statement, asked).fetchall())
+        # An UPDATE returns its rows in no order.
+        rows = sorted(rows, key=lambda row: (row[16], row[12], row[0]))
+        return [claim_of(_in_utc(row), wish.node, wish) for row in rows]
+
+    def finish(self, transitions: Sequence[Transition]) -> set[int]:
+        batch = batches.transitions(transitions)
+        for_good = all(leaves_for_good(one) for one in transitions)
+        statement = statements.FINISH if for_good else statements.FINISH_OR_AGAIN
+        asked = {"now": self.given_now(), "transitions": batch}
+        fault_point("before_finish_commit")
+        return self.write_once(lambda connection: set(connection.exec_driver_sql(statement, asked).scalars()))
+
+    # -- the rest
+
+    def insert_unless_known(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+        statement = insert(table).values(list(rows)).on_conflict_do_nothing().returning(*table.primary_key)
+        return len(connection.execute(statement).fetchall())
+
+    def append_log(self, connection: Connection, lines: Sequence[LogLine]) -> None:
+        connection.exec_driver_sql(statements.APPEND_LOG, (batches.log_lines(lines),))
+
+    def tidy(self) -> None:
+        """Autovacuum does it."""
+
+    def listen(self, on_ring: Callable[[Topic], None]) -> Doorbell:
+        doorbell = ListenDoorbell(self._connector.connect, on_ring, self._time, self._connector.watchdog)
+        self._doorbells.append(doorbell)
+        return doorbell
+
+    def ring(self, topic: Topic) -> None:
+        self._ringer.ring(topic)
+
+    def _notify(self, topic: Topic) -> None:
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql("select pg_notify(%s, %s)", (CHANNEL, topic))
+
+
+def _in_utc(row: Any) -> tuple[Any, ...]:
+    """The driver gives instants in the zone of the session."""
+    scheduled_at = None if row[11] is None else row[11].astimezone(UTC)
+    return (*row[:11], scheduled_at, row[12].astimezone(UTC), row[13].astimezone(UTC), *row[14:])
+
+
+def _matched(placed: Sequence[Placed], rows: Sequence[Any]) -> list[Inserted | None]:
+    """Which rows were left out: the others come in order, so walking both tells."""
+    returned = iter(rows)
+    row = next(returned, None)
+    matched: list[Inserted | None] = []
+    for one in placed:
+        run = one.run
+        if row is not None and tuple(row[2:]) == (run.namespace, run.job, run.scheduled_at, run.unique_key):
+            matched.append(Inserted(row[0], RunState(row[1])))
+            row = next(returned, None)
+        else:
+            matched.append(None)
+    return matched

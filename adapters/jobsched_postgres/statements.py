@@ -1,0 +1,225 @@
+"""PostgreSQL's own statements: whole batches in one JSON parameter, and rows that others hold are skipped.
+
+Each statement that needs the time has it once, in `clock`: the given instant, or else the server's.
+Values that may hold a NUL go as JSON inside JSON (a text that is cast), because only unread JSON may hold one.
+"""
+
+INSERT_RUNS = """
+with clock as materialized (select coalesce(%s::timestamptz, clock_timestamp()) as now)
+insert into jobsched_runs
+  (namespace, job, handler, source, queue, priority, state, reason, max_attempts, scheduled_at, available_at,
+   finished_at, generation, concurrency_key, unique_key, payload, covers_first, covers_last, covers_count, created_at)
+select namespace, job, handler, source, queue, priority,
+  coalesce(state, case when available_at > clock.now then 'scheduled' else 'pending' end), reason, max_attempts,
+  scheduled_at, coalesce(available_at, clock.now), case when state = 'skipped' then clock.now end, generation,
+  concurrency_key, unique_key, payload::json, covers_first, covers_last, covers_count, clock.now
+from json_to_recordset(%s) as run (
+  position int, namespace text, job text, handler text, source text, queue text, priority bigint, state text,
+  reason text, max_attempts int, scheduled_at timestamptz, available_at timestamptz, generation bigint,
+  concurrency_key text, unique_key text, payload text, covers_first timestamptz, covers_last timestamptz,
+  covers_count bigint), clock
+order by position
+on conflict do nothing
+returning id, state, namespace, job, scheduled_at, unique_key
+"""
+
+SLOTS_TAKEN = """
+select run.namespace, run.job, run.scheduled_at
+from json_to_recordset(%s) as slot (namespace text, job text, scheduled_at timestamptz)
+join jobsched_runs run using (namespace, job, scheduled_at)
+where run.scheduled_at is not null
+"""
+
+ADD_KEYS = """
+insert into jobsched_keys (namespace, key, max_running)
+select namespace, key, max_running from json_to_recordset(%s) as wanted (namespace text, key text, max_running bigint)
+order by namespace collate "C", key collate "C"
+on conflict do nothing
+"""
+
+SET_KEYS = """
+insert into jobsched_keys (namespace, key, max_running)
+select namespace, key, max_running from json_to_recordset(%s) as wanted (namespace text, key text, max_running bigint)
+order by namespace collate "C", key collate "C"
+on conflict (namespace, key) do update set max_running = excluded.max_running
+where jobsched_keys.max_running <> excluded.max_running
+"""
+
+#: The order by is that of the locks, so that no two wait for each other.
+LOCK_KEYS = """
+select k.namespace, k.key, k.max_running
+from json_to_recordset(%s) as wanted (namespace text, key text)
+join jobsched_keys k using (namespace, key)
+order by k.namespace collate "C", k.key collate "C"
+for update of k
+"""
+
+#: A second statement after LOCK_KEYS: it sees what was committed while that one waited.
+LOADS = """
+select wanted.namespace, wanted.key,
+  (select count(*) from (select 1 from jobsched_runs r
+     where r.state in ('pending', 'running') and r.concurrency_key is not null
+       and r.namespace = wanted.namespace and r.concurrency_key = wanted.key limit %(enough)s) held),
+  (select count(*) from (select 1 from jobsched_runs r
+     where r.state = 'blocked' and r.namespace = wanted.namespace and r.concurrency_key = wanted.key
+     limit %(enough)s) waiting),
+  (select count(*) from (select 1 from jobsched_runs r
+     where r.state = 'scheduled' and r.concurrency_key is not null and (r.claim_no > 0 or r.source = 'slot')
+       and r.namespace = wanted.namespace and r.concurrency_key = wanted.key limit %(enough)s) retrying)
+from json_to_recordset(%(keys)s) as wanted (namespace text, key text)
+"""
+
+UNBLOCK = """
+update jobsched_runs set state = 'pending'
+where state || '' = 'blocked' and id = any(array(
+  select oldest.id from json_to_recordset(%s) as free (namespace text, key text, places bigint)
+  cross join lateral (
+    select r.id from jobsched_runs r
+    where r.state = 'blocked' and r.namespace = free.namespace and r.concurrency_key = free.key
+    order by r.priority, r.available_at, r.id limit free.places) oldest))
+"""
+
+#: No key is changed, so this lock lets `finish` look whether the job exists.
+LOCK_DUE_JOBS = """
+select job.namespace, job.name
+from json_to_recordset(%s) as firing (namespace text, job text, seen_cursor timestamptz, schedule_revision bigint)
+join jobsched_jobs job on job.namespace = firing.namespace and job.name = firing.job
+where job.cursor_at = firing.seen_cursor and job.schedule_revision = firing.schedule_revision
+order by job.namespace collate "C", job.name collate "C"
+for no key update of job skip locked
+"""
+
+MOVE_CURSORS = """
+update jobsched_jobs job set cursor_at = firing.cursor_at, next_at = firing.next_at
+from json_to_recordset(%s) as firing (namespace text, job text, cursor_at timestamptz, next_at timestamptz)
+where job.namespace = firing.namespace and job.name = firing.job
+"""
+
+WRITE_JOBS = """
+with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now)
+insert into jobsched_jobs
+  (namespace, name, definition, revision, schedule_revision, generation, cursor_at, next_at, created_at, updated_at)
+select %(namespace)s, name, definition::json, revision, schedule_revision, %(generation)s, cursor_at, next_at,
+  clock.now, clock.now
+from json_to_recordset(%(jobs)s) as job (name text, definition text, revision bigint, schedule_revision bigint,
+  cursor_at timestamptz, next_at timestamptz), clock
+order by name collate "C"
+on conflict (namespace, name) do update set
+  definition = excluded.definition, revision = excluded.revision, schedule_revision = excluded.schedule_revision,
+  generation = excluded.generation, cursor_at = excluded.cursor_at, next_at = excluded.next_at,
+  updated_at = excluded.updated_at
+"""
+
+WRITE_DEFINITIONS = """
+update jobsched_jobs job set definition = wanted.definition::json, revision = wanted.revision,
+  schedule_revision = wanted.schedule_revision, generation = %(generation)s,
+  updated_at = coalesce(%(now)s::timestamptz, clock_timestamp())
+from json_to_recordset(%(jobs)s) as wanted (name text, definition text, revision bigint, schedule_revision bigint)
+where job.namespace = %(namespace)s and job.name = wanted.name
+"""
+
+# `= any(array(...))`, not `in (...)`: as a join the planner may run the locking select again and again, and claim too many.
+CLAIM = """
+with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now)
+update jobsched_runs run set state = 'running', reason = null, attempt = attempt + 1, claim_no = claim_no + 1,
+  node = %(node)s, started_at = (select now from clock),
+  generation = (%(generations)s::json ->> run.namespace)::bigint
+where run.id = any(array(
+  select oldest.id
+  from unnest(%(namespaces)s::text[]) as wanted (namespace)
+  cross join lateral (
+    select r.id, r.priority, r.available_at from jobsched_runs r
+    where r.state = 'pending' and r.namespace = wanted.namespace and r.handler <> all(%(without)s::text[])
+    order by r.priority, r.available_at, r.id limit %(limit)s for update skip locked) oldest
+  where exists (select 1 from jobsched_nodes node, clock
+    where node.id = %(node)s and node.dead_at is null
+      and node.heartbeat_at + node.lease_ms * interval '1 millisecond' >= clock.now)
+  order by oldest.priority, oldest.available_at, oldest.id limit %(limit)s))
+returning id, claim_no, namespace, job,
+  case when run.job is not null then
+    (select revision from jobsched_jobs job where job.namespace = run.namespace and job.name = run.job) end,
+  handler, source, queue, attempt, max_attempts, losses, scheduled_at, available_at, started_at, payload,
+  concurrency_key, priority
+"""
+
+CLAIM_OF_QUEUES = """
+with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now)
+update jobsched_runs run set state = 'running', reason = null, attempt = attempt + 1, claim_no = claim_no + 1,
+  node = %(node)s, started_at = (select now from clock),
+  generation = (%(generations)s::json ->> run.namespace)::bigint
+where run.id = any(array(
+  select oldest.id
+  from unnest(%(namespaces)s::text[]) as wanted (namespace)
+  cross join unnest(%(queues)s::text[]) as served (queue)
+  cross join lateral (
+    select r.id, r.priority, r.available_at from jobsched_runs r
+    where r.state = 'pending' and r.namespace = wanted.namespace and r.queue = served.queue
+      and r.handler <> all(%(without)s::text[])
+    order by r.priority, r.available_at, r.id limit %(limit)s for update skip locked) oldest
+  where exists (select 1 from jobsched_nodes node, clock
+    where node.id = %(node)s and node.dead_at is null
+      and node.heartbeat_at + node.lease_ms * interval '1 millisecond' >= clock.now)
+  order by oldest.priority, oldest.available_at, oldest.id limit %(limit)s))
+returning id, claim_no, namespace, job,
+  case when run.job is not null then
+    (select revision from jobsched_jobs job where job.namespace = run.namespace and job.name = run.job) end,
+  handler, source, queue, attempt, max_attempts, losses, scheduled_at, available_at, started_at, payload,
+  concurrency_key, priority
+"""
+
+# `|| ''` and `+ 0` keep the fence away from the index of running runs: with it, the join goes quadratic.
+FINISH = """
+with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now)
+update jobsched_runs run set state = done.state, reason = done.reason, attempt = done.attempt, losses = done.losses,
+  result = done.result::json, finished_at = clock.now,
+  error = case when done.error is null then run.error
+    when run.error is null then ('[' || done.error || ']')::json
+    else (left(run.error::text, -1) || ',' || done.error || ']')::json end
+from json_to_recordset(%(transitions)s) as done (id bigint, node bigint, claim_no bigint, state text, reason text, attempt int,
+  losses int, result text, error text, available_at timestamptz), clock
+where run.id = done.id and run.state || '' = 'running' and run.node + 0 = done.node and run.claim_no = done.claim_no
+returning run.id
+"""
+
+#: With transitions after which a run would run again. Its job is held while we look whether it is there,
+#: so that a sync that removes it at this moment finds the run waiting, or we find the job gone.
+FINISH_OR_AGAIN = """
+with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now),
+done as materialized (
+  select * from json_to_recordset(%(transitions)s) as done (id bigint, node bigint, claim_no bigint, state text,
+    reason text, attempt int, losses int, result text, error text, available_at timestamptz)),
+again as materialized (
+  select distinct run.namespace, run.job from done join jobsched_runs run on run.id = done.id
+  where done.state in ('scheduled', 'pending')),
+held as materialized (
+  select job.namespace, job.name from again
+  join jobsched_jobs job on job.namespace = again.namespace and job.name = again.job
+  order by job.namespace collate "C", job.name collate "C"
+  for key share of job),
+fate as materialized (
+  select done.*, done.state in ('scheduled', 'pending') and run.job is not null
+    and not exists (select 1 from held where held.namespace = run.namespace and held.name = run.job) as gone
+  from done join jobsched_runs run on run.id = done.id)
+update jobsched_runs run set
+  state = case when not gone then fate.state when fate.reason is null then 'cancelled' else 'failed' end,
+  reason = case when gone then coalesce(fate.reason, 'job_removed') else fate.reason end,
+  attempt = fate.attempt, losses = fate.losses, result = fate.result::json,
+  finished_at = case when gone or fate.state not in ('scheduled', 'pending') then clock.now end,
+  available_at = case when gone then run.available_at else coalesce(fate.available_at, run.available_at) end,
+  node = case when gone or fate.state not in ('scheduled', 'pending') then run.node end,
+  error = case when fate.error is null then run.error
+    when run.error is null then ('[' || fate.error || ']')::json
+    else (left(run.error::text, -1) || ',' || fate.error || ']')::json end
+from fate, clock
+where run.id = fate.id and run.state || '' = 'running' and run.node + 0 = fate.node and run.claim_no = fate.claim_no
+returning run.id
+"""
+
+APPEND_LOG = """
+insert into jobsched_run_logs (run_id, attempt, seq, at, stream, text)
+select line.run_id, line.attempt, line.seq, line.at, line.stream, line.text
+from json_to_recordset(%s) as line (run_id bigint, attempt int, seq bigint, at timestamptz, stream text, text text)
+join jobsched_runs run on run.id = line.run_id
+order by line.run_id, line.attempt, line.seq
+on conflict do nothing
+"""

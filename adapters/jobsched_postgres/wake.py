@@ -1,0 +1,160 @@
+"""Wake-ups by NOTIFY: hints between processes, few enough that no commit of others waits for them."""
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, get_args
+
+import psycopg
+
+from jobsched.clock import Clock
+from jobsched.store.port import Topic
+from jobsched_postgres.watchdog import Watchdog, cut
+
+log = logging.getLogger("jobsched")
+
+CHANNEL = "jobsched"
+_TOPICS: tuple[Topic, ...] = get_args(Topic)
+
+#: A commit with a NOTIFY holds a lock of the whole database: the first ones go at once, the rest are thinned out.
+BURST = 10
+PAUSE_SECONDS = 0.02
+
+_PING_SECONDS = 10.0
+_FIRST_BACKOFF_SECONDS, _LONGEST_BACKOFF_SECONDS = 0.2, 10.0
+_SETTLE_SECONDS = 5.0
+
+
+class Ringer:
+    """Sends rings through a token bucket. What finds it empty is sent by a thread, once for all that came meanwhile."""
+
+    def __init__(self, send: Callable[[Topic], None], clock: Clock) -> None:
+        self._send, self._clock = send, clock
+        self._lock = threading.Lock()
+        self._tokens, self._filled_at = float(BURST), clock.monotonic()
+        self._waiting: set[Topic] = set()
+        self._thread: threading.Thread | None = None
+        self._closing = threading.Event()
+        self._wanted = threading.Event()
+
+    def ring(self, topic: Topic) -> None:
+        """At once, or within `PAUSE_SECONDS`. Never raises."""
+        with self._lock:
+            if topic in self._waiting or self._closing.is_set():
+                return
+            if not self._take():
+                self._wait_with(topic)
+                return
+        self._try(topic)
+
+    def close(self) -> None:
+        """Send what waits, and end the thread; idempotent."""
+        self._closing.set()
+        self._wanted.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _take(self) -> bool:
+        now = self._clock.monotonic()
+        self._tokens = min(float(BURST), self._tokens + (now - self._filled_at) / PAUSE_SECONDS)
+        self._filled_at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    def _wait_with(self, topic: Topic) -> None:
+        self._waiting.add(topic)
+        self._wanted.set()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._trail, name="jobsched-ringer", daemon=True)
+            self._thread.start()
+
+    def _trail(self) -> None:
+        while not self._closing.is_set():
+            self._clock.wait(self._wanted, None)
+            self._clock.wait(self._closing, PAUSE_SECONDS)
+            with self._lock:
+                topics, self._waiting = self._waiting, set()
+                self._wanted.clear()
+                self._take()
+            for topic in topics:
+                self._try(topic)
+
+    def _try(self, topic: Topic) -> None:
+        try:
+            self._send(topic)
+        except Exception as error:  # noqa: BLE001 - a hint: what it was about is committed, and is polled for
+            log.debug("a wake-up was not sent: %s", error)
+
+
+class Doorbell:
+    """LISTENs on a connection of its own, made again whenever it is lost."""
+
+    def __init__(
+        self,
+        connect: Callable[[], psycopg.Connection[Any]],
+        on_ring: Callable[[Topic], None],
+        clock: Clock,
+        watchdog: Watchdog,
+    ) -> None:
+        self._connect, self._on_ring = connect, on_ring
+        self._clock, self._watchdog = clock, watchdog
+        self._closing = threading.Event()
+        self._listening = threading.Event()
+        self._connection: psycopg.Connection[Any] | None = None
+        self._thread = threading.Thread(target=self._run, name="jobsched-doorbell", daemon=True)
+        self._thread.start()
+        # What is committed after `listen` has returned should ring; if the server is slow, polling finds it.
+        clock.wait(self._listening, _SETTLE_SECONDS)
+
+    def close(self) -> None:
+        """End the thread; idempotent."""
+        self._closing.set()
+        connection = self._connection
+        if connection is not None:
+            cut(connection)
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _run(self) -> None:
+        pause = _FIRST_BACKOFF_SECONDS
+        while not self._closing.is_set():
+            try:
+                self._listen()
+            except psycopg.Error as error:
+                log.debug("the connection for wake-ups was lost: %s", error)
+            if self._listening.is_set():
+                pause = _FIRST_BACKOFF_SECONDS
+            self._clock.wait(self._closing, pause)
+            pause = min(pause * 2, _LONGEST_BACKOFF_SECONDS)
+
+    def _listen(self) -> None:
+        again = self._listening.is_set()
+        self._listening.clear()
+        with self._connect() as connection:
+            self._connection = connection
+            try:
+                connection.execute("listen jobsched")
+                self._listening.set()
+                if again:
+                    self._ring(*_TOPICS)  # whatever was rung while nobody listened
+                while not self._closing.is_set():
+                    self._hear(connection)
+            finally:
+                self._connection = None
+                self._watchdog.forget(connection)
+
+    def _hear(self, connection: psycopg.Connection[Any]) -> None:
+        """Rings of a while; then show that the connection lives, because a cut wire looks like silence."""
+        for notice in connection.notifies(timeout=_PING_SECONDS):
+            self._ring(*(topic for topic in _TOPICS if topic == notice.payload))
+        self._watchdog.watch(connection)
+        connection.execute("select 1")
+        self._watchdog.forget(connection)
+
+    def _ring(self, *topics: Topic) -> None:
+        for topic in topics:
+            with suppress(Exception):  # a listener's fault must not end the listening
+                self._on_ring(topic)

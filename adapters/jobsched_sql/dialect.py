@@ -1,0 +1,197 @@
+"""What the shared store asks of an adapter: transactions, the clock, and the statements that only its database makes fast or correct."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Table, bindparam
+
+from jobsched.clock import Clock
+from jobsched.model.run import Claim, LogLine, NewRun, Reason, RunState, Transition
+from jobsched.model.state import Firing, JobWrite
+from jobsched.store.port import Doorbell, Topic
+from jobsched_sql.types import Instant
+
+Result = TypeVar("Result")
+Work = Callable[[Connection], Result]
+
+
+class Key(NamedTuple):
+    """A concurrency key of a namespace; sorted, the order in which they are locked."""
+
+    namespace: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A run to be inserted. `state` None: scheduled or pending, as the database's clock says."""
+
+    run: NewRun
+    state: RunState | None
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """What the database made of a placed run."""
+
+    id: int
+    state: RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a key carries now, each number counted no further than was asked."""
+
+    holders: int
+    blocked: int
+    retrying: int  #: scheduled, but unfinished all the same: a retry, or a slot with jitter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimWish:
+    """What a node asks for."""
+
+    node: int
+    generations: Mapping[str, int | None]
+    limit: int
+    queues: Sequence[str] | None
+    without_handlers: Sequence[str]
+
+
+class Dialect(ABC):
+    """One database. Its four ways to run `work` translate errors, and none leaves a transaction open."""
+
+    def __init__(self, clock: Clock | None) -> None:
+        self._clock = clock
+
+    # -- the database as a whole
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The URL for people, without password."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    @abstractmethod
+    def exists(self) -> bool:
+        """False where asking for the schema would create the database."""
+
+    # -- transactions
+
+    @abstractmethod
+    def read(self, work: Work[Result]) -> Result:
+        """Statements that each see the newest state."""
+
+    @abstractmethod
+    def snapshot(self, work: Work[Result]) -> Result:
+        """Statements that all see one state."""
+
+    @abstractmethod
+    def write(self, work: Work[Result]) -> Result:
+        """One transaction, made again from the start when it lost a deadlock: `work` must have no other effects."""
+
+    @abstractmethod
+    def write_once(self, work: Work[Result]) -> Result:
+        """One statement that commits by itself, where that is cheaper than a transaction."""
+
+    @abstractmethod
+    def migration(self, work: Work[None]) -> None:
+        """One transaction that holds the lock of migrations and may take long; makes the database if it may."""
+
+    # -- the clock
+
+    def given_now(self) -> datetime | None:
+        """The instant of the clock that was given; None where the database's own decides."""
+        return None if self._clock is None else self._clock.now()
+
+    @abstractmethod
+    def now(self, connection: Connection) -> datetime:
+        """The store's instant."""
+
+    @abstractmethod
+    def now_expression(self) -> ColumnElement[datetime]:
+        """The store's instant inside a statement."""
+
+    def _given_now_expression(self, clock: Clock) -> ColumnElement[datetime]:
+        return bindparam("store_now", callable_=clock.now, type_=Instant)
+
+    @abstractmethod
+    def lease_end(self) -> ColumnElement[datetime]:
+        """When a row of `nodes` loses its lease, unless it beats before."""
+
+    # -- runs and keys
+
+    @abstractmethod
+    def insert(self, connection: Connection, placed: Sequence[Placed]) -> list[Inserted | None]:
+        """Insert in order; None where a unique rule was in the way."""
+
+    @abstractmethod
+    def slots_taken(self, connection: Connection, runs: Sequence[NewRun]) -> set[tuple[str, str, datetime]]:
+        """(namespace, job, scheduled_at) of those of these slots that have a row."""
+
+    @abstractmethod
+    def add_keys(self, connection: Connection, limits: Mapping[Key, int], *, replace: bool) -> None:
+        """Make rows of keys; those that are there get the limit only with `replace`."""
+
+    @abstractmethod
+    def lock_keys(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, int]:
+        """Hold these keys until the transaction ends, and read their limits. Counting comes after, in a statement of its own."""
+
+    @abstractmethod
+    def loads(self, connection: Connection, keys: Collection[Key], enough: int) -> dict[Key, Load]:
+        """What these locked keys carry, each count stopping at `enough`."""
+
+    @abstractmethod
+    def unblock(self, connection: Connection, places: Mapping[Key, int]) -> int:
+        """The oldest blocked runs of each key, as many as it has places, become pending."""
+
+    # -- slots and jobs
+
+    @abstractmethod
+    def advance(self, connection: Connection, firings: Sequence[Firing]) -> list[Firing]:
+        """Move the cursors of jobs that are still as seen and that nobody else is firing; which."""
+
+    @abstractmethod
+    def write_jobs(self, connection: Connection, namespace: str, generation: int, writes: Sequence[JobWrite]) -> None:
+        """Insert or replace jobs, cursors too."""
+
+    @abstractmethod
+    def write_definitions(
+        self, connection: Connection, namespace: str, generation: int, writes: Sequence[JobWrite]
+    ) -> None:
+        """Replace definitions of jobs that exist; cursors stay."""
+
+    # -- work
+
+    @abstractmethod
+    def claim(self, wish: ClaimWish) -> list[Claim]: ...
+
+    @abstractmethod
+    def finish(self, transitions: Sequence[Transition]) -> set[int]: ...
+
+    # -- the rest
+
+    @abstractmethod
+    def insert_unless_known(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Insert rows, leaving those whose primary key is there already as they are; how many were inserted."""
+
+    @abstractmethod
+    def append_log(self, connection: Connection, lines: Sequence[LogLine]) -> None:
+        """Insert lines of runs that exist, leaving those that are there already as they are."""
+
+    @abstractmethod
+    def tidy(self) -> None:
+        """What this database wants now and then."""
+
+    @abstractmethod
+    def listen(self, on_ring: Callable[[Topic], None]) -> Doorbell: ...
+
+    @abstractmethod
+    def ring(self, topic: Topic) -> None:
+        """Tell other processes; never raises, a hint only."""

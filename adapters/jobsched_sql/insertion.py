@@ -1,0 +1,160 @@
+"""Making runs: how enqueue, fire and sync insert them, one way for all."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from jobsched.errors import StoreUnavailableError
+from jobsched.model.run import Created, NewRun, Reason, RunState
+from jobsched_sql.admission import Room, key_of, lock_rooms
+from jobsched_sql.dialect import Dialect, Inserted, Key, Placed
+from jobsched_sql.tables import UNFINISHED
+from jobsched_sql.tables import runs as runs_table
+
+#: How often a unique key may be found taken, and free again, while we look who has it.
+_ROUNDS = 10
+
+
+def enqueue(dialect: Dialect, runs: Sequence[NewRun]) -> list[Created]:
+    """Make runs, all or none. Runs that neither count nor exclude others take one statement."""
+    if not runs:
+        return []
+    plain = all(run.key is None and run.unique_key is None and run.scheduled_at is None for run in runs)
+    transact = dialect.write_once if plain else dialect.write
+    made = transact(lambda connection: insert_runs(connection, dialect, runs))
+    return [created for created in made if created is not None]
+
+
+def insert_runs(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]) -> list[Created | None]:
+    """What became of each run: None for a slot that has a row already, the existing run for a unique key that is taken."""
+    outcome: dict[int, Created | None] = {}
+    rooms: dict[Key, Room] | None = None
+    for _ in range(_ROUNDS):
+        _find_taken(connection, dialect, runs, outcome)
+        first = _firsts(runs, outcome)
+        todo = [
+            index
+            for index in range(len(runs))
+            if index not in outcome and index == first.get(_identity(runs[index]), index)
+        ]
+        if rooms is None:
+            rooms = lock_rooms(connection, dialect, (runs[index] for index in todo))
+        placed = _place_all(connection, dialect, [runs[index] for index in todo], rooms)
+        for index, one, inserted in zip(todo, placed, dialect.insert(connection, placed), strict=True):
+            if inserted is not None:
+                outcome[index] = _created(one, inserted)
+            elif one.run.unique_key is None:
+                outcome[index] = None
+        _resolve_twins(runs, first, outcome)
+        if len(outcome) == len(runs):
+            return [outcome[index] for index in range(len(runs))]
+    raise StoreUnavailableError("a unique key was taken and freed too often while its run was looked up; try again")
+
+
+_Identity = tuple[str, str, datetime | str]
+
+
+def _identity(run: NewRun) -> _Identity | None:
+    """What only one row (of those unfinished, for a unique key) may have."""
+    if run.scheduled_at is not None and run.job is not None:
+        return run.namespace, run.job, run.scheduled_at
+    return None if run.unique_key is None else (run.namespace, "", run.unique_key)
+
+
+def _firsts(runs: Sequence[NewRun], outcome: Mapping[int, Created | None]) -> dict[_Identity | None, int]:
+    """Which run of the batch comes first with an identity; its twins get what it gets."""
+    first: dict[_Identity | None, int] = {}
+    for index, run in enumerate(runs):
+        identity = _identity(run)
+        if identity is not None and index not in outcome:
+            first.setdefault(identity, index)
+    return first
+
+
+def _resolve_twins(
+    runs: Sequence[NewRun], first: Mapping[_Identity | None, int], outcome: dict[int, Created | None]
+) -> None:
+    for index, run in enumerate(runs):
+        leader = first.get(_identity(run))
+        if index in outcome or leader is None or leader not in outcome:
+            continue
+        made = outcome[leader]
+        outcome[index] = None if made is None or run.unique_key is None else _as_existing(made)
+
+
+def _as_existing(created: Created) -> Created:
+    return Created(
+        created.id, created.namespace, created.job, created.scheduled_at, created.state, created.reason, existing=True
+    )
+
+
+def _find_taken(
+    connection: Connection, dialect: Dialect, runs: Sequence[NewRun], outcome: dict[int, Created | None]
+) -> None:
+    """Settle what is there already, before anything is counted: it must not take a place of its key."""
+    open_ones = [index for index in range(len(runs)) if index not in outcome]
+    if slots := [runs[index] for index in open_ones if runs[index].scheduled_at is not None]:
+        taken = dialect.slots_taken(connection, slots)
+        outcome |= {index: None for index in open_ones if taken and _slot(runs[index]) in taken}
+    if unique := {(runs[index].namespace, runs[index].unique_key) for index in open_ones if runs[index].unique_key}:
+        existing = _existing(connection, unique)
+        for index in open_ones:
+            if found := existing.get((runs[index].namespace, runs[index].unique_key)):
+                outcome[index] = found
+
+
+def _slot(run: NewRun) -> tuple[str, str | None, datetime | None]:
+    return run.namespace, run.job, run.scheduled_at
+
+
+def _existing(connection: Connection, unique: set[tuple[str, str | None]]) -> dict[tuple[str, str | None], Created]:
+    c = runs_table.c
+    found: dict[tuple[str, str | None], Created] = {}
+    for namespace in {namespace for namespace, _ in unique}:
+        wanted = sorted(key for place, key in unique if place == namespace and key is not None)
+        for start in range(0, len(wanted), 500):
+            statement = select(c.id, c.namespace, c.unique_key, c.job, c.scheduled_at, c.state, c.reason).where(
+                c.namespace == namespace,
+                c.unique_key.in_(wanted[start : start + 500]),
+                c.unique_key.is_not(None),
+                UNFINISHED,
+            )
+            for row in connection.execute(statement):
+                found[row.namespace, row.unique_key] = Created(
+                    row.id,
+                    row.namespace,
+                    row.job,
+                    row.scheduled_at,
+                    RunState(row.state),
+                    _reason(row.reason),
+                    existing=True,
+                )
+    return found
+
+
+def _reason(text: str | None) -> Reason | None:
+    return None if text is None else Reason(text)
+
+
+def _place_all(
+    connection: Connection, dialect: Dialect, runs: Sequence[NewRun], rooms: Mapping[Key, Room]
+) -> list[Placed]:
+    now = dialect.now(connection) if rooms else dialect.given_now()
+    return [_place(run, rooms, now) for run in runs]
+
+
+def _place(run: NewRun, rooms: Mapping[Key, Room], now: datetime | None) -> Placed:
+    if run.skipped is not None:
+        return Placed(run, RunState.SKIPPED, run.skipped)
+    key = key_of(run)
+    if key is None:
+        return Placed(run, None)
+    assert now is not None, "rooms were locked, so the clock was read"
+    later = run.available_at is not None and run.available_at > now
+    return Placed(run, *rooms[key].place(run, later=later))
+
+
+def _created(placed: Placed, inserted: Inserted) -> Created:
+    run = placed.run
+    return Created(inserted.id, run.namespace, run.job, run.scheduled_at, inserted.state, placed.reason)

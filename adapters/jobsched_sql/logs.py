@@ -1,0 +1,28 @@
+"""Lines of attempts."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select, tuple_
+
+from jobsched.model.run import LogLine
+from jobsched_sql.dialect import Dialect
+from jobsched_sql.tables import run_logs
+
+
+def append(connection: Connection, dialect: Dialect, lines: Sequence[LogLine]) -> None:
+    """Keep lines; those that are there already, and those of runs that are gone, are passed over."""
+    dialect.append_log(connection, lines)
+
+
+def read(connection: Connection, run_id: int, attempt: int | None, after: tuple[int, int], limit: int) -> list[LogLine]:
+    """Lines of a run in order, strictly after that place."""
+    c = run_logs.c
+    statement = (
+        select(c.run_id, c.attempt, c.seq, c.at, c.stream, c.text)
+        .where(c.run_id == run_id, tuple_(c.attempt, c.seq) > tuple_(*after))
+        .order_by(c.attempt, c.seq)
+        .limit(limit)
+    )
+    if attempt is not None:
+        statement = statement.where(c.attempt == attempt)
+    return [LogLine(*row) for row in connection.execute(statement)]

@@ -1,0 +1,1 @@
+"""Alembic's scripts: numbered, forward, and never edited once released."""

@@ -1,0 +1,133 @@
+"""What people and the runner ask: runs, jobs, counts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+from sqlalchemy.engine import Row
+
+from jobsched.model.run import Covers, Reason, Run, RunFilter, RunState, Source
+from jobsched.model.state import StoredJob
+from jobsched_sql.sync import stored_job
+from jobsched_sql.tables import UNFINISHED, generations, in_state
+from jobsched_sql.tables import jobs as jobs_table
+from jobsched_sql.tables import runs as runs_table
+
+_CHUNK = 500
+_COUNTED = (RunState.SCHEDULED, RunState.PENDING, RunState.BLOCKED, RunState.RUNNING)
+
+
+def namespaces(connection: Connection) -> list[str]:
+    return sorted(connection.execute(select(generations.c.namespace).distinct()).scalars())
+
+
+def jobs(connection: Connection, namespace: str, names: Sequence[str] | None) -> list[StoredJob]:
+    """Jobs by name (None: all), sorted by name."""
+    statement = select(jobs_table).where(jobs_table.c.namespace == namespace)
+    if names is None:
+        return [stored_job(row) for row in connection.execute(statement.order_by(jobs_table.c.name))]
+    wanted = sorted(set(names))
+    found = []
+    for start in range(0, len(wanted), _CHUNK):
+        chosen = statement.where(jobs_table.c.name.in_(wanted[start : start + _CHUNK]))
+        found += [stored_job(row) for row in connection.execute(chosen)]
+    return sorted(found, key=lambda stored: stored.job.name)
+
+
+def run(connection: Connection, run_id: int) -> Run | None:
+    row = connection.execute(select(runs_table).where(runs_table.c.id == run_id)).one_or_none()
+    return None if row is None else run_of(row)
+
+
+def runs(connection: Connection, wanted: RunFilter) -> list[Run]:
+    """Runs, newest first."""
+    return [run_of(row) for row in connection.execute(_filtered(wanted))]
+
+
+def _filtered(wanted: RunFilter) -> Select[Any]:
+    c = runs_table.c
+    statement = select(runs_table).order_by(c.id.desc()).limit(wanted.limit)
+    if wanted.namespace is not None:
+        statement = statement.where(c.namespace == wanted.namespace)
+    if wanted.job is not None:
+        statement = statement.where(c.job == wanted.job)
+    if len(wanted.states) == 1:
+        statement = statement.where(in_state(wanted.states[0]))
+    elif wanted.states:
+        statement = statement.where(c.state.in_([state.value for state in wanted.states]))
+    if wanted.since is not None:
+        statement = statement.where(c.created_at >= wanted.since)
+    if wanted.before_id is not None:
+        statement = statement.where(c.id < wanted.before_id)
+    return statement
+
+
+def last_runs(connection: Connection, namespace: str) -> dict[str, Run]:
+    """The newest run of each job that has one; one step down the index for each job."""
+    c = runs_table.c
+    newest = (
+        select(func.max(c.id))
+        .where(c.namespace == jobs_table.c.namespace, c.job == jobs_table.c.name, c.state != RunState.SKIPPED.value)
+        .correlate(jobs_table)
+        .scalar_subquery()
+    )
+    ids = select(newest).where(jobs_table.c.namespace == namespace)
+    return {
+        row.job: run_of(row)
+        for row in connection.execute(select(runs_table).where(c.id.in_(ids)))
+        if row.job is not None
+    }
+
+
+def counts(connection: Connection, namespaces: Sequence[str]) -> dict[tuple[str, RunState], int]:
+    """Unfinished runs by queue and state; a state has an index of its own, which alone is read."""
+    found: dict[tuple[str, RunState], int] = {}
+    c = runs_table.c
+    for state in _COUNTED:
+        statement = (
+            select(c.queue, func.count()).where(in_state(state), c.namespace.in_(list(namespaces))).group_by(c.queue)
+        )
+        found |= {(queue, state): count for queue, count in connection.execute(statement)}
+    return found
+
+
+def unfinished(connection: Connection, run_ids: Sequence[int]) -> set[int]:
+    """Which of these runs are not in a final state."""
+    found: set[int] = set()
+    for start in range(0, len(run_ids), _CHUNK):
+        chosen = runs_table.c.id.in_(run_ids[start : start + _CHUNK])
+        found |= set(connection.execute(select(runs_table.c.id).where(chosen, UNFINISHED)).scalars())
+    return found
+
+
+def run_of(row: Row[*tuple[Any, ...]]) -> Run:
+    return Run(
+        id=row.id,
+        namespace=row.namespace,
+        job=row.job,
+        handler=row.handler,
+        source=Source(row.source),
+        queue=row.queue,
+        priority=row.priority,
+        state=RunState(row.state),
+        reason=None if row.reason is None else Reason(row.reason),
+        attempt=row.attempt,
+        max_attempts=row.max_attempts,
+        scheduled_at=row.scheduled_at,
+        available_at=row.available_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        node=row.node,
+        generation=row.generation,
+        payload=row.payload,
+        result=row.result,
+        error=tuple(row.error or ()),
+        covers=_covers(row),
+        created_at=row.created_at,
+    )
+
+
+def _covers(row: Row[*tuple[Any, ...]]) -> Covers | None:
+    if row.covers_first is None:
+        return None
+    return Covers(first=row.covers_first, last=row.covers_last, count=row.covers_count)

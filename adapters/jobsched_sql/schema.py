@@ -1,0 +1,59 @@
+"""The schema's version: compared here without alembic, which is imported only to migrate."""
+
+from sqlalchemy import Connection, inspect, text
+
+from jobsched.errors import SchemaError
+from jobsched.model.state import SchemaStatus
+from jobsched.store.faults import fault_point
+from jobsched_sql.dialect import Dialect
+
+VERSION_TABLE = "jobsched_schema_version"
+#: Every migration, oldest first; a test holds this against the scripts.
+REVISIONS = ("0001",)
+HEAD = REVISIONS[-1]
+
+
+def schema(dialect: Dialect) -> SchemaStatus:
+    """The version found beside the one needed."""
+    if not dialect.exists():
+        return SchemaStatus("missing", None, HEAD)
+    return dialect.read(_status)
+
+
+def _status(connection: Connection) -> SchemaStatus:
+    found = _found(connection)
+    if found is None:
+        return SchemaStatus("missing", None, HEAD)
+    if found == HEAD:
+        return SchemaStatus("current", found, HEAD)
+    return SchemaStatus("older" if found in REVISIONS else "newer", found, HEAD)
+
+
+def _found(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found: str | None = connection.execute(text("select version_num from jobsched_schema_version")).scalar_one_or_none()
+    return found
+
+
+def migrate(dialect: Dialect) -> None:
+    """Bring the schema up to HEAD. Under a lock: of two that start at once, the second finds nothing to do."""
+    dialect.migration(_migrate)
+
+
+def _migrate(connection: Connection) -> None:
+    status = _status(connection)
+    if status.state == "newer":
+        raise SchemaError(
+            f"the database's schema is {status.found}, newer than this program's {status.needed}: upgrade jobsched"
+        )
+    if status.state == "current":
+        return
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "jobsched_sql:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    fault_point("in_migration")

@@ -1,0 +1,204 @@
+"""The store port over any SQL dialect: each method says in which kind of transaction its statements run."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from jobsched.model.run import Claim, Created, LogLine, NewRun, OwnedRun, Run, RunFilter, RunState, Transition
+from jobsched.model.state import (
+    ActualState,
+    DueJob,
+    Firing,
+    Generation,
+    Node,
+    SchemaStatus,
+    StoredJob,
+    SyncChange,
+)
+from jobsched.store.port import Beat, Doorbell, Promoted, Retention, Topic
+from jobsched_sql import admission, due_runs, insertion, logs, nodes, questions, retention, schema, slots, sync
+from jobsched_sql.dialect import ClaimWish, Dialect
+
+_MAKES_WORK = frozenset({RunState.PENDING, RunState.SCHEDULED})
+
+
+class SqlStore:
+    """A `jobsched.store.port.Store`; the port's docstrings say what each method means."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+
+    @property
+    def name(self) -> str:
+        return self._dialect.name
+
+    def close(self) -> None:
+        self._dialect.close()
+
+    def now(self) -> datetime:
+        return self._dialect.given_now() or self._dialect.read(self._dialect.now)
+
+    # -- schema
+
+    def schema(self) -> SchemaStatus:
+        return schema.schema(self._dialect)
+
+    def migrate(self) -> None:
+        schema.migrate(self._dialect)
+
+    # -- sync
+
+    def actual(self, namespace: str) -> ActualState:
+        return self._dialect.snapshot(lambda connection: sync.actual(connection, namespace))
+
+    def apply(self, change: SyncChange) -> Generation:
+        generation = self._dialect.write(lambda connection: sync.apply(connection, self._dialect, change))
+        self._settle([run for write in change.writes for run in write.slots])
+        self._dialect.ring("jobs")
+        return generation
+
+    # -- slots
+
+    def next_due(self, namespaces: Sequence[str]) -> datetime | None:
+        return self._dialect.read(lambda connection: slots.next_due(connection, namespaces))
+
+    def due(self, namespaces: Sequence[str], until: datetime, limit: int) -> list[DueJob]:
+        return self._dialect.read(lambda connection: slots.due(connection, namespaces, until, limit))
+
+    def fire(self, firings: Sequence[Firing]) -> list[Created]:
+        if not firings:
+            return []
+        made = self._dialect.write(lambda connection: slots.fire(connection, self._dialect, firings))
+        return self._announced(made, [run for firing in firings for run in firing.runs])
+
+    # -- runs
+
+    def enqueue(self, runs: Sequence[NewRun]) -> list[Created]:
+        return self._announced(insertion.enqueue(self._dialect, runs), runs)
+
+    def _announced(self, made: list[Created], runs: Sequence[NewRun]) -> list[Created]:
+        new = {created.state for created in made if not created.existing}
+        if RunState.BLOCKED in new:
+            self._settle(runs)
+        if new & _MAKES_WORK:
+            self._dialect.ring("runs")
+        return made
+
+    def _settle(self, runs: Sequence[NewRun]) -> None:
+        """Look again at keys of which runs were blocked: a holder may have finished after it was counted, and before
+        the blocked run could be seen by whoever admits after a finish.
+        """
+        keys = sorted({run.key for run in runs if run.key is not None})
+        if keys:
+            self.admit(sorted({run.namespace for run in runs}), keys)
+
+    def promote(self, namespaces: Sequence[str], limit: int) -> Promoted:
+        promoted = due_runs.promote(self._dialect, namespaces, limit)
+        self._ring_if(promoted.count)
+        return promoted
+
+    def admit(self, namespaces: Sequence[str], keys: Sequence[str] | None = None) -> int:
+        admitted = admission.admit(self._dialect, namespaces, keys)
+        self._ring_if(admitted)
+        return admitted
+
+    def _ring_if(self, count: int) -> None:
+        if count:
+            self._dialect.ring("runs")
+
+    def claim(
+        self,
+        node: int,
+        generations: Mapping[str, int | None],
+        limit: int,
+        *,
+        queues: Sequence[str] | None = None,
+        without_handlers: Sequence[str] = (),
+    ) -> list[Claim]:
+        if limit < 1 or not generations:
+            return []
+        wish = ClaimWish(
+            node=node, generations=generations, limit=limit, queues=queues, without_handlers=without_handlers
+        )
+        return self._dialect.claim(wish)
+
+    def finish(self, transitions: Sequence[Transition]) -> set[int]:
+        if not transitions:
+            return set()
+        ours = self._dialect.finish(transitions)
+        self._ring_if(any(one.state in _MAKES_WORK and one.id in ours for one in transitions))
+        return ours
+
+    def owned(self, node: int) -> list[OwnedRun]:
+        return self._dialect.read(lambda connection: nodes.owned(connection, node))
+
+    # -- nodes
+
+    def register(
+        self, *, host: str, pid: int, version: str, namespaces: Sequence[str], lease: timedelta, info: Mapping[str, Any]
+    ) -> int:
+        row = nodes.node_row(host=host, pid=pid, version=version, namespaces=namespaces, lease=lease, info=info)
+        return self._dialect.write_once(lambda connection: nodes.register(connection, self._dialect, row))
+
+    def heartbeat(self, node: int, info: Mapping[str, Any]) -> Beat:
+        return self._dialect.write_once(lambda connection: nodes.heartbeat(connection, self._dialect, node, info))
+
+    def leave(self, node: int) -> None:
+        self._dialect.write_once(lambda connection: nodes.leave(connection, node))
+
+    def bury(self) -> list[int]:
+        return self._dialect.write(lambda connection: nodes.bury(connection, self._dialect))
+
+    def nodes(self) -> list[Node]:
+        return self._dialect.read(lambda connection: nodes.listed(connection, self._dialect))
+
+    # -- logs
+
+    def append_log(self, lines: Sequence[LogLine]) -> None:
+        if lines:
+            self._dialect.write(lambda connection: logs.append(connection, self._dialect, lines))
+
+    def log(
+        self, run_id: int, *, attempt: int | None = None, after: tuple[int, int] = (0, -1), limit: int = 10_000
+    ) -> list[LogLine]:
+        return self._dialect.read(lambda connection: logs.read(connection, run_id, attempt, after, limit))
+
+    # -- questions
+
+    def namespaces(self) -> list[str]:
+        return self._dialect.read(questions.namespaces)
+
+    def generations(self, namespace: str, limit: int = 20) -> list[Generation]:
+        return self._dialect.read(lambda connection: sync.newest(connection, namespace, limit))
+
+    def jobs(self, namespace: str, names: Sequence[str] | None = None) -> list[StoredJob]:
+        return self._dialect.read(lambda connection: questions.jobs(connection, namespace, names))
+
+    def run(self, run_id: int) -> Run | None:
+        return self._dialect.read(lambda connection: questions.run(connection, run_id))
+
+    def runs(self, wanted: RunFilter) -> list[Run]:
+        return self._dialect.read(lambda connection: questions.runs(connection, wanted))
+
+    def last_runs(self, namespace: str) -> dict[str, Run]:
+        return self._dialect.read(lambda connection: questions.last_runs(connection, namespace))
+
+    def counts(self, namespaces: Sequence[str]) -> dict[tuple[str, RunState], int]:
+        return self._dialect.read(lambda connection: questions.counts(connection, namespaces))
+
+    def unfinished(self, run_ids: Sequence[int]) -> set[int]:
+        return self._dialect.read(lambda connection: questions.unfinished(connection, run_ids))
+
+    # -- housekeeping
+
+    def prune(self, retentions: Sequence[Retention], limit: int) -> int:
+        return retention.prune(self._dialect, retentions, limit)
+
+    def tidy(self) -> None:
+        self._dialect.write(lambda connection: nodes.forget_dead(connection, self._dialect))
+        self._dialect.tidy()
+
+    # -- wake-ups
+
+    def listen(self, on_ring: Callable[[Topic], None]) -> Doorbell:
+        return self._dialect.listen(on_ring)

@@ -1,0 +1,219 @@
+"""The tables, their named rules, and the partial indexes that keep claims and sweeps from seeing finished work."""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    literal_column,
+    text,
+)
+
+from jobsched.model.run import RunState
+from jobsched_sql.types import Document, Instant
+
+metadata = MetaData()
+
+#: SQLite counts ids up by itself only for a column that is exactly INTEGER.
+_Id = BigInteger().with_variant(Integer(), "sqlite")
+
+jobs = Table(
+    "jobsched_jobs",
+    metadata,
+    Column("namespace", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("definition", Document, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("schedule_revision", BigInteger, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("cursor_at", Instant, nullable=False),
+    Column("next_at", Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    PrimaryKeyConstraint("namespace", "name", name="jobsched_jobs_pk"),
+    Index(
+        "jobsched_jobs_due",
+        "namespace",
+        "next_at",
+        postgresql_where=text("next_at is not null"),
+        sqlite_where=text("next_at is not null"),
+    ),
+)
+
+runs = Table(
+    "jobsched_runs",
+    metadata,
+    Column("id", _Id, Identity(), nullable=False),
+    Column("namespace", Text, nullable=False),
+    Column("job", Text),
+    Column("handler", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("priority", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    Column("max_attempts", Integer, nullable=False),
+    Column("scheduled_at", Instant),
+    Column("available_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("finished_at", Instant),
+    Column("node", BigInteger),
+    Column("claim_no", BigInteger, nullable=False, server_default=text("0")),
+    Column("losses", Integer, nullable=False, server_default=text("0")),
+    Column("generation", BigInteger),
+    Column("concurrency_key", Text),
+    Column("unique_key", Text),
+    Column("payload", Document, nullable=False),
+    Column("result", Document),
+    Column("error", Document),
+    Column("covers_first", Instant),
+    Column("covers_last", Instant),
+    Column("covers_count", BigInteger),
+    Column("created_at", Instant, nullable=False),
+    PrimaryKeyConstraint("id", name="jobsched_runs_pk"),
+    CheckConstraint(
+        "state in ('scheduled', 'pending', 'blocked', 'running', 'succeeded', 'failed', 'cancelled', 'skipped')",
+        name="jobsched_runs_state_known",
+    ),
+    CheckConstraint(
+        "reason in ('error', 'timeout', 'lost', 'cancelled', 'overlap', 'misfire', 'paused', "
+        "'calendar', 'job_removed', 'replaced', 'coalesced')",
+        name="jobsched_runs_reason_known",
+    ),
+    CheckConstraint("source in ('slot', 'trigger', 'enqueue', 'backfill')", name="jobsched_runs_source_known"),
+    CheckConstraint(
+        "(state in ('succeeded', 'failed', 'cancelled', 'skipped')) = (finished_at is not null)",
+        name="jobsched_runs_final_is_finished",
+    ),
+    CheckConstraint(
+        "state <> 'running' or (node is not null and started_at is not null)", name="jobsched_runs_running_is_owned"
+    ),
+    CheckConstraint("state <> 'blocked' or concurrency_key is not null", name="jobsched_runs_blocked_is_keyed"),
+    CheckConstraint("scheduled_at is null or job is not null", name="jobsched_runs_slot_has_job"),
+    CheckConstraint("attempt >= 0 and claim_no >= 0 and losses >= 0", name="jobsched_runs_counts_not_negative"),
+    CheckConstraint(
+        "(covers_first is null and covers_last is null) or covers_first <= covers_last",
+        name="jobsched_runs_covers_in_order",
+    ),
+    sqlite_autoincrement=True,
+)
+
+run_logs = Table(
+    "jobsched_run_logs",
+    metadata,
+    Column("run_id", BigInteger, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    PrimaryKeyConstraint("run_id", "attempt", "seq", name="jobsched_run_logs_pk"),
+    ForeignKeyConstraint(["run_id"], ["jobsched_runs.id"], name="jobsched_run_logs_run", ondelete="CASCADE"),
+)
+
+nodes = Table(
+    "jobsched_nodes",
+    metadata,
+    Column("id", _Id, Identity(), nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("namespaces", Document, nullable=False),
+    Column("lease_ms", BigInteger, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("heartbeat_at", Instant, nullable=False),
+    Column("dead_at", Instant),
+    Column("info", Document, nullable=False),
+    PrimaryKeyConstraint("id", name="jobsched_nodes_pk"),
+    CheckConstraint("lease_ms > 0", name="jobsched_nodes_lease_positive"),
+    sqlite_autoincrement=True,
+)
+
+generations = Table(
+    "jobsched_generations",
+    metadata,
+    Column("namespace", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("content_hash", Text, nullable=False),
+    Column("git_commit", Text),
+    Column("applied_at", Instant, nullable=False),
+    Column("applied_by", Text, nullable=False),
+    Column("summary", Document, nullable=False),
+    PrimaryKeyConstraint("namespace", "number", name="jobsched_generations_pk"),
+    CheckConstraint("number > 0", name="jobsched_generations_number_positive"),
+)
+
+keys = Table(
+    "jobsched_keys",
+    metadata,
+    Column("namespace", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("max_running", BigInteger, nullable=False),
+    PrimaryKeyConstraint("namespace", "key", name="jobsched_keys_pk"),
+    CheckConstraint("max_running > 0", name="jobsched_keys_limit_positive"),
+)
+
+
+def _partial(name: str, where: str, *columns: str, unique: bool = False) -> None:
+    condition = text(where)
+    Index(
+        name, *(runs.c[column] for column in columns), unique=unique, postgresql_where=condition, sqlite_where=condition
+    )
+
+
+# The column `queue` at the end of some lets `counts` read the index alone.
+_partial("jobsched_runs_pending", "state = 'pending'", "namespace", "priority", "available_at", "id")
+_partial("jobsched_runs_pending_by_queue", "state = 'pending'", "namespace", "queue", "priority", "available_at", "id")
+_partial("jobsched_runs_scheduled", "state = 'scheduled'", "namespace", "available_at", "id", "queue")
+_partial(
+    "jobsched_runs_blocked",
+    "state = 'blocked'",
+    "namespace",
+    "concurrency_key",
+    "priority",
+    "available_at",
+    "id",
+    "queue",
+)
+_partial(
+    "jobsched_runs_admitted",
+    "state in ('pending', 'running') and concurrency_key is not null",
+    "namespace",
+    "concurrency_key",
+)
+_partial(
+    "jobsched_runs_retrying",
+    "state = 'scheduled' and concurrency_key is not null and (claim_no > 0 or source = 'slot')",
+    "namespace",
+    "concurrency_key",
+)
+_partial("jobsched_runs_running", "state = 'running'", "node", "namespace", "queue")
+_partial("jobsched_runs_finished", "finished_at is not null", "namespace", "finished_at")
+_partial("jobsched_runs_failed", "state = 'failed'", "namespace", "id")
+_partial("jobsched_runs_of_job", "job is not null", "namespace", "job", "id")
+_partial("jobsched_runs_slot", "scheduled_at is not null", "namespace", "job", "scheduled_at", unique=True)
+_partial(
+    "jobsched_runs_unique_key",
+    "unique_key is not null and state in ('scheduled', 'pending', 'blocked', 'running')",
+    "namespace",
+    "unique_key",
+    unique=True,
+)
+
+#: As text, because SQLite uses a partial index only for a condition it can read in the statement.
+UNFINISHED = text("state in ('scheduled', 'pending', 'blocked', 'running')")
+WAITING = text("state in ('scheduled', 'pending', 'blocked')")
+
+
+def in_state(state: RunState) -> ColumnElement[bool]:
+    """The run is in this state, written out for the sake of the partial indexes."""
+    return runs.c.state == literal_column(f"'{state.value}'", Text)

@@ -1,0 +1,160 @@
+"""SQLite's answers to what the shared store asks."""
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, Table
+from sqlalchemy.dialects.sqlite import insert
+
+from jobsched.clock import Clock, SystemClock
+from jobsched.errors import StoreError
+from jobsched.model.run import Claim, LogLine, NewRun, Transition
+from jobsched.model.state import Firing, JobWrite
+from jobsched.store.port import Doorbell, Topic
+from jobsched_sql.dialect import ClaimWish, Dialect, Inserted, Key, Load, Placed, Result, Work
+from jobsched_sql.tables import nodes
+from jobsched_sqlite import runs, statements, work
+from jobsched_sqlite.connections import engines, set_wal
+from jobsched_sqlite.failures import translated
+from jobsched_sqlite.location import Location
+from jobsched_sqlite.wake import SocketDoorbell, folder_of, ring
+
+
+class SqliteDialect(Dialect):
+    """One file. The write transaction is the lock of everything, so nothing in it needs to be locked again."""
+
+    def __init__(self, location: Location, *, clock: Clock | None, create: bool) -> None:
+        super().__init__(clock)
+        self._location, self._create = location, create
+        self._time: Clock = clock or SystemClock()
+        self._writer, self._reader = engines(location)
+        self._doorbells: list[SocketDoorbell] = []
+
+    # -- the database as a whole
+
+    @property
+    def name(self) -> str:
+        return self._location.name
+
+    def close(self) -> None:
+        for doorbell in self._doorbells:
+            doorbell.close()
+        self._writer.dispose()
+        self._reader.dispose()
+
+    def exists(self) -> bool:
+        if self._location.path.exists():
+            return True
+        if self._create:
+            return False
+        raise StoreError(f"{self._location.path} does not exist; `jobsched sync` or `jobsched db upgrade` makes it")
+
+    # -- transactions
+
+    def read(self, work: Work[Result]) -> Result:
+        with translated(self._location.path), self._reader.connect() as connection:
+            return work(connection)
+
+    def snapshot(self, work: Work[Result]) -> Result:
+        return self._transaction(self._reader, "begin", work)
+
+    def write(self, work: Work[Result]) -> Result:
+        return self._transaction(self._writer, "begin immediate", work)
+
+    def write_once(self, work: Work[Result]) -> Result:
+        return self.write(work)
+
+    def _transaction(self, engine: Engine, begin: str, work: Work[Result]) -> Result:
+        with translated(self._location.path), engine.connect() as connection:
+            connection.exec_driver_sql(begin)
+            result = work(connection)
+            connection.commit()
+            return result
+
+    def migration(self, work: Work[None]) -> None:
+        if self._create or self.exists():
+            with translated(self._location.path):
+                set_wal(self._location)
+            self.write(work)
+
+    # -- the clock
+
+    def given_now(self) -> datetime:
+        return self._time.now()
+
+    def now(self, _connection: Connection) -> datetime:
+        return self._time.now()
+
+    def now_expression(self) -> ColumnElement[datetime]:
+        return self._given_now_expression(self._time)
+
+    def lease_end(self) -> ColumnElement[datetime]:
+        return nodes.c.heartbeat_at.op("+")(nodes.c.lease_ms * 1000)
+
+    # -- runs and keys
+
+    def insert(self, connection: Connection, placed: Sequence[Placed]) -> list[Inserted | None]:
+        return list(runs.insert(connection, placed, self._time.now()))
+
+    def slots_taken(self, connection: Connection, slots: Sequence[NewRun]) -> set[tuple[str, str, datetime]]:
+        return runs.slots_taken(connection, slots)
+
+    def add_keys(self, connection: Connection, limits: Mapping[Key, int], *, replace: bool) -> None:
+        rows = [(key.namespace, key.key, limit) for key, limit in sorted(limits.items())]
+        connection.exec_driver_sql(statements.SET_KEY if replace else statements.ADD_KEY, rows)
+
+    def lock_keys(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, int]:
+        rows = connection.exec_driver_sql(statements.KEY_LIMITS, (json.dumps(keys),))
+        return {Key(namespace, key): limit for namespace, key, limit in rows}
+
+    def loads(self, connection: Connection, keys: Collection[Key], enough: int) -> dict[Key, Load]:
+        rows = connection.exec_driver_sql(statements.LOADS, (json.dumps(list(keys)), enough))
+        return {Key(row[0], row[1]): Load(*row[2:]) for row in rows}
+
+    def unblock(self, connection: Connection, places: Mapping[Key, int]) -> int:
+        rows = [(*key, free) for key, free in sorted(places.items())]
+        return connection.exec_driver_sql(statements.UNBLOCK, rows).rowcount
+
+    # -- slots and jobs
+
+    def advance(self, connection: Connection, firings: Sequence[Firing]) -> list[Firing]:
+        return runs.advance(connection, firings)
+
+    def write_jobs(self, connection: Connection, namespace: str, generation: int, writes: Sequence[JobWrite]) -> None:
+        runs.write_jobs(connection, namespace, generation, writes, self._time.now())
+
+    def write_definitions(
+        self, connection: Connection, namespace: str, generation: int, writes: Sequence[JobWrite]
+    ) -> None:
+        runs.write_definitions(connection, namespace, generation, writes, self._time.now())
+
+    # -- work
+
+    def claim(self, wish: ClaimWish) -> list[Claim]:
+        return self.write(lambda connection: work.claim(connection, wish, self._time.now()))
+
+    def finish(self, transitions: Sequence[Transition]) -> set[int]:
+        return self.write(lambda connection: work.finish(connection, transitions, self._time.now()))
+
+    # -- the rest
+
+    def insert_unless_known(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+        statement = insert(table).values(list(rows)).on_conflict_do_nothing().returning(*table.primary_key)
+        return len(connection.execute(statement).fetchall())
+
+    def append_log(self, connection: Connection, lines: Sequence[LogLine]) -> None:
+        work.append_log(connection, lines)
+
+    def tidy(self) -> None:
+        with translated(self._location.path), self._writer.connect() as connection:
+            connection.exec_driver_sql("pragma wal_checkpoint(truncate)").fetchall()
+
+    def listen(self, on_ring: Callable[[Topic], None]) -> Doorbell:
+        doorbell = SocketDoorbell(folder_of(self._location.path), on_ring)
+        self._doorbells.append(doorbell)
+        return doorbell
+
+    def ring(self, topic: Topic) -> None:
+        ring(folder_of(self._location.path), topic)

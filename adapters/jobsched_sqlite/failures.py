@@ -1,0 +1,57 @@
+"""SQLite's errors, told as the port's: what happened to which file, and what to do next."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from jobsched.errors import SchemaError, StoreError, StoreUnavailableError
+
+#: Primary result codes that pass by themselves.
+_PASSING = {"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL", "SQLITE_INTERRUPT"}
+_HINTS = {
+    "SQLITE_FULL": "the disk is full, or a limit on file sizes was met: make room",
+    "SQLITE_CORRUPT": "the file is damaged: restore a backup; PRAGMA integrity_check says where",
+    "SQLITE_NOTADB": "the file is no SQLite database: is the path right?",
+    "SQLITE_READONLY": "this user may not write the file or its folder: mind the owner and the mode of both",
+    "SQLITE_CANTOPEN": "the file cannot be opened: mind the folder, its mode, and the number of open files (ulimit -n)",
+    "SQLITE_PERM": "this user may not open the file: mind its owner and mode",
+    "SQLITE_IOERR": "the system could not read or write: see its log, and the room on the disk",
+    "SQLITE_NOMEM": "memory has run out",
+    "SQLITE_CONSTRAINT": "a rule of the schema refused it; this is a fault of jobsched, please report it",
+}
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Raise the port's errors for SQLite's."""
+    try:
+        yield
+    except PoolTimeoutError as error:
+        raise StoreUnavailableError(f"{path}: all connections of this process were busy for too long") from error
+    except DBAPIError as error:
+        raise _told(path, error.orig) from error
+    except sqlite3.Error as error:
+        raise _told(path, error) from error
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise StoreError(f"{path}: a value cannot be stored: {error}") from error
+
+
+def _told(path: Path, error: BaseException | None) -> StoreError:
+    name = getattr(error, "sqlite_errorname", None) or ""
+    if _is_one_of(name, _PASSING):
+        return StoreUnavailableError(f"{path} is locked by another process ({name}: {error}); it is worth trying again")
+    if not path.exists():
+        return StoreError(f"{path} does not exist; `jobsched db upgrade` makes it")
+    if "no such table" in str(error):
+        return SchemaError(f"{path} has no schema yet ({error}); run: jobsched db upgrade")
+    hint = next((hint for code, hint in _HINTS.items() if _is_one_of(name, {code})), "")
+    return StoreError(f"{path}: {name or 'error'}: {error}" + (f"; {hint}" if hint else ""))
+
+
+def _is_one_of(name: str, codes: set[str]) -> bool:
+    """An extended code (SQLITE_BUSY_SNAPSHOT) is one of its primary code."""
+    return any(name == code or name.startswith(f"{code}_") for code in codes)

@@ -1,0 +1,135 @@
+"""Inserting runs and writing jobs, on a connection that holds the write lock."""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from jobsched.model.definition import definition
+from jobsched.model.run import NewRun, RunState
+from jobsched.model.state import Firing, JobWrite
+from jobsched_sql.dialect import Inserted, Placed
+from jobsched_sql.texts import clean, encode
+from jobsched_sql.types import from_micros, to_micros
+from jobsched_sqlite import statements
+
+
+def insert(connection: Connection, placed: Sequence[Placed], now: datetime) -> Iterator[Inserted]:
+    """Ids are given here, in order: nobody else writes. What is taken was settled before, under the same lock."""
+    if not placed:
+        return iter(())
+    last: int = connection.exec_driver_sql(statements.LAST_ID).scalar_one()
+    states = [_state(one, now) for one in placed]
+    micros = to_micros(now)
+    rows = [_row(last + n, one, state, micros) for n, (one, state) in enumerate(zip(placed, states, strict=True), 1)]
+    connection.exec_driver_sql(statements.INSERT_RUN, rows)
+    return (Inserted(last + n, state) for n, state in enumerate(states, 1))
+
+
+def _state(one: Placed, now: datetime) -> RunState:
+    if one.state is not None:
+        return one.state
+    at = one.run.available_at
+    return RunState.PENDING if at is None or at <= now else RunState.SCHEDULED
+
+
+def _row(id_: int, one: Placed, state: RunState, now: int) -> tuple[object, ...]:
+    run = one.run
+    return (
+        id_,
+        run.namespace,
+        run.job,
+        clean(run.handler),
+        run.source.value,
+        clean(run.queue),
+        run.priority,
+        state.value,
+        None if one.reason is None else one.reason.value,
+        run.max_attempts,
+        _micros(run.scheduled_at),
+        now if run.available_at is None else to_micros(run.available_at),
+        now if state.final else None,
+        run.generation,
+        run.key,
+        run.unique_key,
+        encode(run.payload),
+        None if run.covers is None else to_micros(run.covers.first),
+        None if run.covers is None else to_micros(run.covers.last),
+        None if run.covers is None else run.covers.count,
+        now,
+    )
+
+
+def _micros(instant: datetime | None) -> int | None:
+    return None if instant is None else to_micros(instant)
+
+
+def slots_taken(connection: Connection, slots: Sequence[NewRun]) -> set[tuple[str, str, datetime]]:
+    """Those of these slots that have a row."""
+    asked = json.dumps([[run.namespace, run.job, _micros(run.scheduled_at)] for run in slots])
+    found = (json.loads(row[0]) for row in connection.exec_driver_sql(statements.SLOT_TAKEN, (asked,)))
+    return {(namespace, job, from_micros(at)) for namespace, job, at in found}
+
+
+def advance(connection: Connection, firings: Sequence[Firing]) -> list[Firing]:
+    """Move the cursors that are still as seen; which."""
+    cursor = connection.connection.cursor()
+    try:
+        return [firing for firing in firings if cursor.execute(statements.ADVANCE, _advanced(firing)).rowcount == 1]
+    finally:
+        cursor.close()
+
+
+def _advanced(firing: Firing) -> tuple[object, ...]:
+    return (
+        to_micros(firing.cursor),
+        _micros(firing.next_at),
+        firing.namespace,
+        firing.job,
+        to_micros(firing.seen_cursor),
+        firing.schedule_revision,
+    )
+
+
+def write_jobs(
+    connection: Connection, namespace: str, generation: int, writes: Sequence[JobWrite], now: datetime
+) -> None:
+    """Insert or replace jobs, cursors too."""
+    at = to_micros(now)
+    rows = [
+        (
+            namespace,
+            write.job.name,
+            encode(definition(write.job)),
+            write.revision,
+            write.schedule_revision,
+            generation,
+            to_micros(write.cursor),
+            _micros(write.next_at),
+            at,
+            at,
+        )
+        for write in writes
+    ]
+    connection.exec_driver_sql(statements.WRITE_JOB, rows)
+
+
+def write_definitions(
+    connection: Connection, namespace: str, generation: int, writes: Sequence[JobWrite], now: datetime
+) -> None:
+    """Replace definitions; cursors stay."""
+    at = to_micros(now)
+    rows = [
+        (
+            encode(definition(write.job)),
+            write.revision,
+            write.schedule_revision,
+            generation,
+            at,
+            namespace,
+            write.job.name,
+        )
+        for write in writes
+    ]
+    connection.exec_driver_sql(statements.WRITE_DEFINITION, rows)

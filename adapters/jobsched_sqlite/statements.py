@@ -1,0 +1,119 @@
+"""SQLite's own statements: loops of small ones by id, which here are faster and steadier than joins with JSON."""
+
+INSERT_RUN = """
+insert into jobsched_runs
+  (id, namespace, job, handler, source, queue, priority, state, reason, max_attempts, scheduled_at, available_at,
+   finished_at, generation, concurrency_key, unique_key, payload, covers_first, covers_last,
+   covers_count, created_at)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+#: The highest id ever given. AUTOINCREMENT keeps it, so that none is used twice, deleted runs included.
+LAST_ID = "select coalesce((select seq from sqlite_sequence where name = 'jobsched_runs'), 0)"
+
+SLOT_TAKEN = """
+select f.value from json_each(?) f
+where exists (select 1 from jobsched_runs r
+              where r.namespace = json_extract(f.value, '$[0]') and r.job = json_extract(f.value, '$[1]')
+                and r.scheduled_at = json_extract(f.value, '$[2]') and r.scheduled_at is not null)
+"""
+
+ADD_KEY = "insert into jobsched_keys (namespace, key, max_running) values (?, ?, ?) on conflict do nothing"
+SET_KEY = """
+insert into jobsched_keys (namespace, key, max_running) values (?, ?, ?)
+on conflict (namespace, key) do update set max_running = excluded.max_running
+"""
+
+KEY_LIMITS = """
+select k.namespace, k.key, k.max_running from json_each(?) f
+cross join jobsched_keys k on k.namespace = json_extract(f.value, '$[0]') and k.key = json_extract(f.value, '$[1]')
+"""
+
+#: The conditions are those of the partial indexes, word for word.
+LOADS = """
+select f.namespace, f.key,
+  (select count(*) from (select 1 from jobsched_runs r
+     where r.state in ('pending', 'running') and r.concurrency_key is not null
+       and r.namespace = f.namespace and r.concurrency_key = f.key limit ?2)),
+  (select count(*) from (select 1 from jobsched_runs r
+     where r.state = 'blocked' and r.namespace = f.namespace and r.concurrency_key = f.key limit ?2)),
+  (select count(*) from (select 1 from jobsched_runs r
+     where r.state = 'scheduled' and r.concurrency_key is not null and (r.claim_no > 0 or r.source = 'slot')
+       and r.namespace = f.namespace and r.concurrency_key = f.key limit ?2))
+from (select json_extract(value, '$[0]') as namespace, json_extract(value, '$[1]') as key from json_each(?1)) f
+"""
+
+UNBLOCK = """
+update jobsched_runs set state = 'pending' where id in (
+  select id from jobsched_runs where state = 'blocked' and namespace = ? and concurrency_key = ?
+  order by priority, available_at, id limit ?)
+"""
+
+ADVANCE = """
+update jobsched_jobs set cursor_at = ?, next_at = ?
+where namespace = ? and name = ? and cursor_at = ? and schedule_revision = ?
+"""
+
+WRITE_JOB = """
+insert into jobsched_jobs
+  (namespace, name, definition, revision, schedule_revision, generation, cursor_at, next_at, created_at, updated_at)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+on conflict (namespace, name) do update set
+  definition = excluded.definition, revision = excluded.revision, schedule_revision = excluded.schedule_revision,
+  generation = excluded.generation, cursor_at = excluded.cursor_at, next_at = excluded.next_at,
+  updated_at = excluded.updated_at
+"""
+
+WRITE_DEFINITION = """
+update jobsched_jobs set definition = ?, revision = ?, schedule_revision = ?, generation = ?, updated_at = ?
+where namespace = ? and name = ?
+"""
+
+#: The node, if it still has its lease at ?2.
+ALIVE = "select 1 from jobsched_nodes where id = ? and dead_at is null and heartbeat_at + lease_ms * 1000 >= ?"
+
+CLAIMABLE = """
+select id, claim_no + 1, namespace, job,
+  (select revision from jobsched_jobs j where j.namespace = r.namespace and j.name = r.job),
+  handler, source, queue, attempt + 1, max_attempts, losses, scheduled_at, available_at, null, payload,
+  concurrency_key, priority
+from jobsched_runs r indexed by jobsched_runs_pending
+where state = 'pending' and namespace = ?1 and handler not in (select value from json_each(?2))
+order by priority, available_at, id limit ?3
+"""
+
+CLAIMABLE_OF_QUEUE = """
+select id, claim_no + 1, namespace, job,
+  (select revision from jobsched_jobs j where j.namespace = r.namespace and j.name = r.job),
+  handler, source, queue, attempt + 1, max_attempts, losses, scheduled_at, available_at, null, payload,
+  concurrency_key, priority
+from jobsched_runs r indexed by jobsched_runs_pending_by_queue
+where state = 'pending' and namespace = ?1 and handler not in (select value from json_each(?2)) and queue = ?4
+order by priority, available_at, id limit ?3
+"""
+
+CLAIM = """
+update jobsched_runs set state = 'running', reason = null, attempt = attempt + 1, claim_no = claim_no + 1,
+  node = ?, started_at = ?, generation = ?
+where id = ?
+"""
+
+FINISH = """
+update jobsched_runs set state = ?1, reason = ?2, attempt = ?3, losses = ?4, result = ?5,
+  error = case when ?6 is null then error
+               when error is null then '[' || ?6 || ']'
+               else substr(error, 1, length(error) - 1) || ',' || ?6 || ']' end,
+  finished_at = ?7, available_at = coalesce(?8, available_at), node = case when ?7 is null then null else node end
+where id = ?9 and state = 'running' and node = ?10 and claim_no = ?11
+"""
+
+JOBS_OF_RUNS = """
+select r.id, exists (select 1 from jobsched_jobs j where j.namespace = r.namespace and j.name = r.job)
+from json_each(?) f cross join jobsched_runs r on r.id = f.value
+where r.job is not null
+"""
+
+APPEND_LOG = """
+insert into jobsched_run_logs (run_id, attempt, seq, at, stream, text)
+select ?1, ?2, ?3, ?4, ?5, ?6 where exists (select 1 from jobsched_runs where id = ?1) on conflict do nothing
+"""

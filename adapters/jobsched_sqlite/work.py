@@ -1,0 +1,109 @@
+"""Claiming and finishing, on a connection that holds the write lock."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from jobsched.model.run import Claim, LogLine, Reason, RunState, Transition
+from jobsched.store.faults import fault_point
+from jobsched_sql.dialect import ClaimWish
+from jobsched_sql.rows import claim_of, leaves_for_good
+from jobsched_sql.texts import clean, encode_anyhow
+from jobsched_sql.types import from_micros, to_micros
+from jobsched_sqlite import statements
+
+# Where CLAIM_COLUMNS has what is sorted by.
+_PRIORITY, _AVAILABLE_AT, _ID = 16, 12, 0
+
+
+def claim(connection: Connection, wish: ClaimWish, now: datetime) -> list[Claim]:
+    """The oldest pending runs are now running; none for a node without a lease."""
+    at = to_micros(now)
+    if connection.exec_driver_sql(statements.ALIVE, (wish.node, at)).one_or_none() is None:
+        return []
+    rows = _claimable(connection, wish)
+    if not rows:
+        return []
+    connection.exec_driver_sql(statements.CLAIM, [(wish.node, at, wish.generations[row[2]], row[0]) for row in rows])
+    return [claim_of(_with_instants(row, now), wish.node, wish) for row in rows]
+
+
+def _claimable(connection: Connection, wish: ClaimWish) -> list[Any]:
+    without = json.dumps(list(wish.without_handlers))
+    rows: list[Any] = []
+    for namespace in wish.generations:
+        if wish.queues is None:
+            rows += connection.exec_driver_sql(statements.CLAIMABLE, (namespace, without, wish.limit)).fetchall()
+            continue
+        for queue in set(wish.queues):
+            asked = (namespace, without, wish.limit, queue)
+            rows += connection.exec_driver_sql(statements.CLAIMABLE_OF_QUEUE, asked).fetchall()
+    rows.sort(key=lambda row: (row[_PRIORITY], row[_AVAILABLE_AT], row[_ID]))
+    return rows[: wish.limit]
+
+
+def _with_instants(row: Any, started_at: datetime) -> tuple[Any, ...]:
+    scheduled_at = None if row[11] is None else from_micros(row[11])
+    return (*row[:11], scheduled_at, from_micros(row[12]), started_at, *row[14:])
+
+
+def finish(connection: Connection, transitions: Sequence[Transition], now: datetime) -> set[int]:
+    """Move owned runs out of running; which were owned. All at once, and one by one only if some were not."""
+    rows = [_row(one, to_micros(now)) for one in _as_jobs_stand(connection, transitions)]
+    connection.exec_driver_sql("savepoint finishing")
+    ours = connection.exec_driver_sql(statements.FINISH, rows).rowcount
+    finished = {one.id for one in transitions}
+    if ours != len(rows):
+        connection.exec_driver_sql("rollback to finishing")
+        finished = {
+            one.id
+            for one, row in zip(transitions, rows, strict=True)
+            if connection.exec_driver_sql(statements.FINISH, row).rowcount
+        }
+    fault_point("before_finish_commit")
+    return finished
+
+
+def _as_jobs_stand(connection: Connection, transitions: Sequence[Transition]) -> Sequence[Transition]:
+    """A run that would run again, but whose job is gone, ends instead."""
+    again = [one.id for one in transitions if not leaves_for_good(one)]
+    if not again:
+        return transitions
+    rows = connection.exec_driver_sql(statements.JOBS_OF_RUNS, (json.dumps(again),))
+    gone = {id_ for id_, has_job in rows if not has_job}
+    return [_ended(one) if one.id in gone and not leaves_for_good(one) else one for one in transitions]
+
+
+def _ended(transition: Transition) -> Transition:
+    if transition.reason is not None:
+        return replace(transition, state=RunState.FAILED, available_at=None)
+    return replace(transition, state=RunState.CANCELLED, reason=Reason.JOB_REMOVED, available_at=None)
+
+
+def _row(one: Transition, now: int) -> tuple[object, ...]:
+    return (
+        one.state.value,
+        None if one.reason is None else one.reason.value,
+        one.attempt,
+        one.losses,
+        None if one.result is None else encode_anyhow(one.result),
+        None if one.error is None else encode_anyhow(one.error),
+        now if one.state.final else None,
+        None if one.available_at is None else to_micros(one.available_at),
+        one.id,
+        one.node,
+        one.claim_no,
+    )
+
+
+def append_log(connection: Connection, lines: Sequence[LogLine]) -> None:
+    """Insert lines of runs that exist."""
+    rows = [
+        (line.run_id, line.attempt, line.seq, to_micros(line.at), clean(line.stream), clean(line.text))
+        for line in lines
+    ]
+    connection.exec_driver_sql(statements.APPEND_LOG, rows)

@@ -1,0 +1,70 @@
+"""Questions that are asked all the time are answered by the index that is there for them, however much work is done."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import Engine
+
+from jobsched.store.open import open_store
+from jobsched.store.port import Store
+from jobsched.testing.builders import START, a_change, a_job, a_node, a_run, a_transition, claim
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    """2,000 finished runs, 200 scheduled and 200 pending ones, 200 jobs."""
+    with closing(open_store(database_url)) as opened:
+        opened.apply(a_change(*[a_job(f"job-{number}") for number in range(200)]))
+        opened.enqueue([a_run()] * 2000)
+        node = a_node(opened)
+        while claimed := claim(opened, node):
+            opened.finish([a_transition(one) for one in claimed])
+        later = opened.now().replace(year=2100)
+        opened.enqueue([a_run(queue="quick")] * 200 + [a_run(available_at=later)] * 200)
+        yield opened
+
+
+def plan_of(store: Store, ask: Any) -> str:
+    """The plans of all statements that `ask` executes."""
+    plans: list[str] = []
+
+    def explain(connection: Connection, _cursor: Any, statement: str, parameters: Any, _: Any, many: bool) -> None:
+        if statement.lower().startswith(("begin", "explain", "pragma", "savepoint", "select clock", "show")):
+            return
+        prefix = "explain query plan " if connection.dialect.name == "sqlite" else "explain "
+        cursor = connection.connection.cursor()
+        cursor.execute(prefix + statement, parameters[0] if many else parameters)
+        plans.extend(str(row) for row in cursor.fetchall())
+        cursor.close()
+
+    event.listen(Engine, "before_cursor_execute", explain)
+    try:
+        ask()
+    finally:
+        event.remove(Engine, "before_cursor_execute", explain)
+    return "\n".join(plans)
+
+
+@pytest.mark.parametrize(
+    ("ask", "index"),
+    [
+        (lambda store: claim(store, 1, 10), "jobsched_runs_pending"),
+        (lambda store: claim(store, 1, 10, queues=["quick"]), "jobsched_runs_pending_by_queue"),
+        (lambda store: store.promote(["default"], 10), "jobsched_runs_scheduled"),
+        (lambda store: store.owned(1), "jobsched_runs_running"),
+        (lambda store: store.admit(["default"]), "jobsched_runs_blocked"),
+        (lambda store: store.next_due(["default"]), "jobsched_jobs_due"),
+        (lambda store: store.due(["default"], START, 10), "jobsched_jobs_due"),
+        (lambda store: store.counts(["default"]), "jobsched_runs_pending"),
+    ],
+    ids=["claim", "claim of queues", "promote", "owned", "admit", "next_due", "due", "counts"],
+)
+def test_a_poll_reads_only_what_is_unfinished(store: Store, ask: Any, index: str) -> None:
+    plan = plan_of(store, lambda: ask(store))
+
+    assert index in plan
+    assert "Seq Scan on jobsched_runs" not in plan
+    assert "SCAN jobsched_runs\n" not in plan + "\n"

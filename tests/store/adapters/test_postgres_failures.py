@@ -1,0 +1,371 @@
+"""A server that is not there, goes away, or refuses; and what is told about it."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from psycopg import errors
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
+
+from jobsched.clock import SystemClock
+from jobsched.errors import (
+    DatabaseUrlError,
+    JobschedError,
+    OutcomeUnknownError,
+    SchemaError,
+    StoreError,
+    StoreUnavailableError,
+)
+from jobsched.store.open import open_store
+from jobsched.store.port import Store
+from jobsched.testing.builders import a_run, a_trigger, runs
+from jobsched.testing.clock import FakeClock
+from jobsched_postgres.connections import Connector
+from jobsched_postgres.failures import is_retryable
+from jobsched_postgres.location import parse
+from jobsched_postgres.watchdog import SILENT_SECONDS, Watchdog
+
+SECRET = "hunter2"
+
+
+@pytest.fixture
+def store(postgres_url: str) -> Iterator[Store]:
+    with closing(open_store(postgres_url)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def admin(postgres_url: str) -> Iterator["psycopg.Connection[tuple[object, ...]]"]:
+    with psycopg.connect(postgres_url, autocommit=True, application_name="admin") as connection:
+        yield connection
+
+
+def terminate_all(admin: "psycopg.Connection[tuple[object, ...]]") -> int:
+    ended = admin.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity "
+        "where datname = current_database() and pid <> pg_backend_pid()"
+    )
+    return len(ended.fetchall())
+
+
+# -- URLs
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (f"postgresql+asyncpg://u:{SECRET}@host/db", "psycopg 3"),
+        (f"postgresql+psycopg2://u:{SECRET}@host/db", "psycopg 3"),
+        (f"postgresql://u:{SECRET}@host/db?sslmod=require", "'sslmod'"),
+        (f"postgresql://u:{SECRET}@host:port/db", "cannot be read"),
+    ],
+)
+def test_a_url_that_cannot_be_meant_is_refused_without_its_password(url: str, said: str) -> None:
+    with pytest.raises(DatabaseUrlError, match=said) as refused:
+        open_store(url)
+
+    assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        ("postgresql://u@db.example:6000/jobs", "db.example:6000/jobs"),
+        ("postgres://u@db.example/jobs", "db.example:5432/jobs"),
+        ("postgresql+psycopg:///jobs?host=/run/postgresql", "/run/postgresql:5432/jobs"),
+        ("postgresql://u@/?host=a&host=b", "a,b:5432/u"),
+    ],
+)
+def test_messages_name_the_place(url: str, where: str) -> None:
+    assert parse(url).where == where
+
+
+# -- connecting
+
+
+def test_a_server_that_is_not_there_is_worth_another_try() -> None:
+    with closing(socket.socket()) as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+
+        with (
+            closing(open_store(f"postgresql://u:{SECRET}@127.0.0.1:{port}/jobs")) as store,
+            pytest.raises(StoreUnavailableError, match=f"127.0.0.1:{port}/jobs") as refused,
+        ):
+            store.schema()
+
+    assert SECRET not in str(refused.value)
+
+
+def test_a_database_that_does_not_exist_is_not_waited_for(postgres_url: str) -> None:
+    wrong = urlunsplit(urlsplit(postgres_url)._replace(path="/nowhere"))
+
+    with closing(open_store(wrong)) as store, pytest.raises(StoreError, match=r"nowhere.*does not exist") as refused:
+        store.schema()
+
+    assert not isinstance(refused.value, StoreUnavailableError)
+
+
+def test_a_role_that_does_not_exist_is_not_waited_for(postgres_url: str) -> None:
+    wrong = postgres_url.replace("postgres:", "nobody:", 1)
+
+    with closing(open_store(wrong)) as store, pytest.raises(StoreError, match="nobody") as refused:
+        store.schema()
+
+    assert not isinstance(refused.value, StoreUnavailableError)
+
+
+def test_an_empty_database_is_told_what_to_run(empty_postgres_url: str) -> None:
+    with (
+        closing(open_store(empty_postgres_url)) as store,
+        pytest.raises(SchemaError, match="jobsched db upgrade"),
+    ):
+        store.enqueue([a_run()])
+
+
+def test_payloads_do_not_stand_in_error_messages(store: Store, admin: "psycopg.Connection[tuple[object, ...]]") -> None:
+    admin.execute("alter table jobsched_runs drop column payload")
+
+    with pytest.raises(JobschedError) as refused:
+        store.enqueue([a_run(payload={"token": SECRET})])
+
+    cause = refused.value.__cause__
+    assert SECRET not in str(refused.value)
+    assert SECRET not in str(cause)
+
+
+# -- what passes
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (errors.AdminShutdown(), True),
+        (errors.DeadlockDetected(), True),
+        (errors.SerializationFailure(), True),
+        (errors.LockNotAvailable(), True),
+        (errors.QueryCanceled(), True),
+        (errors.TooManyConnections(), True),
+        (errors.DiskFull(), True),
+        (errors.IdleInTransactionSessionTimeout(), True),
+        (errors.ReadOnlySqlTransaction(), True),
+        (errors.UniqueViolation(), False),
+        (errors.UndefinedTable(), False),
+        (errors.UntranslatableCharacter(), False),
+        (errors.InvalidPassword(), False),
+        (psycopg.OperationalError("the database system is starting up"), True),
+        (psycopg.OperationalError("server closed the connection unexpectedly"), True),
+        (psycopg.OperationalError("FATAL: sorry, too many clients already"), True),
+        (psycopg.OperationalError('FATAL: password authentication failed for user "u"'), False),
+        (psycopg.OperationalError('FATAL: database "x" does not exist'), False),
+        (psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes"), False),
+    ],
+    ids=lambda value: str(value) or type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_what_is_worth_another_try(error: psycopg.Error, passes: bool) -> None:
+    kind = OperationalError if isinstance(error, psycopg.OperationalError) else InternalError
+
+    assert is_retryable(error) is passes
+    assert is_retryable(kind("", {}, error)) is passes
+
+
+def test_any_error_that_cost_the_connection_is_worth_another_try() -> None:
+    assert is_retryable(DBAPIError("", {}, psycopg.InternalError(), connection_invalidated=True))
+
+
+# -- connections that end
+
+
+def test_idle_connections_that_were_ended_are_replaced_unseen(
+    store: Store, admin: "psycopg.Connection[tuple[object, ...]]"
+) -> None:
+    store.enqueue([a_run()])
+
+    assert terminate_all(admin) >= 1
+
+    store.enqueue([a_run()])
+    assert len(runs(store)) == 2
+
+
+def test_a_connection_that_ends_inside_a_transaction_is_worth_another_try(
+    store: Store, admin: "psycopg.Connection[tuple[object, ...]]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jobsched_sql import insertion
+
+    def ended(*_: object) -> None:
+        terminate_all(admin)
+
+    monkeypatch.setattr(insertion, "_resolve_twins", ended)
+    with pytest.raises(StoreUnavailableError) as failed:
+        store.enqueue([a_run(key="k")])
+    monkeypatch.undo()
+
+    # Ended after the last statement, so only the commit could notice.
+    assert isinstance(failed.value, OutcomeUnknownError)
+    assert runs(store) == []
+
+
+def test_a_server_without_an_answer_is_cut_off(postgres_url: str) -> None:
+    clock = FakeClock()
+    failed: list[Exception] = []
+    sleeping = threading.Event()
+    connector = Connector(parse(postgres_url), SystemClock())
+    watchdog = Watchdog(clock)
+
+    with closing(connector.connect()) as connection, closing(watchdog):
+
+        def ask() -> None:
+            sleeping.set()
+            try:
+                connection.execute("select pg_sleep(60)")
+            except psycopg.OperationalError as error:
+                failed.append(error)
+
+        watchdog.watch(connection)
+        asking = threading.Thread(target=ask)
+        asking.start()
+        assert sleeping.wait(10)
+        watchdog.look()
+        assert asking.is_alive()
+
+        clock.advance(SILENT_SECONDS + 1)
+        watchdog.look()
+        asking.join(10)
+
+    assert len(failed) == 1
+
+
+def test_a_connection_in_use_is_not_cut_off(postgres_url: str) -> None:
+    clock = FakeClock()
+    with (
+        closing(Connector(parse(postgres_url), SystemClock()).connect()) as connection,
+        closing(Watchdog(clock)) as dog,
+    ):
+        dog.watch(connection)
+        clock.advance(SILENT_SECONDS - 1)
+        dog.touch(connection)
+        clock.advance(SILENT_SECONDS - 1)
+
+        dog.look()
+
+        assert connection.execute("select 1").fetchone() == (1,)
+
+
+# -- time-outs, with a pooler between us and without
+
+
+def test_the_server_gives_up_before_we_do(postgres_url: str) -> None:
+    with closing(Connector(parse(postgres_url), SystemClock()).connect()) as connection:
+        shown = [
+            connection.execute(f"show {name}").fetchone()
+            for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+        ]
+
+    assert shown == [("15s",), ("5s",), ("30s",)]
+
+
+def test_a_pooler_that_refuses_options_gets_them_in_each_transaction(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = psycopg.connect
+
+    def pooler(*args: object, **arguments: object) -> object:
+        if "options" in arguments:
+            raise psycopg.OperationalError("FATAL:  unsupported startup parameter: options")
+        return connect(*args, **arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(psycopg, "connect", pooler)
+    from jobsched_postgres.dialect import PostgresDialect
+
+    dialect = PostgresDialect(parse(postgres_url), clock=None)
+    with closing(dialect):
+        inside = dialect.write(lambda connection: connection.exec_driver_sql("show statement_timeout").scalar_one())
+        outside = dialect.read(lambda connection: connection.exec_driver_sql("show statement_timeout").scalar_one())
+
+    assert (inside, outside) == ("15s", "0")
+
+
+def test_nothing_is_prepared_on_the_server(store: Store) -> None:
+    from jobsched_postgres.dialect import PostgresDialect
+
+    for _ in range(20):
+        store.enqueue([a_run()])
+    dialect = store._dialect  # type: ignore[attr-defined]
+    assert isinstance(dialect, PostgresDialect)
+    count = dialect.read(
+        lambda connection: connection.exec_driver_sql("select count(*) from pg_prepared_statements").scalar_one()
+    )
+
+    assert count == 0
+
+
+# -- races that only several connections can have
+
+
+def test_a_transaction_that_loses_a_deadlock_is_made_again(
+    store: Store, admin: "psycopg.Connection[tuple[object, ...]]", postgres_url: str
+) -> None:
+    """Two syncs of keys in opposite orders, the other one by hand."""
+    store.enqueue([a_run(key="a"), a_run(key="b")])
+    done = threading.Event()
+
+    def other() -> None:
+        with psycopg.connect(postgres_url) as connection, suppress(errors.DeadlockDetected):
+            connection.execute("select 1 from jobsched_keys where key = 'b' for update")
+            held.set()
+            assert waiting.wait(10)
+            connection.execute("select 1 from jobsched_keys where key = 'a' for update")
+        done.set()
+
+    held, waiting = threading.Event(), threading.Event()
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert held.wait(10)
+    enqueueing = threading.Thread(target=lambda: store.enqueue([a_run(key="a"), a_run(key="b")]))
+    enqueueing.start()
+    _until_somebody_waits(admin)
+    waiting.set()
+    enqueueing.join(20)
+    thread.join(20)
+
+    assert done.is_set()
+    assert len(runs(store)) == 4
+
+
+def _until_somebody_waits(admin: "psycopg.Connection[tuple[object, ...]]") -> None:
+    blocked = "select count(*) from pg_locks where not granted"
+    while admin.execute(blocked).fetchone() == (0,):
+        continue
+
+
+def test_a_holder_that_finishes_while_it_is_counted_leaves_nobody_blocked(
+    store: Store, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It finishes after the new run's transaction counted it, and admits before it can see the new run."""
+    from jobsched.model.run import RunState
+    from jobsched.testing.builders import a_job, a_limited_job, a_node, a_transition, claim, given_jobs, states
+    from jobsched_postgres.dialect import PostgresDialect
+
+    job = a_limited_job(limit=1)
+    given_jobs(store, job, a_job("other"))
+    store.enqueue([a_trigger(job)])
+    [running] = claim(store, a_node(store))
+    loads = PostgresDialect.loads
+
+    with closing(open_store(postgres_url)) as finisher:
+
+        def finish_after_counting(self: PostgresDialect, *args: object) -> object:
+            counted = loads(self, *args)  # type: ignore[arg-type]
+            monkeypatch.undo()
+            finisher.finish([a_transition(running)])
+            finisher.admit(["default"], ["job:nightly"])
+            return counted
+
+        monkeypatch.setattr(PostgresDialect, "loads", finish_after_counting)
+        store.enqueue([a_trigger(job)])
+
+    assert states(store) == [RunState.SUCCEEDED, RunState.PENDING]

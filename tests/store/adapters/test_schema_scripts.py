@@ -1,0 +1,108 @@
+"""The migrations: what they make is what the program believes is there, and nothing else is touched."""
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Column, Engine, MetaData, Table, Text, create_engine, inspect
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
+
+from jobsched.store.open import open_store
+from jobsched_sql.schema import HEAD, REVISIONS, VERSION_TABLE
+from jobsched_sql.tables import metadata
+
+
+def engine_for(url: str) -> Engine:
+    return create_engine(make_url(url.replace("postgresql://", "postgresql+psycopg://", 1)), poolclass=NullPool)
+
+
+def test_the_known_revisions_are_those_of_the_scripts() -> None:
+    config = Config()
+    config.set_main_option("script_location", "jobsched_sql:migrations")
+    scripts = ScriptDirectory.from_config(config)
+
+    assert [script.revision for script in scripts.walk_revisions()][::-1] == list(REVISIONS)
+    assert scripts.get_current_head() == HEAD
+
+
+def test_the_migrated_schema_is_that_of_the_tables(database_url: str) -> None:
+    options = {"version_table": VERSION_TABLE, "compare_type": False}
+
+    with engine_for(database_url).connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+
+    assert differences == []
+
+
+def test_named_rules_of_the_migrated_schema_are_those_of_the_tables(database_url: str) -> None:
+    found = inspect(engine_for(database_url))
+
+    for table in metadata.sorted_tables:
+        checks = {check["name"]: None for check in found.get_check_constraints(table.name)}
+        declared = {str(rule.name) for rule in table.constraints if rule.__class__.__name__ == "CheckConstraint"}
+        indexes = {str(index["name"]) for index in found.get_indexes(table.name)}
+
+        assert set(checks) == declared
+        assert indexes == {str(index.name) for index in table.indexes}
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_tables_of_others_are_left_alone(kind: str, request: pytest.FixtureRequest) -> None:
+    url: str = request.getfixturevalue(f"empty_{kind}_url")
+    others = MetaData()
+    Table("customers", others, Column("name", Text))
+    others.create_all(engine_for(url))
+
+    store = open_store(url)
+    store.migrate()
+    store.close()
+
+    assert {"customers", "jobsched_runs", VERSION_TABLE} <= set(inspect(engine_for(url)).get_table_names())
+
+
+def test_migrating_leaves_logging_as_it_was(empty_sqlite_url: str) -> None:
+    root = logging.getLogger()
+    before = (root.level, list(root.handlers), logging.getLogger("somebody").disabled)
+
+    store = open_store(empty_sqlite_url)
+    store.migrate()
+    store.close()
+
+    assert (root.level, list(root.handlers), logging.getLogger("somebody").disabled) == before
+
+
+def test_asking_for_the_schema_does_not_import_alembic(sqlite_url: str) -> None:
+    program = (
+        "import sys; from jobsched.store.open import open_store; store = open_store(sys.argv[1]); "
+        "print(store.schema().state, 'alembic' in sys.modules); store.close()"
+    )
+
+    said = subprocess.run(
+        [sys.executable, "-c", program, sqlite_url], check=True, capture_output=True, text=True
+    ).stdout
+
+    assert said.split() == ["current", "False"]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_migration_that_is_killed_leaves_nothing_half_done(kind: str, request: pytest.FixtureRequest) -> None:
+    url: str = request.getfixturevalue(f"empty_{kind}_url")
+    program = "import sys; from jobsched.store.open import open_store; open_store(sys.argv[1]).migrate()"
+    environment = {**os.environ, "JOBSCHED_TESTING": "1", "JOBSCHED_FAULT": "in_migration"}
+
+    died = subprocess.run([sys.executable, "-c", program, url], check=False, env=environment, cwd=Path.cwd())
+    store = open_store(url)
+    found = store.schema().state
+    store.migrate()
+    after = store.schema().state
+    store.close()
+
+    assert (died.returncode, found, after) == (9, "missing", "current")
