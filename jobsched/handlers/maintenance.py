@@ -1,16 +1,23 @@
-"""Handlers that come with jobsched, for jobs.yaml to name: `jobsched.handlers.maintenance:backup`."""
+"""Handlers that come with jobsched, for jobs.yaml to name: `jobsched.handlers.maintenance:backup`, `…:prune`."""
 
 import os
 import sqlite3
+import sys
+from collections.abc import Iterator
 from contextlib import closing, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from jobsched.handlers.context import Context
+from jobsched.model.durations import format_duration, parse_duration
+from jobsched.model.job import History
+from jobsched.store.open import open_store
+from jobsched.store.port import Retention, Store
 
 #: Pages copied between two looks at whether to stop; 8 MiB of the usual size.
 _STEP = 2048
+_RUNS_AT_ONCE = 1000
 
 
 def backup(ctx: Context, source: str, target: str, keep: int = 7) -> dict[str, Any]:
@@ -42,6 +49,40 @@ def backup(ctx: Context, source: str, target: str, keep: int = 7) -> dict[str, A
     removed = _remove_old(folder, pattern, keep)
     ctx.log.info("copied %s to %s, %d pages; removed %d older copies", origin, path, pages, removed)
     return {"path": str(path), "bytes": path.stat().st_size, "pages": pages}
+
+
+def prune(ctx: Context, older_than: str | float, database: str | None = None) -> dict[str, int]:
+    """Delete finished runs, with their logs, that ended before `older_than` (a duration: `30d`), of all namespaces; {pruned}.
+
+    Nodes do what `history` says by themselves; this is for a shorter memory than that, or for another database.
+    `database`: a URL; else JOBSCHED_DATABASE_URL of the node, else sqlite:///jobsched.db.
+    """
+    age = parse_duration(older_than)
+    url = database or os.environ.get("JOBSCHED_DATABASE_URL") or "sqlite:///jobsched.db"
+    store = open_store(url, create=False)
+    try:
+        pruned = sum(_prune(ctx, store, retention) for retention in _retentions(store, age))
+    finally:
+        store.close()
+    ctx.log.info("pruned %d runs older than %s", pruned, format_duration(age))
+    return {"pruned": pruned}
+
+
+def _retentions(store: Store, age: timedelta) -> Iterator[Retention]:
+    """By age alone: no count deletes anything."""
+    every = History(success=sys.maxsize, failed=sys.maxsize, skipped=sys.maxsize, max_age=age)
+    for namespace in store.namespaces():
+        for stored in store.jobs(namespace):
+            yield Retention(namespace=namespace, job=stored.job.name, history=every)
+        yield Retention(namespace=namespace, job=None, history=every)
+
+
+def _prune(ctx: Context, store: Store, retention: Retention) -> int:
+    total = 0
+    while (deleted := store.prune([retention], _RUNS_AT_ONCE)) > 0:
+        ctx.check()
+        total += deleted
+    return total
 
 
 def _destination(target: str, origin: Path) -> tuple[Path, str]:

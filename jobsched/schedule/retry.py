@@ -75,7 +75,8 @@ def after_failure(
     if not retry or failures >= claim.max_attempts:
         return _of_claim(claim, RunState.FAILED, reason=reason, error=entry)
     delay = backoff(retries, failures, run_id=claim.id) if retry_after is None else retry_after
-    return _of_claim(claim, RunState.SCHEDULED, available_at=_later(now, delay), error=entry)
+    # The reason stands on the waiting run too: it says that this is a retry, and of what, should its job be removed.
+    return _of_claim(claim, RunState.SCHEDULED, reason=reason, available_at=_later(now, delay), error=entry)
 
 
 def after_snooze(claim: Claim, until: datetime | timedelta, now: datetime) -> Transition:
@@ -108,7 +109,7 @@ def after_loss(owned: OwnedRun, on_crash: Literal["retry", "fail"], now: datetim
     entry = error_entry(error, attempt=owned.attempt, at=now, reason=Reason.LOST)
     if on_crash == "fail" or losses >= MOST_LOSSES:
         return _of_owned(owned, RunState.FAILED, attempt=owned.attempt, losses=losses, reason=Reason.LOST, error=entry)
-    return _of_owned(owned, RunState.PENDING, attempt=owned.attempt, losses=losses, error=entry)
+    return _of_owned(owned, RunState.PENDING, attempt=owned.attempt, losses=losses, reason=Reason.LOST, error=entry)
 
 
 def error_entry(error: Mapping[str, Any], *, attempt: int, at: datetime, reason: Reason) -> dict[str, Any]:

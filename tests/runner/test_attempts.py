@@ -369,3 +369,17 @@ def test_an_ad_hoc_run_may_not_name_an_import_path_that_no_job_declares(bench: "
 
     assert run.state is RunState.FAILED
     assert run.error[0]["type"] == "UnknownHandlerError"
+
+
+def test_the_shipped_prune_deletes_what_ended_before_an_age_and_nothing_else(bench: "Bench", sqlite_url: str) -> None:
+    bench.declare("fine", performs=CommandHandler(("true",)))
+    bench.declare("prune", handler="jobsched.handlers.maintenance:prune", payload={"database": sqlite_url})
+    bench.node()
+    old = bench.ended(bench.trigger("fine"))
+
+    kept = bench.ended(bench.trigger("prune", database=sqlite_url, older_than="1h"))
+    pruned = bench.ended(bench.trigger("prune", database=sqlite_url, older_than=0))
+
+    assert kept.result == {"pruned": 0}
+    assert pruned.result == {"pruned": 2}
+    assert old.id not in [run.id for run in bench.client.runs()]

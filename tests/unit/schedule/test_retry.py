@@ -146,6 +146,7 @@ def test_a_failure_with_attempts_left_is_scheduled_after_the_backoff() -> None:
         node=2,
         state=RunState.SCHEDULED,
         attempt=2,
+        reason=Reason.ERROR,
         available_at=NOW + 20 * SECOND,
         error={
             "attempt": 2,
@@ -260,7 +261,7 @@ def test_a_run_given_back_is_pending_as_if_it_had_not_started() -> None:
 def test_a_lost_run_is_pending_again_and_says_so() -> None:
     found = after_loss(an_owned(attempt=2), "retry", NOW)
 
-    assert (found.state, found.attempt, found.losses, found.reason) == (RunState.PENDING, 2, 1, None)
+    assert (found.state, found.attempt, found.losses, found.reason) == (RunState.PENDING, 2, 1, Reason.LOST)
     assert found.error is not None
     assert found.error["reason"] == "lost"
     assert "node 2" in found.error["message"]
@@ -271,7 +272,7 @@ def test_the_third_loss_is_for_good(losses: int, state: RunState) -> None:
     found = after_loss(an_owned(losses=losses), "retry", NOW)
 
     assert (found.state, found.losses) == (state, losses + 1)
-    assert found.reason is (Reason.LOST if state is RunState.FAILED else None)
+    assert found.reason is Reason.LOST
 
 
 def test_a_job_that_fails_on_a_crash_is_lost_at_once() -> None:
