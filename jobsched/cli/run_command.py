@@ -4,10 +4,9 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,13 +14,8 @@ from jobsched.cli.errors import print_diagnostics
 from jobsched.cli.target import database_of, database_option, files, paths_argument, prepare
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
-    from jobsched.model.state import DesiredState, Settings
-    from jobsched.runner.options import Options
+    from jobsched.model.state import DesiredState
     from jobsched.runner.runner import Runner
-
-T = TypeVar("T")
 
 
 @click.command("run")
@@ -58,6 +52,7 @@ def command(
     """
     from jobsched.cli import nodelog
     from jobsched.cli.handler_check import put_on_path
+    from jobsched.cli.node_options import imports_of, log_format_of, options_of
     from jobsched.client import Client
     from jobsched.handlers.registry import default_registry
     from jobsched.runner.runner import Runner
@@ -67,13 +62,13 @@ def command(
     chosen = files(paths)
     desired = _desired(chosen, last_good=last_good)
     settings = desired.settings
-    nodelog.set_up(_chosen(log_format, "JOBSCHED_LOG_FORMAT", settings.log_format, "auto"), verbose=verbose)
-    options = _options(settings, threads, queues, once=until_idle)
+    nodelog.set_up(log_format_of(log_format, settings), verbose=verbose)
+    options = options_of(settings, threads=threads, queues=queues, once=until_idle)
     store = open_store(database_of(database, desired))
     try:
         prepare(store, migrate=migrate)
         put_on_path(chosen)
-        default_registry.imports(settings.imports)
+        default_registry.imports(imports_of(settings))
         runner = Runner(
             Client(store, namespace=desired.namespace),
             options=options,
@@ -149,41 +144,3 @@ def _desired(chosen: list[Path], *, last_good: bool) -> "DesiredState":
         print_diagnostics(error)
         click.echo("the files are not valid; running the last good generation", err=True)
         return read_head(chosen)
-
-
-def _options(settings: "Settings", threads: int | None, queues: str | None, *, once: bool) -> "Options":
-    from datetime import timedelta
-
-    from jobsched.runner.options import Options
-
-    default = Options()
-    return replace(
-        default,
-        threads=int(_chosen(threads, "JOBSCHED_THREADS", settings.threads, default.threads)),
-        queues=tuple(name.strip() for name in queues.split(",") if name.strip()) if queues else None,
-        heartbeat=_duration("heartbeat", settings.heartbeat, default.heartbeat),
-        lease=_duration("lease", settings.lease, default.lease),
-        grace=_duration("grace", settings.grace, default.grace),
-        poll=_duration("poll", settings.poll, default.poll),
-        once=once,
-        unknown_handler_patience=timedelta(0) if once else default.unknown_handler_patience,
-    )
-
-
-def _duration(name: str, from_file: "timedelta | None", default: "timedelta") -> "timedelta":
-    from jobsched.model.durations import parse_duration
-
-    variable = f"JOBSCHED_{name.upper()}"
-    try:
-        chosen: timedelta = parse_duration(os.environ[variable]) if variable in os.environ else from_file or default
-    except ValueError as error:
-        raise click.UsageError(f"{variable}: {error}") from None
-    return chosen
-
-
-def _chosen(option: T | None, variable: str, from_file: T | None, default: T) -> T | str:
-    if option is not None:
-        return option
-    if variable in os.environ:
-        return os.environ[variable]
-    return default if from_file is None else from_file

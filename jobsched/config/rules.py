@@ -49,13 +49,17 @@ def default_findings(given: Mapping[str, Any], values: Mapping[str, Any]) -> Ite
 
 def settings_findings(settings: Settings) -> Iterator[Finding]:
     heartbeat, lease = settings.heartbeat or DEFAULT_HEARTBEAT, settings.lease or DEFAULT_LEASE
-    if lease < 3 * heartbeat:
+    problem = lease_finding(heartbeat, lease)
+    if problem is not None:
         field = "lease" if settings.lease else "heartbeat"
-        yield Finding(
-            (field,),
-            f"a lease of {format_duration(lease)} is less than 3 heartbeats of {format_duration(heartbeat)}",
-            f"write lease: {format_duration(3 * heartbeat)} or more",
-        )
+        yield Finding((field,), problem, f"write lease: {format_duration(3 * heartbeat)} or more")
+
+
+def lease_finding(heartbeat: timedelta, lease: timedelta) -> str | None:
+    """A lease must survive two heartbeats that were lost."""
+    if lease >= 3 * heartbeat:
+        return None
+    return f"a lease of {format_duration(lease)} is less than 3 heartbeats of {format_duration(heartbeat)}"
 
 
 def _handler_kind(given: Mapping[str, Any]) -> Iterator[Finding]:

@@ -212,6 +212,23 @@ def test_wrong_words_get_the_right_ones(place: "Workplace", arguments: list[str]
     assert words in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("JOBSCHED_THREADS", "many", "JOBSCHED_THREADS: 'many' is no number"),
+        ("JOBSCHED_LEASE", "soon", "JOBSCHED_LEASE: 'soon' is no duration"),
+        ("JOBSCHED_LEASE", "5s", "less than 3 heartbeats"),
+        ("JOBSCHED_LOG_FORMAT", "xml", "JOBSCHED_LOG_FORMAT: 'xml' is none of auto, text, json"),
+    ],
+)
+def test_a_variable_of_the_environment_that_cannot_be_read_is_named(
+    place: "Workplace", variable: str, value: str, words: str
+) -> None:
+    place.write(VALID)
+
+    assert words in place.jobsched("run", "--until-idle", code=2, **{variable: value}).stderr
+
+
 def test_an_unknown_handler_is_said_by_the_node_and_its_run_fails_when_run_once(workplace: "Workplace") -> None:
     workplace.write("""
         version: 1

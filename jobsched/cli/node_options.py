@@ -1,0 +1,74 @@
+"""A node's settings: option of the command line, environment (`JOBSCHED_<SETTING>`), file, default, in this order."""
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar
+
+import click
+
+from jobsched.config.rules import lease_finding
+from jobsched.model.durations import parse_duration
+from jobsched.model.state import Settings
+from jobsched.runner.options import Options
+
+T = TypeVar("T")
+
+_LOG_FORMATS = ("auto", "text", "json")
+_MOST_THREADS = 1000
+
+
+def options_of(settings: Settings, *, threads: int | None, queues: str | None, once: bool) -> Options:
+    """What the runner is told. Raises click.UsageError on a variable that cannot be read."""
+    default = Options()
+    heartbeat = _setting("heartbeat", parse_duration, settings.heartbeat, default.heartbeat)
+    lease = _setting("lease", parse_duration, settings.lease, default.lease)
+    if (problem := lease_finding(heartbeat, lease)) is not None:
+        raise click.UsageError(problem)
+    return Options(
+        threads=threads or _setting("threads", _threads, settings.threads, default.threads),
+        queues=tuple(_names(queues)) if queues else None,
+        heartbeat=heartbeat,
+        lease=lease,
+        grace=_setting("grace", parse_duration, settings.grace, default.grace),
+        poll=_setting("poll", parse_duration, settings.poll, default.poll),
+        once=once,
+        # Run once, there may be no other node and no later: what is unknown fails now.
+        unknown_handler_patience=timedelta(0) if once else default.unknown_handler_patience,
+    )
+
+
+def log_format_of(option: str | None, settings: Settings) -> str:
+    return option or _setting("log_format", _log_format, settings.log_format, "auto")
+
+
+def imports_of(settings: Settings) -> tuple[str, ...]:
+    """Modules that register handlers."""
+    return _setting("imports", _names, settings.imports or None, ())
+
+
+def _setting(name: str, read: Callable[[str], T], from_file: T | None, default: T) -> T:
+    variable = f"JOBSCHED_{name.upper()}"
+    text = os.environ.get(variable)
+    if not text:
+        return default if from_file is None else from_file
+    try:
+        return read(text)
+    except ValueError as error:
+        raise click.UsageError(f"{variable}: {error}") from None
+
+
+def _threads(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_THREADS:
+        raise ValueError(f"{text!r} is no number from 1 to {_MOST_THREADS}")
+    return int(text)
+
+
+def _log_format(text: str) -> str:
+    if text not in _LOG_FORMATS:
+        raise ValueError(f"{text!r} is none of {', '.join(_LOG_FORMATS)}")
+    return text
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
