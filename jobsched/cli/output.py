@@ -21,10 +21,15 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*headings, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for heading in headings:
+        # A narrow terminal costs the end of names and notes, never that of an instant.
+        table.add_column(
+            heading, no_wrap=True, overflow="ellipsis", min_width=None if heading in _MAY_SHRINK else len(heading)
+        )
     count = 0
     for row in rows:
-        table.add_row(*(Text(printable(cell, keep=""), style=_STYLES.get(cell, "")) for cell in row))
+        table.add_row(*(Text(printable(cell, keep=""), style=_STYLES.get(cell.partition(" ")[0], "")) for cell in row))
         count += 1
     if not count:
         click.echo(empty)
@@ -35,6 +40,8 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty
         console = Console(width=max(200, console.width), highlight=False)
     console.print(table)
 
+
+_MAY_SHRINK = frozenset({"JOB", "SCHEDULE", "HOST", "NOTES"})
 
 _STYLES = {
     "succeeded": "green",

@@ -48,7 +48,7 @@ def command(
         print_json([run_as_json(run) for run in runs])
         return
     print_table(
-        ["RUN", "JOB", "STATE", "REASON", "ATTEMPT", "SLOT OR MADE", "STARTED", "TOOK"],
+        ["RUN", "JOB", "STATE", "ATTEMPT", "SLOT OR MADE", "STARTED", "TOOK"],
         [_row(run, now) for run in runs],
         empty="no runs",
     )
@@ -73,19 +73,23 @@ def _since(text: str | None, now: datetime) -> datetime | None:
 
 
 def _row(run: "Run", now: datetime) -> list[str]:
-    reason = str(run.reason or "-")
-    if run.covers is not None:
-        reason += f" x{run.covers.count or 'many'}"
     return [
         str(run.id),
         run.job or run.handler[:40],
-        str(run.state),
-        reason,
+        state_text(run),
         f"{run.attempt}/{run.max_attempts}",
         local_time(run.scheduled_at or run.created_at),
         _late(run),
         rough(_took(run, now)) if run.started_at and run.attempt else "-",
     ]
+
+
+def state_text(run: "Run") -> str:
+    """`succeeded`, `failed (timeout)`, `skipped (misfire x5)`: a row that covers several slots says how many."""
+    if run.reason is None:
+        return str(run.state)
+    times = "" if run.covers is None else f" x{run.covers.count or 'many'}"
+    return f"{run.state} ({run.reason}{times})"
 
 
 def _late(run: "Run") -> str:

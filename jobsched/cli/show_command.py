@@ -6,6 +6,7 @@ import click
 
 from jobsched.cli.list_command import job_as_json
 from jobsched.cli.output import print_json, print_table
+from jobsched.cli.runs_command import state_text
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 from jobsched.cli.text import local_time, printable, relative
 
@@ -41,8 +42,5 @@ def command(job: str, *, database: str | None, namespace: str | None, output: st
         slots.append(f"{slot.astimezone(zone).isoformat(sep=' ')} ({relative(slot, now)})")
     click.echo("  next: " + ("suspended" if stored.job.suspend else ", ".join(slots) or "none"))
     click.echo(f"  generation: {stored.generation}\n")
-    rows = [
-        [str(run.id), str(run.state), str(run.reason or "-"), local_time(run.scheduled_at or run.created_at)]
-        for run in runs
-    ]
-    print_table(["RUN", "STATE", "REASON", "SLOT OR MADE"], rows, empty="no runs yet")
+    rows = [[str(run.id), state_text(run), local_time(run.scheduled_at or run.created_at)] for run in runs]
+    print_table(["RUN", "STATE", "SLOT OR MADE"], rows, empty="no runs yet")
