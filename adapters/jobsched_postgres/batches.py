@@ -116,6 +116,8 @@ def _transition(one: Transition) -> dict[str, Any]:
         record["error"] = encode_anyhow(one.error)
     if one.available_at is not None:
         record["available_at"] = _instant(one.available_at)
+    if one.abandoned:
+        record["abandoned"] = True
     return record
 
 

@@ -59,7 +59,10 @@ LOADS = """
 select wanted.namespace, wanted.key,
   (select count(*) from (select 1 from jobsched_runs r
      where r.state in ('pending', 'running') and r.concurrency_key is not null
-       and r.namespace = wanted.namespace and r.concurrency_key = wanted.key limit %(enough)s) held),
+       and r.namespace = wanted.namespace and r.concurrency_key = wanted.key
+     union all select 1 from jobsched_runs r
+     where r.abandoned_by is not null and r.namespace = wanted.namespace and r.concurrency_key = wanted.key
+     limit %(enough)s) held),
   (select count(*) from (select 1 from jobsched_runs r
      where r.state = 'blocked' and r.namespace = wanted.namespace and r.concurrency_key = wanted.key
      limit %(enough)s) waiting),
@@ -172,11 +175,12 @@ FINISH = """
 with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now)
 update jobsched_runs run set state = done.state, reason = done.reason, attempt = done.attempt, losses = done.losses,
   result = done.result::json, finished_at = clock.now,
+  abandoned_by = case when done.abandoned and run.concurrency_key is not null then run.node else run.abandoned_by end,
   error = case when done.error is null then run.error
     when run.error is null then ('[' || done.error || ']')::json
     else (left(run.error::text, -1) || ',' || done.error || ']')::json end
 from json_to_recordset(%(transitions)s) as done (id bigint, node bigint, claim_no bigint, state text, reason text, attempt int,
-  losses int, result text, error text, available_at timestamptz), clock
+  losses int, result text, error text, abandoned bool), clock
 where run.id = done.id and run.state || '' = 'running' and run.node + 0 = done.node and run.claim_no = done.claim_no
 returning run.id
 """
@@ -187,7 +191,7 @@ FINISH_OR_AGAIN = """
 with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now),
 done as materialized (
   select * from json_to_recordset(%(transitions)s) as done (id bigint, node bigint, claim_no bigint, state text,
-    reason text, attempt int, losses int, result text, error text, available_at timestamptz)),
+    reason text, attempt int, losses int, result text, error text, available_at timestamptz, abandoned bool)),
 again as materialized (
   select distinct run.namespace, run.job from done join jobsched_runs run on run.id = done.id
   where done.state in ('scheduled', 'pending')),
@@ -207,6 +211,9 @@ update jobsched_runs run set
   finished_at = case when gone or fate.state not in ('scheduled', 'pending') then clock.now end,
   available_at = case when gone then run.available_at else coalesce(fate.available_at, run.available_at) end,
   node = case when gone or fate.state not in ('scheduled', 'pending') then run.node end,
+  abandoned_by = case when fate.abandoned and run.concurrency_key is not null
+      and (gone or fate.state not in ('scheduled', 'pending')) then run.node
+    else run.abandoned_by end,
   error = case when fate.error is null then run.error
     when run.error is null then ('[' || fate.error || ']')::json
     else (left(run.error::text, -1) || ',' || fate.error || ']')::json end

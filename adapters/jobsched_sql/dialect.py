@@ -46,7 +46,7 @@ class Inserted:
 class Load:
     """What a key carries now, each number counted no further than was asked."""
 
-    holders: int
+    holders: int  #: pending, running, and abandoned threads
     blocked: int
     retrying: int  #: scheduled, but unfinished all the same: a retry, or a slot with jitter
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
 
 from jobsched.model.run import OwnedRun, RunState
 from jobsched.model.state import Node
@@ -14,6 +14,8 @@ from jobsched_sql.tables import in_state, nodes, runs
 
 #: How long the row of a dead node is kept for people to see.
 KEPT_DEAD = timedelta(days=1)
+_CHUNK = 500
+_HIGHEST_ID = 2**63 - 1
 
 
 def register(connection: Connection, dialect: Dialect, row: Mapping[str, Any]) -> int:
@@ -38,8 +40,9 @@ def heartbeat(connection: Connection, dialect: Dialect, node: int, info: Mapping
 
 
 def leave(connection: Connection, node: int) -> None:
-    """The row goes; runs it still owns are found by `bury`, as those of a node that is not there."""
+    """The row goes, and its hold on keys; runs it still owns are found by `bury`, as those of a node that is not there."""
     connection.execute(delete(nodes).where(nodes.c.id == node))
+    connection.execute(update(runs).where(runs.c.abandoned_by == node).values(abandoned_by=None))
 
 
 def bury(connection: Connection, dialect: Dialect) -> list[int]:
@@ -52,11 +55,29 @@ def bury(connection: Connection, dialect: Dialect) -> list[int]:
         .returning(nodes.c.id)
     ).scalars()
     dead = set(buried)
-    alive = and_(nodes.c.id == runs.c.node, nodes.c.dead_at.is_(None))
-    haunting = (
-        select(runs.c.node).distinct().where(in_state(RunState.RUNNING), ~select(nodes.c.id).where(alive).exists())
-    )
+    haunting = select(runs.c.node).distinct().where(in_state(RunState.RUNNING), ~_lives(runs.c.node))
+    _free_places_of_the_dead(connection)
     return sorted(dead | set(connection.execute(haunting).scalars()))
+
+
+def _free_places_of_the_dead(connection: Connection) -> None:
+    """Of all that are not alive, not only of those buried now: until its runs are rescued, a dead node may still finish one."""
+    by = runs.c.abandoned_by
+    # The range is that of all ids. Until it has statistics, PostgreSQL expects few rows in a range, and reads the
+    # index; but of "is not null" it expects most, and would read the table.
+    abandoned = and_(by.is_not(None), by.between(1, _HIGHEST_ID))
+    connection.execute(update(runs).where(abandoned, ~_lives(by)).values(abandoned_by=None))
+
+
+def _lives(node: ColumnElement[int | None]) -> ColumnElement[bool]:
+    return select(nodes.c.id).where(nodes.c.id == node, nodes.c.dead_at.is_(None)).exists()
+
+
+def end_abandoned(connection: Connection, run_ids: Sequence[int], node: int) -> None:
+    """These runs hold their keys no longer, if it was for a thread of this node that they did."""
+    for start in range(0, len(run_ids), _CHUNK):
+        ours = update(runs).where(runs.c.id.in_(run_ids[start : start + _CHUNK]), runs.c.abandoned_by == node)
+        connection.execute(ours.values(abandoned_by=None))
 
 
 def listed(connection: Connection, dialect: Dialect) -> list[Node]:

@@ -36,14 +36,19 @@ def _delete(connection: Connection, chosen: Select[int]) -> int:
         return 0
     connection.execute(delete(run_logs).where(run_logs.c.run_id.in_(ids)))
     # A run that was requeued since we looked is no longer finished, and stays.
-    return connection.execute(delete(runs).where(runs.c.id.in_(ids), runs.c.finished_at.is_not(None))).rowcount
+    return connection.execute(delete(runs).where(runs.c.id.in_(ids), *_done_with())).rowcount
+
+
+def _done_with() -> tuple[ColumnElement[bool], ...]:
+    """Finished, and no thread performs it any more: an abandoned one still holds its key."""
+    return runs.c.finished_at.is_not(None), runs.c.abandoned_by.is_(None)
 
 
 def _outdated(dialect: Dialect, retention: Retention) -> Iterator[Select[int]]:
     """Statements that each choose the ids of one kind of runs to delete."""
     now = dialect.given_now() or dialect.read(dialect.now)
     c = runs.c
-    of_namespace = select(c.id).where(c.namespace == retention.namespace, c.finished_at.is_not(None))
+    of_namespace = select(c.id).where(c.namespace == retention.namespace, *_done_with())
     if retention.job is not None:
         history = retention.history
         of_job = of_namespace.where(c.job == retention.job)

@@ -129,6 +129,10 @@ class SqlStore:
         self._ring_if(any(one.state in _MAKES_WORK and one.id in ours for one in transitions))
         return ours
 
+    def end_abandoned(self, run_ids: Sequence[int], node: int) -> None:
+        if run_ids:
+            self._dialect.write(lambda connection: nodes.end_abandoned(connection, run_ids, node))
+
     def owned(self, node: int) -> list[OwnedRun]:
         return self._dialect.read(lambda connection: nodes.owned(connection, node))
 
@@ -144,7 +148,7 @@ class SqlStore:
         return self._dialect.write_once(lambda connection: nodes.heartbeat(connection, self._dialect, node, info))
 
     def leave(self, node: int) -> None:
-        self._dialect.write_once(lambda connection: nodes.leave(connection, node))
+        self._dialect.write(lambda connection: nodes.leave(connection, node))
 
     def bury(self) -> list[int]:
         return self._dialect.write(lambda connection: nodes.bury(connection, self._dialect))

@@ -67,6 +67,7 @@ runs = Table(
     Column("started_at", Instant),
     Column("finished_at", Instant),
     Column("node", BigInteger),
+    Column("abandoned_by", BigInteger),
     Column("claim_no", BigInteger, nullable=False, server_default=text("0")),
     Column("losses", Integer, nullable=False, server_default=text("0")),
     Column("generation", BigInteger),
@@ -98,6 +99,7 @@ runs = Table(
         "state <> 'running' or (node is not null and started_at is not null)", name="jobsched_runs_running_is_owned"
     ),
     CheckConstraint("state <> 'blocked' or concurrency_key is not null", name="jobsched_runs_blocked_is_keyed"),
+    CheckConstraint("abandoned_by is null or concurrency_key is not null", name="jobsched_runs_abandoned_is_keyed"),
     CheckConstraint("scheduled_at is null or job is not null", name="jobsched_runs_slot_has_job"),
     CheckConstraint("attempt >= 0 and claim_no >= 0 and losses >= 0", name="jobsched_runs_counts_not_negative"),
     CheckConstraint(
@@ -190,6 +192,7 @@ _partial(
     "namespace",
     "concurrency_key",
 )
+_partial("jobsched_runs_abandoned", "abandoned_by is not null", "namespace", "concurrency_key", "abandoned_by")
 _partial(
     "jobsched_runs_retrying",
     "state = 'scheduled' and concurrency_key is not null and (claim_no > 0 or source = 'slot')",

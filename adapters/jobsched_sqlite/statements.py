@@ -34,7 +34,9 @@ LOADS = """
 select f.namespace, f.key,
   (select count(*) from (select 1 from jobsched_runs r
      where r.state in ('pending', 'running') and r.concurrency_key is not null
-       and r.namespace = f.namespace and r.concurrency_key = f.key limit ?2)),
+       and r.namespace = f.namespace and r.concurrency_key = f.key
+     union all select 1 from jobsched_runs r
+     where r.abandoned_by is not null and r.namespace = f.namespace and r.concurrency_key = f.key limit ?2)),
   (select count(*) from (select 1 from jobsched_runs r
      where r.state = 'blocked' and r.namespace = f.namespace and r.concurrency_key = f.key limit ?2)),
   (select count(*) from (select 1 from jobsched_runs r
@@ -103,7 +105,8 @@ update jobsched_runs set state = ?1, reason = ?2, attempt = ?3, losses = ?4, res
   error = case when ?6 is null then error
                when error is null then '[' || ?6 || ']'
                else substr(error, 1, length(error) - 1) || ',' || ?6 || ']' end,
-  finished_at = ?7, available_at = coalesce(?8, available_at), node = case when ?7 is null then null else node end
+  finished_at = ?7, available_at = coalesce(?8, available_at), node = case when ?7 is null then null else node end,
+  abandoned_by = case when ?12 and ?7 is not null and concurrency_key is not null then node else abandoned_by end
 where id = ?9 and state = 'running' and node = ?10 and claim_no = ?11
 """
 

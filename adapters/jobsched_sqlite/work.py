@@ -97,6 +97,7 @@ def _row(one: Transition, now: int) -> tuple[object, ...]:
         one.id,
         one.node,
         one.claim_no,
+        one.abandoned,
     )
 
 

@@ -143,6 +143,7 @@ class Transition:
 
     `state` is succeeded, failed or cancelled; scheduled (a retry or a snooze: with `available_at`);
     or pending (given back). `error` is appended to the run's errors. `attempt` and `losses` are stored as given.
+    `abandoned`: a thread of its node still performs it, so its key's place stays taken; only of a run that ends.
     """
 
     id: int
@@ -155,6 +156,7 @@ class Transition:
     available_at: datetime | None = None
     result: Any = None
     error: Mapping[str, Any] | None = None
+    abandoned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,13 @@ class Store(Protocol):
         """
 
     def finish(self, transitions: Sequence[Transition]) -> set[int]:
-        """Move owned runs out of running; the ids of those that were still owned. A retry of a run whose job is gone becomes failed."""
+        """Move owned runs out of running; the ids of those that were still owned. A retry of a run whose job is gone becomes failed.
+
+        A run that ends as `abandoned` goes on holding its key: see `end_abandoned`.
+        """
+
+    def end_abandoned(self, run_ids: Sequence[int], node: int) -> None:
+        """The threads of these runs have ended at last: their keys' places are free, and the next `admit` fills them."""
 
     def owned(self, node: int) -> list[OwnedRun]:
         """The running runs of a node."""
@@ -138,10 +144,13 @@ class Store(Protocol):
         """Renew a node's lease, unless it has been declared dead."""
 
     def leave(self, node: int) -> None:
-        """The node has ended in order."""
+        """The node has ended in order, and its abandoned threads with it."""
 
     def bury(self) -> list[int]:
-        """Declare dead the nodes whose lease has run out; also those declared dead earlier that still own running runs."""
+        """Declare dead the nodes whose lease has run out; also those declared dead earlier that still own running runs.
+
+        The places that abandoned threads of dead nodes held are free.
+        """
 
     def nodes(self) -> list[Node]:
         """All nodes that have not left, newest first."""
@@ -185,7 +194,10 @@ class Store(Protocol):
     # -- housekeeping
 
     def prune(self, retentions: Sequence[Retention], limit: int) -> int:
-        """Delete finished runs (with their logs) that retention no longer keeps, at most about `limit`; how many."""
+        """Delete finished runs (with their logs) that retention no longer keeps, at most about `limit`; how many.
+
+        An abandoned one stays until its thread has ended.
+        """
 
     def tidy(self) -> None:
         """What the database wants now and then: a WAL checkpoint on SQLite; long-dead nodes' rows go."""

@@ -11,6 +11,7 @@ A test module derives from `StoreContract` and supplies these fixtures, fresh fo
 The fixtures close what they opened.
 """
 
+from jobsched.testing.contract.abandonment import AbandonContract
 from jobsched.testing.contract.claims import ClaimContract
 from jobsched.testing.contract.enqueueing import EnqueueContract
 from jobsched.testing.contract.finishing import FinishContract
@@ -34,6 +35,7 @@ class StoreContract(
     KeyContract,
     ClaimContract,
     FinishContract,
+    AbandonContract,
     NodeContract,
     LogContract,
     QuestionContract,

@@ -69,6 +69,7 @@ class ModelRun:
     claimed_before: bool = False
     claim: Claim | None = None
     past_claims: list[Claim] = field(default_factory=list)
+    abandoned_by: int | None = None
 
     @property
     def place(self) -> tuple[int, datetime, int]:
@@ -79,7 +80,11 @@ class ModelRun:
     def unfinished(self) -> bool:
         """In the sense of the overlap rule."""
         waits_to_go_on = self.state == SCHEDULED and (self.claimed_before or self.slot is not None)
-        return waits_to_go_on or self.state in (PENDING, BLOCKED, RUNNING)
+        return waits_to_go_on or self.state == BLOCKED or self.holds_its_key
+
+    @property
+    def holds_its_key(self) -> bool:
+        return self.state in (PENDING, RUNNING) or self.abandoned_by is not None
 
 
 class RunMachine(RuleBasedStateMachine):
@@ -268,6 +273,27 @@ class RunMachine(RuleBasedStateMachine):
             case _:
                 return a_transition(run.claim, state)
 
+    @precondition(lambda self: self.running())
+    @rule(data=st.data())
+    def abandon(self, data: st.DataObject) -> None:
+        mine = data.draw(st.sampled_from(self.running()))
+        assert mine.claim is not None
+
+        assert self.store.finish([a_transition(mine.claim, FAILED, abandoned=True)]) == {mine.id}
+
+        mine.state, mine.abandoned_by = FAILED, mine.claim.node
+        self.disown(mine)
+
+    @precondition(lambda self: self.abandoned())
+    @rule(data=st.data())
+    def end_abandoned(self, data: st.DataObject) -> None:
+        mine = data.draw(st.sampled_from(self.abandoned()))
+        assert mine.abandoned_by is not None
+
+        self.store.end_abandoned([mine.id], mine.abandoned_by)
+
+        mine.abandoned_by = None
+
     @precondition(lambda self: any(run.past_claims for run in self.model.values()))
     @rule(data=st.data(), state=st.sampled_from([SUCCEEDED, FAILED, SCHEDULED, PENDING]))
     def finish_too_late(self, data: st.DataObject, state: RunState) -> None:
@@ -297,6 +323,9 @@ class RunMachine(RuleBasedStateMachine):
             mine = self.model[one.id]
             mine.state = self.after_removal(mine, PENDING)
             self.disown(mine)
+        for mine in self.abandoned():
+            if mine.abandoned_by == dead:
+                mine.abandoned_by = None
         self.nodes[which] = a_node(self.store)
 
     # -- a job goes and comes back
@@ -371,10 +400,13 @@ class RunMachine(RuleBasedStateMachine):
         return [run for run in self.model.values() if run.key == key and (not states or run.state in states)]
 
     def free_places(self, key: str) -> int:
-        return LIMITS[key] - len(self.of_key(key, PENDING, RUNNING))
+        return LIMITS[key] - sum(run.holds_its_key for run in self.of_key(key))
 
     def running(self) -> list[ModelRun]:
         return [run for run in self.model.values() if run.state == RUNNING]
+
+    def abandoned(self) -> list[ModelRun]:
+        return [run for run in self.model.values() if run.abandoned_by is not None]
 
     def disown(self, run: ModelRun) -> None:
         assert run.claim is not None

@@ -59,8 +59,25 @@ def plan_of(store: Store, ask: Any) -> str:
         (lambda store: store.next_due(["default"]), "jobsched_jobs_due"),
         (lambda store: store.due(["default"], START, 10), "jobsched_jobs_due"),
         (lambda store: store.counts(["default"]), "jobsched_runs_pending"),
+        (lambda store: store.enqueue([a_run(key="k")]), "jobsched_runs_admitted"),
+        (lambda store: store.enqueue([a_run(key="k")]), "jobsched_runs_abandoned"),
+        (lambda store: store.bury(), "jobsched_runs_abandoned"),
+        (lambda store: store.leave(1), "jobsched_runs_abandoned"),
     ],
-    ids=["claim", "claim of queues", "promote", "owned", "admit", "next_due", "due", "counts"],
+    ids=[
+        "claim",
+        "claim of queues",
+        "promote",
+        "owned",
+        "admit",
+        "next_due",
+        "due",
+        "counts",
+        "places",
+        "abandoned places",
+        "bury",
+        "leave",
+    ],
 )
 def test_a_poll_reads_only_what_is_unfinished(store: Store, ask: Any, index: str) -> None:
     plan = plan_of(store, lambda: ask(store))

@@ -45,8 +45,9 @@ def admin(postgres_url: str) -> Iterator["psycopg.Connection[tuple[object, ...]]
 
 
 def terminate_all(admin: "psycopg.Connection[tuple[object, ...]]") -> int:
+    # With a time in milliseconds it returns when they have ended, not when they were told to.
     ended = admin.execute(
-        "select pg_terminate_backend(pid) from pg_stat_activity "
+        "select pg_terminate_backend(pid, 10000) from pg_stat_activity "
         "where datname = current_database() and pid <> pg_backend_pid()"
     )
     return len(ended.fetchall())

@@ -61,6 +61,7 @@ def _runs() -> None:
         sa.Column("started_at", Instant),
         sa.Column("finished_at", Instant),
         sa.Column("node", sa.BigInteger),
+        sa.Column("abandoned_by", sa.BigInteger),
         sa.Column("claim_no", sa.BigInteger, nullable=False, server_default=sa.text("0")),
         sa.Column("losses", sa.Integer, nullable=False, server_default=sa.text("0")),
         sa.Column("generation", sa.BigInteger),
@@ -89,6 +90,7 @@ def _rules_of_runs() -> list[sa.CheckConstraint]:
         "final_is_finished": "(state in ('succeeded', 'failed', 'cancelled', 'skipped')) = (finished_at is not null)",
         "running_is_owned": "state <> 'running' or (node is not null and started_at is not null)",
         "blocked_is_keyed": "state <> 'blocked' or concurrency_key is not null",
+        "abandoned_is_keyed": "abandoned_by is null or concurrency_key is not null",
         "slot_has_job": "scheduled_at is null or job is not null",
         "counts_not_negative": "attempt >= 0 and claim_no >= 0 and losses >= 0",
         "covers_in_order": "(covers_first is null and covers_last is null) or covers_first <= covers_last",
@@ -109,6 +111,7 @@ def _indexes_of_runs() -> None:
     _index("jobsched_runs_scheduled", table, "state = 'scheduled'", ["namespace", "available_at", "id", "queue"])
     _index("jobsched_runs_blocked", table, "state = 'blocked'", [*key, *order, "queue"])
     _index("jobsched_runs_admitted", table, held, key)
+    _index("jobsched_runs_abandoned", table, "abandoned_by is not null", [*key, "abandoned_by"])
     _index("jobsched_runs_retrying", table, retrying, key)
     _index("jobsched_runs_running", table, "state = 'running'", ["node", "namespace", "queue"])
     _index("jobsched_runs_finished", table, "finished_at is not null", ["namespace", "finished_at"])
