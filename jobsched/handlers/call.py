@@ -1,21 +1,19 @@
 """One attempt as a value, and the way to perform it: by its kind of handler."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from jobsched.clock import Clock
 from jobsched.handlers.cancel import CancelToken
 from jobsched.handlers.python import perform_python
 from jobsched.handlers.registry import Registry
-from jobsched.model.handler import CommandHandler, Handler, HttpHandler, PythonHandler, ShellHandler
+from jobsched.handlers.secrets import RedactingSink, Resolve, Secrets
+from jobsched.model.handler import Handler, HttpHandler, PythonHandler
 from jobsched.model.job import Timeout
-
-#: Resolves `${VAR}` in a text of `env` or `http`, on this node, when the handler is performed.
-Resolve: TypeAlias = Callable[[str], str]
 
 
 class LogSink(Protocol):
@@ -26,6 +24,13 @@ class LogSink(Protocol):
 
 #: The log of the attempt that this thread or coroutine performs; None outside of one.
 current_log: ContextVar[LogSink | None] = ContextVar("jobsched_log", default=None)
+
+
+class _Nowhere:
+    def write(self, stream: str, text: str) -> None: ...
+
+
+_NOWHERE = _Nowhere()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,23 +63,33 @@ def perform(
 ) -> Any:
     """Perform the attempt in this thread; its result as a JSON value.
 
-    `environ` is what a command inherits (without our own variables). Raises Retry, Cancel and Snooze as the handler
-    raised them; CommandError, HttpError, UnknownHandlerError, PayloadError, ResultError, HandlerExitError;
-    HandlerTimeoutError or HandlerCancelledError when it was stopped; and whatever else a Python handler raises.
+    `environ` is what `resolve` takes the values of `${VAR}` in `env` and `http` from, and what a command inherits
+    (without our own variables); these values show neither in the log, nor in the result, nor in what is raised.
+    Raises Retry, Cancel and Snooze as the handler raised them; CommandError, HttpError, UnknownHandlerError,
+    PayloadError, ResultError, HandlerExitError, MissingVariableError; HandlerTimeoutError or HandlerCancelledError
+    when it was stopped; and whatever else a Python handler raises.
     """
     call.cancel.check()
-    token = current_log.set(call.log)
+    # httpx logs each URL with its secrets: for the node's log that is as wrong as for the run's.
+    token = current_log.set(_NOWHERE if isinstance(call.handler, HttpHandler) else call.log)
     try:
-        match call.handler:
-            case PythonHandler(name):
-                return perform_python(call, registry.resolve(name), clock)
-            case CommandHandler() | ShellHandler():
-                from jobsched.handlers.command import perform_command
-
-                return perform_command(call, resolve, clock, environ)
-            case HttpHandler():
-                from jobsched.handlers.http import perform_http
-
-                return perform_http(call, call.handler, resolve)
+        if isinstance(call.handler, PythonHandler):
+            return perform_python(call, registry.resolve(call.handler.name), clock)
+        return _perform_with_secrets(call, Secrets(resolve, environ), clock, environ)
     finally:
         current_log.reset(token)
+
+
+def _perform_with_secrets(call: Call, secrets: Secrets, clock: Clock, environ: Mapping[str, str]) -> Any:
+    try:
+        if isinstance(call.handler, HttpHandler):
+            from jobsched.handlers.http import perform_http
+
+            log = RedactingSink(call.log, secrets)
+            return secrets.redact_json(perform_http(replace(call, log=log), call.handler, secrets))
+        from jobsched.handlers.command import perform_command
+
+        return secrets.redact_json(perform_command(call, secrets, clock, environ))
+    except Exception as error:  # noqa: BLE001 - raised again, whatever it is
+        # Without what caused it, which may show more.
+        raise secrets.redact_error(error) from None

@@ -26,7 +26,7 @@ class CancelToken:
     `deadline` is set before the handler starts: seconds of the clock's `monotonic`, None without a timeout.
     """
 
-    __slots__ = ("_callbacks", "_clock", "_event", "_lock", "_reason", "deadline")
+    __slots__ = ("_callbacks", "_clock", "_event", "_hurry_callbacks", "_lock", "_reason", "deadline", "hurried")
 
     def __init__(self, clock: Clock) -> None:
         self.deadline: float | None = None
@@ -34,6 +34,9 @@ class CancelToken:
         self._lock = threading.Lock()
         self._reason: CancelReason | None = None
         self._callbacks: list[Callable[[], object]] = []
+        self._hurry_callbacks: list[Callable[[], object]] = []
+        #: There is no more time to obey in: what can be killed is killed now.
+        self.hurried = False
         # Made when somebody waits: most attempts are never cancelled, and an Event costs more than all the rest here.
         self._event: threading.Event | None = None
 
@@ -66,6 +69,22 @@ class CancelToken:
         for callback in callbacks:
             _call(callback)
         return True
+
+    def hurry(self) -> None:
+        """Of a cancelled attempt: kill what can be killed, at once."""
+        with self._lock:
+            self.hurried = True
+            callbacks, self._hurry_callbacks = self._hurry_callbacks, []
+        for callback in callbacks:
+            _call(callback)
+
+    def on_hurry(self, callback: Callable[[], object]) -> None:
+        """Call this when there is no more time, or at once if there is none already; it must not block."""
+        with self._lock:
+            if not self.hurried:
+                self._hurry_callbacks.append(callback)
+                return
+        _call(callback)
 
     def on_cancel(self, callback: Callable[[], object]) -> Callable[[], None]:
         """Call this on cancel, or at once if that has been. The answer forgets the callback again; it must not block."""

@@ -17,25 +17,26 @@ from jobsched.model.instants import format_instant
 from jobsched.model.text import storable
 
 if TYPE_CHECKING:
-    from jobsched.handlers.call import Call, LogSink, Resolve
+    from jobsched.handlers.call import Call, LogSink
+    from jobsched.handlers.secrets import Secrets
 
 KILL_AFTER_SECONDS = 10.0
 #: Linux refuses one variable of 128 KiB (E2BIG); stdin has the payload whatever its size.
 _MAX_PAYLOAD_VARIABLE = 100_000
 _MAX_LINE = 8192
-_TAIL_BYTES = 4096
+_TAIL = 4096
 _TAIL_LINES = 10
 
 
-def perform_command(call: "Call", resolve: "Resolve", clock: Clock, environ: Mapping[str, str]) -> dict[str, Any]:
+def perform_command(call: "Call", secrets: "Secrets", clock: Clock, environ: Mapping[str, str]) -> dict[str, Any]:
     """Run the command to its end; `{"exit_code": 0}`.
 
     Raises CommandError if it cannot start or ends otherwise; HandlerTimeoutError or HandlerCancelledError if it was
     stopped: SIGTERM to its process group, `kill_after` later SIGKILL.
     """
     payload = _payload(call)
-    process = _start(call, _environment(call, payload, resolve, environ))
-    stdout, stderr = _Output("stdout", call.log), _Output("stderr", call.log)
+    process = _start(call, _environment(call, payload, secrets, environ))
+    stdout, stderr = _Output("stdout", call.log, secrets), _Output("stderr", call.log, secrets)
     kill_after = call.timeout.kill_after.total_seconds() if call.timeout else KILL_AFTER_SECONDS
     try:
         follow = Follow(process, payload, (stdout.feed, stderr.feed), call.cancel, kill_after, clock)
@@ -59,10 +60,10 @@ def _payload(call: "Call") -> bytes:
     return json.dumps(dict(call.payload), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
 
 
-def _environment(call: "Call", payload: bytes, resolve: "Resolve", environ: Mapping[str, str]) -> dict[str, str]:
+def _environment(call: "Call", payload: bytes, secrets: "Secrets", environ: Mapping[str, str]) -> dict[str, str]:
     """What it inherits, without our own variables (database URL and tokens among them); the job's; and the run's."""
     environment = {name: value for name, value in environ.items() if not name.startswith("JOBSCHED_")}
-    environment |= {name: resolve(value) for name, value in call.env.items()}
+    environment |= {name: secrets.resolve(value) for name, value in call.env.items()}
     environment |= {
         "JOBSCHED_RUN_ID": str(call.run_id),
         "JOBSCHED_JOB": call.job or "",
@@ -153,31 +154,35 @@ def _signal_name(number: int) -> str:
 
 
 class _Output:
-    """Decodes a stream and hands whole lines to the log, many at a time; memory does not grow with what is written."""
+    """Decodes a stream and hands whole lines to the log, many at a time and without secrets; its memory does not grow."""
 
-    def __init__(self, stream: str, log: "LogSink") -> None:
-        self._stream, self._log = stream, log
+    def __init__(self, stream: str, log: "LogSink", secrets: "Secrets") -> None:
+        self._stream, self._log, self._secrets = stream, log, secrets
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._begun = ""
-        self._tail = b""
+        self._tail = ""
 
     def feed(self, chunk: bytes) -> None:
-        self._tail = (self._tail + chunk)[-_TAIL_BYTES:]
         text = self._begun + self._decoder.decode(chunk)
         end = text.rfind("\n") + 1
-        # An endless line goes on in pieces: the log cuts it.
+        # An endless line goes on in pieces, none of which ends within a secret: the log cuts it.
         if len(text) - end > _MAX_LINE:
-            end = len(text)
+            end = max(end, self._secrets.settled(text))
         self._begun = text[end:]
         if end:
-            self._log.write(self._stream, text[:end])
+            self._write(text[:end])
 
     def close(self) -> None:
         rest = self._begun + self._decoder.decode(b"", final=True)
         if rest:
-            self._log.write(self._stream, rest + "\n")
+            self._write(rest + "\n")
 
     def tail(self) -> str:
-        """The last lines, as they fit into an error."""
-        lines = self._tail.decode("utf-8", "replace").rstrip().splitlines()
-        return storable("\n".join(lines[-_TAIL_LINES:]))
+        """The last lines, as they fit into an error; to be asked for after `close`."""
+        return storable("\n".join(self._tail.rstrip().splitlines()[-_TAIL_LINES:]))
+
+    def _write(self, text: str) -> None:
+        text = self._secrets.redact(text)
+        # Kept redacted: of a secret cut in two neither half would be found.
+        self._tail = (self._tail + text[-_TAIL:])[-_TAIL:]
+        self._log.write(self._stream, text)

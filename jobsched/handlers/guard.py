@@ -13,6 +13,9 @@ from contextlib import suppress
 
 log = logging.getLogger("jobsched")
 
+#: Where a guard can be: not on Windows, say, which has no process groups to kill either.
+_POSSIBLE = hasattr(os, "posix_spawn") and hasattr(os, "register_at_fork")
+
 # One `+ group` or `- group` a line.
 _SCRIPT = """
 groups=' '
@@ -27,7 +30,10 @@ for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 
 
 class Guard:
-    """Thread-safe; its process starts with the first group and is started again if somebody killed it."""
+    """Thread-safe; its process starts with the first group and is started again if somebody killed it.
+
+    Does nothing on a platform that cannot have it.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -35,10 +41,13 @@ class Guard:
         self._pipe: int | None = None
         self._pid = 0
         # A fork of the node (multiprocessing) must not keep the pipe open when the node has died.
-        os.register_at_fork(after_in_child=self._forked)
+        if _POSSIBLE:
+            os.register_at_fork(after_in_child=self._forked)
 
     def watch(self, group: int) -> None:
         """Kill this process group should we die. Between its start and this call lies a moment without guard."""
+        if not _POSSIBLE:
+            return
         with self._lock:
             self._groups.add(group)
             self._tell(f"+ {group}\n")
@@ -49,13 +58,6 @@ class Guard:
             self._groups.discard(group)
             if self._pipe is not None:
                 self._tell(f"- {group}\n")
-
-    def kill_all(self) -> None:
-        """Kill every group that runs: this node is about to give back their runs."""
-        with self._lock:
-            for group in self._groups:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(group, signal.SIGKILL)
 
     def _tell(self, line: str) -> None:
         if self._pipe is not None:

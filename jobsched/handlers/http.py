@@ -18,7 +18,8 @@ from jobsched.model.text import storable
 if TYPE_CHECKING:
     import httpx
 
-    from jobsched.handlers.call import Call, Resolve
+    from jobsched.handlers.call import Call
+    from jobsched.handlers.secrets import Secrets
 
 _MAX_BODY = 1024 * 1024
 _EXCERPT = 10_000
@@ -37,7 +38,7 @@ def http_missing() -> str | None:
     return "HTTP calls need httpx, which is not installed: pip install 'jobsched[http]'"
 
 
-def perform_http(call: "Call", handler: HttpHandler, resolve: "Resolve") -> dict[str, Any]:
+def perform_http(call: "Call", handler: HttpHandler, secrets: "Secrets") -> dict[str, Any]:
     """Make the call; `{"status", "body", "truncated"}` with the first 10 kB of the body as text.
 
     Raises HttpError with status and body if the answer is not as expected or does not come; HandlerTimeoutError or
@@ -47,17 +48,18 @@ def perform_http(call: "Call", handler: HttpHandler, resolve: "Resolve") -> dict
         raise HttpError(problem)
     import httpx
 
-    shown = f"{handler.method} {handler.url}"
-    url = resolve(handler.url)
+    method = _method(call, handler)
+    shown = f"{method} {handler.url}"
+    url = secrets.resolve(handler.url)
     _refuse_url(url, shown)
     hangup = _Hangup(call.cancel)
     try:
         with hangup.armed(), _client(call.cancel) as client:
             request = client.build_request(
-                handler.method,
+                method,
                 url,
-                headers=_headers(call, handler, resolve),
-                content=_content(call, handler, resolve),
+                headers=_headers(call, handler, method, secrets),
+                content=_content(call, handler, method, secrets),
                 extensions={"trace": hangup.trace},
             )
             status, body = _answer(client, request)
@@ -72,10 +74,15 @@ def perform_http(call: "Call", handler: HttpHandler, resolve: "Resolve") -> dict
             raise HandlerTimeoutError(f"{shown}: not answered when the timeout of the attempt passed") from error
         raise HttpError(f"{shown}: {_why_no_answer(error)}") from error
     call.cancel.check()
-    return _judged(call, handler, shown, status, body)
+    return _judged(call, handler, shown, status, body, secrets)
 
 
 # -- the request
+
+
+def _method(call: "Call", handler: HttpHandler) -> str:
+    """As declared; else POST if there is something to send, GET if not."""
+    return handler.method or ("GET" if handler.json is None and not call.payload else "POST")
 
 
 def _refuse_url(url: str, shown: str) -> None:
@@ -110,7 +117,7 @@ def _client(cancel: CancelToken) -> "httpx.Client":
     return httpx.Client(timeout=httpx.Timeout(silence, connect=connect), follow_redirects=False)
 
 
-def _headers(call: "Call", handler: HttpHandler, resolve: "Resolve") -> "httpx.Headers":
+def _headers(call: "Call", handler: HttpHandler, method: str, secrets: "Secrets") -> "httpx.Headers":
     import httpx
 
     headers = httpx.Headers(
@@ -121,34 +128,34 @@ def _headers(call: "Call", handler: HttpHandler, resolve: "Resolve") -> "httpx.H
             "idempotency-key": call.idempotency_key,
         }
     )
-    if _has_body(handler):
+    if _has_body(handler, method):
         headers["content-type"] = "application/json"
-    headers.update({name: resolve(value) for name, value in handler.headers.items()})
+    headers.update({name: secrets.resolve(value) for name, value in handler.headers.items()})
     return headers
 
 
-def _has_body(handler: HttpHandler) -> bool:
-    return handler.json is not None or handler.method.upper() in _METHODS_WITH_BODY
+def _has_body(handler: HttpHandler, method: str) -> bool:
+    return handler.json is not None or method.upper() in _METHODS_WITH_BODY
 
 
-def _content(call: "Call", handler: HttpHandler, resolve: "Resolve") -> bytes | None:
+def _content(call: "Call", handler: HttpHandler, method: str, secrets: "Secrets") -> bytes | None:
     """`json` with its variables resolved; else the payload, which is data and is sent as it is."""
     import json
 
-    if not _has_body(handler):
+    if not _has_body(handler, method):
         return None
-    body = dict(call.payload) if handler.json is None else _resolved(handler.json, resolve)
+    body = dict(call.payload) if handler.json is None else _resolved(handler.json, secrets)
     return json.dumps(body, separators=(",", ":")).encode()
 
 
-def _resolved(value: Any, resolve: "Resolve") -> Any:
+def _resolved(value: Any, secrets: "Secrets") -> Any:
     match value:
         case str():
-            return resolve(value)
+            return secrets.resolve(value)
         case Mapping():
-            return {key: _resolved(item, resolve) for key, item in value.items()}
+            return {key: _resolved(item, secrets) for key, item in value.items()}
         case list() | tuple():
-            return [_resolved(item, resolve) for item in value]
+            return [_resolved(item, secrets) for item in value]
         case _:
             return value
 
@@ -210,17 +217,29 @@ def _answer(client: "httpx.Client", request: "httpx.Request") -> tuple[int, byte
         response.close()
 
 
-def _judged(call: "Call", handler: HttpHandler, shown: str, status: int, body: bytes) -> dict[str, Any]:
-    text = storable(body[:_EXCERPT].decode("utf-8", "replace"))
+def _judged(
+    call: "Call", handler: HttpHandler, shown: str, status: int, body: bytes, secrets: "Secrets"
+) -> dict[str, Any]:
+    text, truncated = _excerpt(body, secrets)
     size = f"{len(body):,} bytes" if len(body) <= _MAX_BODY else "more than 1 MiB"
     call.log.write("log", f"{shown}: {status}, {size}\n")
     if _is_expected(status, handler.expect):
-        return {"status": status, "body": text, "truncated": len(body) > _EXCERPT}
+        return {"status": status, "body": text, "truncated": truncated}
     if text:
         call.log.write("log", text if text.endswith("\n") else text + "\n")
     wanted = f"expected {', '.join(map(str, handler.expect))}" if handler.expect else "expected 2xx"
     hint = " (redirects are not followed: declare the final URL)" if 300 <= status < 400 else ""
     raise HttpError(f"{shown}: answered {status}, {wanted}{hint}" + (f":\n{text[:1000]}" if text else ""))
+
+
+def _excerpt(body: bytes, secrets: "Secrets") -> tuple[str, bool]:
+    """The first 10 kB as text, and whether there is more. Redacted first: of a secret cut in two the half would stay."""
+    whole = body.decode("utf-8", "replace")
+    if len(body) > _MAX_BODY:
+        whole = whole[: secrets.settled(whole)]
+    redacted = storable(secrets.redact(whole)).encode()
+    truncated = len(redacted) > _EXCERPT or len(body) > _MAX_BODY
+    return redacted[:_EXCERPT].decode("utf-8", "ignore"), truncated
 
 
 def _is_expected(status: int, expect: tuple[int, ...]) -> bool:

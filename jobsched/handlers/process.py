@@ -59,6 +59,7 @@ class Follow:
     def until_end(self) -> int:
         """Its exit code, negative for a signal. What it left behind in its group is killed if it was stopped, or holds the pipes."""
         forget = self._cancel.on_cancel(self._wakeup.ring)
+        self._cancel.on_hurry(self._wakeup.ring)
         try:
             guard.watch(self._process.pid)
             threading.Thread(target=self._await_exit, name="jobsched-command", daemon=True).start()
@@ -98,6 +99,8 @@ class Follow:
         if self._cancel.cancelled and self._kill_at is None and self._close_at is None and not exited:
             self._signal(signal.SIGTERM)
             self._kill_at = now + self._grace()
+        if self._kill_at is not None and self._cancel.hurried:
+            self._kill_at = min(now, self._kill_at)
         if self._kill_at is not None and now >= self._kill_at and not self._killed:
             self._killed = True
             self._signal(signal.SIGKILL)

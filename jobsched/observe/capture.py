@@ -3,6 +3,7 @@
 import io
 import logging
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any, Protocol, TextIO
 
@@ -29,11 +30,24 @@ class Capture:
         self._handler = _RunHandler(current)
         self._outside = _Outside(current)
         self._filtered: list[logging.Handler] = []
+        self._lock = threading.Lock()
+        self._users = 0
 
     def install(self) -> None:
-        """From now on; idempotent."""
-        if self._proxies:
-            return
+        """From now on, until as many have called `uninstall`: several nodes of a process share it."""
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                self._install()
+
+    def uninstall(self) -> None:
+        """As it was, once nobody uses it any more; what somebody else has put in place meanwhile stays."""
+        with self._lock:
+            self._users = max(0, self._users - 1)
+            if self._users == 0:
+                self._uninstall()
+
+    def _install(self) -> None:
         for name in ("stdout", "stderr"):
             proxy = _Proxy(getattr(sys, name), name, self._current)
             self._proxies[name] = proxy
@@ -44,8 +58,7 @@ class Capture:
             handler.addFilter(self._outside)
         logging.root.addHandler(self._handler)
 
-    def uninstall(self) -> None:
-        """As it was; what somebody else has put in place meanwhile stays."""
+    def _uninstall(self) -> None:
         for name, proxy in self._proxies.items():
             if getattr(sys, name) is proxy:
                 setattr(sys, name, proxy.original)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import pytest
 
 from jobsched.clock import SystemClock
+from jobsched.config.variables import resolve
 from jobsched.handlers.call import Call, perform
 from jobsched.handlers.cancel import CancelToken
 from jobsched.handlers.registry import Registry
@@ -59,7 +60,7 @@ class _Bench:
         self.log = Remembered()
         self.cancel = CancelToken(self.clock)
         self.registry = Registry()
-        self.environ: dict[str, str] = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+        self.environ: dict[str, str] = {"PATH": "/usr/local/bin:/usr/bin:/bin", "SECRET": "s3cret"}
 
     def call(self, handler: Handler, **fields: Any) -> Call:
         defaults: dict[str, Any] = {
@@ -80,7 +81,7 @@ class _Bench:
         return Call(**defaults | fields)
 
     def perform(self, handler: Handler, **fields: Any) -> Any:
-        return perform(self.call(handler, **fields), self.registry, self.resolve, self.clock, self.environ)
+        return perform(self.call(handler, **fields), self.registry, resolve, self.clock, self.environ)
 
     def shell(self, script: str, **fields: Any) -> Any:
         return self.perform(ShellHandler(script), **fields)
@@ -91,9 +92,6 @@ class _Bench:
     def python(self, function: Callable[..., Any], payload: Mapping[str, Any] | None = None, **fields: Any) -> Any:
         self.registry.handler("it")(function)
         return self.perform(PythonHandler("it"), payload=payload or {}, **fields)
-
-    def resolve(self, text: str) -> str:
-        return text.replace("${SECRET}", "s3cret")
 
 
 @pytest.fixture

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from jobsched.config.variables import resolve
 from jobsched.errors import CommandError, HandlerCancelledError, HandlerTimeoutError
 from jobsched.handlers import process
 from jobsched.handlers.command import perform_command
+from jobsched.handlers.secrets import Secrets
 from jobsched.model.handler import CommandHandler
 from jobsched.model.job import Timeout
 
@@ -130,9 +132,9 @@ def test_it_inherits_the_nodes_environment_without_our_own_variables(bench: Benc
 def test_the_jobs_env_is_resolved_late_and_wins_over_the_inherited_but_not_over_the_run(bench: Bench) -> None:
     bench.environ |= {"A": "inherited"}
 
-    bench.shell('echo "$A $B $JOBSCHED_RUN_ID"', env={"A": "own", "B": "${SECRET}", "JOBSCHED_RUN_ID": "1"})
+    bench.shell('echo "$A ${#B} $JOBSCHED_RUN_ID"', env={"A": "own", "B": "<${SECRET}>", "JOBSCHED_RUN_ID": "1"})
 
-    assert bench.log.text("stdout") == "own s3cret 7\n"
+    assert bench.log.text("stdout") == "own 8 7\n"
 
 
 def test_it_runs_in_its_cwd(bench: Bench, tmp_path: Path) -> None:
@@ -307,6 +309,58 @@ def test_memory_stays_flat_whatever_is_written(bench: Bench, what: str) -> None:
     assert grown * (1 if sys.platform == "darwin" else 1024) < 5 * 1024 * 1024
 
 
+# -- what it writes of secrets
+
+
+def test_a_secret_that_a_command_prints_is_not_kept(bench: Bench) -> None:
+    bench.shell('env; echo "<$TOKEN>" >&2', env={"TOKEN": "${SECRET}"})
+
+    assert "TOKEN=${SECRET}" in bench.log.text("stdout").splitlines()
+    assert bench.log.text("stderr") == "<${SECRET}>\n"
+    assert "s3cret" not in str(bench.log.written)
+
+
+def test_a_secret_of_several_lines_is_not_kept(bench: Bench) -> None:
+    bench.environ["KEY"] = "-----BEGIN-----\nc2VjcmV0\n-----END-----"
+
+    bench.command("env", env={"A": "${KEY}"})
+
+    assert "c2VjcmV0" not in bench.log.text("stdout")
+
+
+def test_a_secret_on_stderr_is_not_quoted_in_the_error(bench: Bench) -> None:
+    with pytest.raises(CommandError) as raised:
+        bench.shell('echo "bad token $TOKEN" >&2; exit 3', env={"TOKEN": "${SECRET}"})
+
+    assert str(raised.value) == "exit code 3; stderr ends with:\nbad token ${SECRET}"
+    assert raised.value.exit_code == 3
+
+
+def test_a_secret_that_comes_in_two_pieces_is_found(bench: Bench, in_thread: InThread, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    os.mkfifo(go)
+
+    script = f'printf "first\n<s3c"; echo there >&2; cat {go}; echo "ret>"'
+    result = in_thread(lambda: bench.shell(script, env={"TOKEN": "${SECRET}"}))
+    bench.log.wait_for("there", "stderr")
+    go.write_text("")
+    result()
+
+    assert bench.log.text("stdout") == "first\n<${SECRET}>\n"
+
+
+def test_a_secret_is_found_wherever_an_endless_line_or_the_tail_of_an_error_is_cut(bench: Bench) -> None:
+    script = "python3 -c \"import os; os.write(2, os.environ['TOKEN'].encode() * 50_000)\"; exit 1"
+
+    with pytest.raises(CommandError) as raised:
+        bench.shell(script, env={"TOKEN": "${SECRET}"})
+
+    assert bench.log.text("stderr") == "${SECRET}" * 50_000 + "\n"
+    assert "s3cret" not in str(bench.log.written)
+    assert "s3c" not in str(raised.value)
+    assert "ret$" not in str(raised.value)
+
+
 # -- how it is stopped
 
 
@@ -464,5 +518,8 @@ def test_a_sink_that_fails_takes_the_command_with_it(bench: Bench) -> None:
 
     with pytest.raises(RuntimeError, match="disk full"):
         perform_command(
-            bench.call(CommandHandler(("yes",)), log=Failing()), str, bench.cancel._clock, {"PATH": "/usr/bin:/bin"}
+            bench.call(CommandHandler(("yes",)), log=Failing()),
+            Secrets(resolve, {}),
+            bench.cancel._clock,
+            {"PATH": "/usr/bin:/bin"},
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from jobsched.handlers import guard as guard_module
 from jobsched.handlers.guard import Guard
 
 NODE = """
@@ -113,3 +114,28 @@ def test_without_a_shell_there_is_a_warning_and_no_guard(
     Guard().watch(guarded.pid)
 
     assert "no guard over commands" in caplog.text
+
+
+def test_where_a_platform_can_have_no_guard_it_does_nothing(
+    guarded: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard_module, "_POSSIBLE", False)
+    guard = Guard()
+
+    guard.watch(guarded.pid)
+    guard.release(guarded.pid)
+
+    assert (guard._pid, guard._pipe) == (0, None)
+
+
+def test_commands_can_be_imported_on_a_platform_without_fork() -> None:
+    script = """
+import logging, os, random, subprocess, threading
+del os.register_at_fork, os.posix_spawn
+import jobsched.handlers.command
+print("imported")
+"""
+
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+
+    assert (answer.stdout, answer.stderr) == ("imported\n", "")

@@ -1,8 +1,11 @@
 import http.server
+import io
 import ipaddress
 import json
+import logging
 import socket
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,8 +13,10 @@ import pytest
 
 from jobsched.errors import HandlerCancelledError, HandlerTimeoutError, HttpError
 from jobsched.handlers import http as http_handler
+from jobsched.handlers.call import current_log
 from jobsched.handlers.http import http_missing
 from jobsched.model.handler import HttpHandler
+from jobsched.observe.capture import Capture
 
 from .conftest import Bench
 
@@ -106,7 +111,93 @@ def test_url_and_headers_are_resolved_late_and_not_shown(bench: Bench, server: S
 
     _, path, headers, _ = server.asked[0]
     assert (path, headers["authorization"]) == ("/s3cret", "Bearer s3cret")
-    assert bench.log.text("log") == f"POST {server.url}/${{SECRET}}: 200, 12 bytes\n"
+    assert bench.log.text("log") == f"GET {server.url}/${{SECRET}}: 200, 12 bytes\n"
+
+
+@pytest.mark.parametrize(
+    ("declared", "payload", "sent"),
+    [
+        ({}, {}, ("GET", b"")),
+        ({}, {"a": 1}, ("POST", b'{"a":1}')),
+        ({"json": {}}, {}, ("POST", b"{}")),
+        ({"json": [1]}, {"a": 1}, ("POST", b"[1]")),
+        ({"method": "POST"}, {}, ("POST", b"{}")),
+        ({"method": "GET"}, {"a": 1}, ("GET", b"")),
+    ],
+)
+def test_without_a_method_what_there_is_to_send_is_posted_and_else_it_is_a_get(
+    bench: Bench, server: Server, declared: dict[str, Any], payload: dict[str, Any], sent: tuple[str, bytes]
+) -> None:
+    bench.perform(HttpHandler(server.url, **declared), payload=payload)
+
+    [(method, _, _, body)] = server.asked
+    assert (method, body) == sent
+
+
+def test_what_the_client_logs_reaches_neither_the_runs_log_nor_the_nodes(
+    bench: Bench, server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = io.StringIO()
+    monkeypatch.setattr(logging.root, "handlers", [logging.StreamHandler(node)])
+    caplog.set_level(logging.DEBUG)
+    capture = Capture(current_log.get)
+    capture.install()
+
+    bench.perform(HttpHandler(server.url + "/?tok=${SECRET}"))
+    logging.getLogger("httpx").info("outside of a call")
+    capture.uninstall()
+
+    assert node.getvalue() == "outside of a call\n"
+    assert bench.log.written == [("log", f"GET {server.url}/?tok=${{SECRET}}: 200, 12 bytes\n")]
+
+
+def test_a_secret_that_is_echoed_is_not_kept_in_the_result(bench: Bench, server: Server) -> None:
+    server.body = b'{"headers": {"Authorization": "Bearer s3cret"}}'
+
+    result = bench.perform(HttpHandler(server.url, headers={"Authorization": "Bearer ${SECRET}"}))
+
+    assert result["body"] == '{"headers": {"Authorization": "Bearer ${SECRET}"}}'
+
+
+def test_a_secret_that_is_echoed_is_not_kept_of_a_failure(bench: Bench, server: Server) -> None:
+    server.status, server.body = 500, b"no such token: s3cret"
+
+    with pytest.raises(HttpError, match="answered 500") as raised:
+        bench.perform(HttpHandler(server.url + "/500?tok=${SECRET}"))
+
+    assert str(raised.value).endswith("\nno such token: ${SECRET}")
+    assert bench.log.text("log").endswith("\nno such token: ${SECRET}\n")
+    assert "s3cret" not in str(bench.log.written)
+
+
+@pytest.mark.parametrize("place", [9_997, 1024 * 1024 - 3])
+def test_a_secret_where_the_answer_is_cut_leaves_no_part_of_it(bench: Bench, server: Server, place: int) -> None:
+    # All before it is secret too and shrinks, so that the end of what is read may be within what is kept.
+    bench.environ["LONG"] = "y" * 9_000 + "z"
+    before = b"x" * (place % 9_001) + bench.environ["LONG"].encode() * (place // 9_001)
+    server.body = before + b"s3cret" + b"x" * 100_000
+
+    result = bench.perform(HttpHandler(server.url, headers={"X": "${SECRET}", "Y": "${LONG}"}))
+
+    assert result["truncated"] is True
+    assert "s3c" not in result["body"]
+
+
+def test_a_server_that_speaks_no_http_but_echoes_shows_no_secret(bench: Bench, server: Server) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def echo() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.sendall(connection.recv(65536))
+
+        thread = threading.Thread(target=echo, daemon=True)
+        thread.start()
+        with pytest.raises(HttpError, match=r"RemoteProtocolError.*\$\{SECRET\}") as raised:
+            bench.perform(HttpHandler(f"http://127.0.0.1:{listening.getsockname()[1]}/${{SECRET}}"))
+        thread.join(30)
+
+    assert "s3cret" not in "".join(traceback.format_exception(raised.value))
 
 
 def test_the_key_of_the_run_makes_repeats_recognisable(bench: Bench, server: Server) -> None:

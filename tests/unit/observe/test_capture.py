@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from jobsched.clock import SystemClock
+from jobsched.config.variables import resolve
 from jobsched.handlers.call import Call, current_log, perform
 from jobsched.handlers.cancel import CancelToken
 from jobsched.handlers.registry import Registry
@@ -203,7 +204,7 @@ def test_what_a_handler_prints_while_it_is_performed_goes_to_its_log(log: RunLog
     )
 
     capture.install()
-    perform(call, registry, str, SystemClock())
+    perform(call, registry, resolve, SystemClock())
     capture.uninstall()
 
     assert written(log) == [("stdout", "hello")]
