@@ -17,6 +17,7 @@ from jobsched.schedule.fires import run_for
 from jobsched.store.open import open_store
 from jobsched.store.port import Store
 
+_LARGEST_ID = 2**63 - 1
 #: How often `wait` looks, in seconds: it grows from the first to the second.
 _FIRST_LOOK, _SLOWEST_LOOK = 0.02, 0.5
 
@@ -111,7 +112,7 @@ class Client:
 
     def run(self, run_id: int) -> Run:
         """One run. Raises UnknownRunError."""
-        found = self.store.run(run_id)
+        found = self.store.run(run_id) if 0 <= run_id <= _LARGEST_ID else None
         if found is None:
             raise UnknownRunError(run_id)
         return found

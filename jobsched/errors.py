@@ -188,7 +188,7 @@ class Retry(Exception):
 
     def __init__(self, after: timedelta | float | None = None, reason: str = "") -> None:
         super().__init__(reason or "the handler asked for a retry")
-        self.after = timedelta(seconds=after) if isinstance(after, int | float) else after
+        self.after = None if after is None else _delay("Retry(after=…)", after)
 
 
 class Cancel(Exception):
@@ -203,4 +203,18 @@ class Snooze(Exception):
 
     def __init__(self, until: datetime | timedelta | float) -> None:
         super().__init__("the handler snoozed the run")
-        self.until = timedelta(seconds=until) if isinstance(until, int | float) else until
+        if isinstance(until, datetime):
+            if until.tzinfo is None:
+                raise ValueError(f"Snooze(until={until!r}) names no instant: give it a zone, e.g. datetime.now(UTC)")
+            self.until: datetime | timedelta = until
+        else:
+            self.until = _delay("Snooze(until=…)", until)
+
+
+def _delay(what: str, value: object) -> timedelta:
+    """Raises TypeError in the handler, where the mistake is, rather than when its run is written."""
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return timedelta(seconds=value)
+    raise TypeError(f"{what} takes seconds or a timedelta, not {value!r}")

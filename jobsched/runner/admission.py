@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterable
 
 from jobsched.clock import Clock
+from jobsched.model.run import Claim
 from jobsched.runner.definitions import Definitions
 from jobsched.runner.service import Service
 from jobsched.store.port import Store
@@ -21,6 +22,7 @@ class Admission(Service):
         self._store, self._definitions, self._on_pending = store, definitions, on_pending
         self._lock = threading.Lock()
         self._freed: set[str] = set()
+        self._ended: list[Claim] = []
         self._swept = float("-inf")
 
     def keys_freed(self, keys: Iterable[str]) -> None:
@@ -28,13 +30,40 @@ class Admission(Service):
             self._freed.update(keys)
         self.wake()
 
-    def step(self) -> float:
+    def thread_ended(self, claim: Claim) -> None:
+        """The thread of an abandoned run has ended at last: the place that it kept is free."""
+        if claim.key is None:
+            return
         with self._lock:
-            keys, self._freed = sorted(self._freed), set()
+            self._ended.append(claim)
+        self.wake()
+
+    def sweep(self) -> None:
+        """Look at all keys now."""
+        self._swept = float("-inf")
+        self.wake()
+
+    def step(self) -> float:
+        self._free_places()
+        with self._lock:
+            keys, self._freed = self._freed, set()
         sweep = self.clock.monotonic() - self._swept >= _SWEEP_SECONDS
-        if sweep or keys:
-            if self._store.admit(self._definitions.namespaces, None if sweep else keys):
+        try:
+            if (sweep or keys) and self._store.admit(self._definitions.namespaces, None if sweep else sorted(keys)):
                 self._on_pending()
-            if sweep:
-                self._swept = self.clock.monotonic()
+        except BaseException:
+            with self._lock:
+                self._freed |= keys
+            raise
+        if sweep:
+            self._swept = self.clock.monotonic()
         return _SWEEP_SECONDS
+
+    def _free_places(self) -> None:
+        while self._ended:
+            claim = self._ended[0]
+            self._store.end_abandoned([claim.id], claim.node)
+            with self._lock:
+                self._ended.pop(0)
+                if claim.key is not None:
+                    self._freed.add(claim.key)

@@ -3,11 +3,11 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobsched.clock import Clock
-from jobsched.errors import StoreError, StoreUnavailableError
-from jobsched.model.run import Claim, LogLine, RunState, Transition
+from jobsched.errors import OutcomeUnknownError, StoreError, StoreUnavailableError
+from jobsched.model.run import Claim, LogLine, Reason, RunState, Transition
 from jobsched.runner.held import Held, HeldRuns
 from jobsched.runner.service import Service
 from jobsched.store.port import Store
@@ -15,7 +15,10 @@ from jobsched.store.port import Store
 log = logging.getLogger("jobsched")
 
 _BATCH = 500
-#: Lines of running attempts reach the store this often; those of ended ones before their result.
+_LINES = 2000
+#: While the store is away, so many lines are kept for it; then the oldest are lost, and said to be.
+_MOST_LINES = 200_000
+#: Lines of running attempts reach the store this often; those of ended ones with their result.
 _LOG_SECONDS = 0.5
 
 
@@ -40,6 +43,7 @@ class Completer(Service):
         self._lines: list[LogLine] = []
         self._writing = threading.Lock()
         self._logs_due = clock.monotonic() + _LOG_SECONDS
+        self._may_be_written = False
 
     def put(self, held: Held, transition: Transition) -> None:
         """Write this when possible; the run stays held until the store has acknowledged it."""
@@ -56,48 +60,101 @@ class Completer(Service):
     def flush(self) -> None:
         """Write everything that is waiting; raises StoreUnavailableError with all of it still waiting."""
         with self._writing:
-            self._flush_logs()
-            while self._queue:
-                self._flush_batch()
+            self._gather_lines()
+            # In turns: a flood of lines must not keep results from being written, nor the other way round.
+            while self._lines or self._queue:
+                self._write_lines()
+                self._write_batch()
 
     @property
     def backlog(self) -> int:
         return len(self._queue)
 
-    def _flush_logs(self) -> None:
-        if self.clock.monotonic() >= self._logs_due:
-            self._logs_due = self.clock.monotonic() + _LOG_SECONDS
-            for held in self._held.all():
-                lines = held.log.drain()
-                if lines:
-                    with self._lock:
-                        self._lines.extend(lines)
+    def _gather_lines(self) -> None:
+        if self.clock.monotonic() < self._logs_due:
+            return
+        self._logs_due = self.clock.monotonic() + _LOG_SECONDS
+        for held in self._held.all():
+            lines = held.log.drain()
+            if lines:
+                with self._lock:
+                    self._lines.extend(lines)
+
+    def _write_lines(self) -> None:
         with self._lock:
-            lines, self._lines = self._lines, []
-        if not lines:
+            chunk = self._lines[:_LINES]
+        if not chunk:
             return
         try:
-            self._store.append_log(lines)
+            self._store.append_log(chunk)
         except StoreUnavailableError:
-            with self._lock:
-                self._lines = lines + self._lines
+            self._drop_oldest_lines()
             raise
         except StoreError:
-            # Never at the price of the result: the lines are lost, and said to be.
-            log.exception("%d log lines of runs could not be kept", len(lines))
+            log.exception("%d log lines of runs could not be kept", len(chunk))
+        with self._lock:
+            del self._lines[: len(chunk)]
 
-    def _flush_batch(self) -> None:
-        batch = self._queue[:_BATCH]
-        ours = self._store.finish([ended.transition for ended in batch])
+    def _drop_oldest_lines(self) -> None:
+        with self._lock:
+            too_many = len(self._lines) - _MOST_LINES
+            if too_many > 0:
+                del self._lines[:too_many]
+        if too_many > 0:
+            log.error("%d log lines of runs are lost: the database has been away for too long", too_many)
+
+    def _write_batch(self) -> None:
+        with self._lock:
+            batch = self._queue[:_BATCH]
+        if not batch:
+            return
+        try:
+            ours = self._finish(batch)
+        except OutcomeUnknownError:
+            self._may_be_written = True
+            raise
         with self._lock:
             del self._queue[: len(batch)]
         self._held.drop((ended.claim.id, ended.claim.claim_no) for ended in batch)
         for ended in batch:
-            if ended.transition.id not in ours:
+            # What was written by a commit whose answer we never saw is not ours any more either.
+            if ended.transition.id not in ours and not self._may_be_written:
                 _say_dropped(ended)
+        self._may_be_written = False
         freed = {ended.claim.key for ended in batch if ended.claim.key is not None}
         if freed:
             self._on_keys_freed(freed)
+
+    def _finish(self, batch: list[_Ended]) -> set[int]:
+        """Write a batch; one that the store refuses is halved until the one is found that it will not have."""
+        try:
+            return self._store.finish([ended.transition for ended in batch])
+        except StoreUnavailableError:
+            raise
+        except StoreError as error:
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                return self._finish(batch[:middle]) | self._finish(batch[middle:])
+            return self._finish_refused(batch[0], error)
+
+    def _finish_refused(self, ended: _Ended, refusal: StoreError) -> set[int]:
+        """In place of what the store will not have, the plain fact; the run must not stay running."""
+        log.error("run %d: its outcome could not be stored: %s", ended.claim.id, refusal)
+        plain = replace(
+            ended.transition,
+            state=RunState.FAILED,
+            reason=Reason.ERROR,
+            available_at=None,
+            result=None,
+            error={"type": "ResultError", "message": "what became of this attempt could not be stored"},
+        )
+        try:
+            return self._store.finish([plain])
+        except StoreUnavailableError:
+            raise
+        except StoreError:
+            log.exception("run %d stays with this node until its lease ends", ended.claim.id)
+            return {ended.claim.id}
 
 
 def _say_dropped(ended: _Ended) -> None:

@@ -1,11 +1,16 @@
 """The definitions and generations that this node works with: read from the store, kept while their revision holds."""
 
+import logging
 import threading
 from collections.abc import Iterable, Sequence
 
+from jobsched.errors import StoreUnavailableError
 from jobsched.model.handler import PythonHandler
 from jobsched.model.job import Job
+from jobsched.model.state import Generation, StoredJob
 from jobsched.store.port import Store
+
+log = logging.getLogger("jobsched")
 
 
 class Definitions:
@@ -16,20 +21,26 @@ class Definitions:
         self.namespaces = tuple(namespaces)
         self._lock = threading.Lock()
         self._jobs: dict[tuple[str, str], tuple[int, Job]] = {}
-        self._generations: dict[str, int | None] = dict.fromkeys(namespaces)
+        self._newest: dict[str, Generation] = {}
         self._declared: set[str] = set()
         self._all_read_at: dict[str, int | None] = {}
 
     @property
     def generations(self) -> dict[str, int | None]:
         """The generation that each namespace stands at, as last read."""
-        return dict(self._generations)
+        newest = self._newest
+        return {name: newest[name].number if name in newest else None for name in self.namespaces}
+
+    def newest(self, namespace: str) -> Generation | None:
+        """The generation that a namespace stands at, as last read."""
+        return self._newest.get(namespace)
 
     def refresh(self) -> None:
         """Read which generation each namespace stands at."""
         for namespace in self.namespaces:
             newest = self._store.generations(namespace, 1)
-            self._generations[namespace] = newest[0].number if newest else None
+            if newest:
+                self._newest[namespace] = newest[0]
 
     def job(self, namespace: str, name: str, revision: int) -> Job | None:
         """The job at this revision; the newest if the store has moved on; None if it is gone."""
@@ -45,8 +56,8 @@ class Definitions:
 
     def declares(self, path: str) -> bool:
         """Whether a job in the store names this import path; reads all jobs at most once a generation."""
-        if path not in self._declared and self._all_read_at != self._generations:
-            reading = self.generations
+        reading = self.generations
+        if path not in self._declared and self._all_read_at != reading:
             for namespace in self.namespaces:
                 for stored in self._store.jobs(namespace):
                     if isinstance(stored.job.handler, PythonHandler):
@@ -62,10 +73,23 @@ class Definitions:
             if known is None or known[0] != revision:
                 missing.setdefault(namespace, []).append(name)
         for namespace, names in missing.items():
-            found = {stored.job.name: stored for stored in self._store.jobs(namespace, names)}
+            found = {stored.job.name: stored for stored in self._read(namespace, names)}
             with self._lock:
                 for name in names:
                     if name in found:
                         self._jobs[namespace, name] = (found[name].revision, found[name].job)
                     else:
                         self._jobs.pop((namespace, name), None)
+
+    def _read(self, namespace: str, names: list[str]) -> list[StoredJob]:
+        """The jobs that can be read: one that cannot must not keep the others from running."""
+        try:
+            return self._store.jobs(namespace, names)
+        except StoreUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a row that another program wrote makes of our reading
+            if len(names) == 1:
+                log.error("job %s of namespace %s cannot be read: %s", names[0], namespace, error)  # noqa: TRY400
+                return []
+            middle = len(names) // 2
+            return self._read(namespace, names[:middle]) + self._read(namespace, names[middle:])

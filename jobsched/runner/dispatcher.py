@@ -1,10 +1,12 @@
 """Dispatcher: claims due runs for free threads, in batches, and hands them to the pool."""
 
-import logging
 import math
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 from jobsched.clock import Clock
+from jobsched.errors import StoreError
 from jobsched.handlers.cancel import CancelToken
 from jobsched.model.run import Claim
 from jobsched.observe.runlog import RunLog
@@ -17,10 +19,10 @@ from jobsched.runner.service import Service
 from jobsched.store.faults import fault_point
 from jobsched.store.port import Store
 
-log = logging.getLogger("jobsched")
-
 #: A node that does not know a handler leaves its runs to others for so long.
 _LEFT_TO_OTHERS = timedelta(seconds=60)
+#: While claimed runs wait for a thread, how often it is looked whether they wait for slow handlers.
+_LOOK_AT_WAITING = 0.05
 
 
 class Buffer:
@@ -50,6 +52,11 @@ class Buffer:
         known = self._duration
         self._duration = seconds if known is None or seconds > known else known * 0.95 + seconds * 0.05
 
+    def at_least(self, seconds: float) -> None:
+        """A run that has not ended has taken so long already."""
+        if self._duration is None or seconds > self._duration:
+            self._duration = seconds
+
     def claimed(self, count: int, asked: int) -> None:
         self._grown = min(max(8, self._grown * 2), self.MOST) if count == asked else self._grown // 2
 
@@ -68,16 +75,17 @@ class Dispatcher(Service):
         heartbeat: Heartbeat,
         held: HeldRuns,
         pool: Pool,
+        give_back: Callable[[Held], None],
     ) -> None:
         super().__init__(clock)
         self._store, self._options, self._definitions = store, options, definitions
-        self._heartbeat, self._held, self._pool = heartbeat, held, pool
+        self._heartbeat, self._held, self._pool, self._give_back = heartbeat, held, pool, give_back
         self.buffer = Buffer(options.threads)
-        self._unknown: dict[str, float] = {}
+        self._left_until: dict[str, float] = {}
 
     def leave_to_others(self, handler: str) -> None:
-        """For when this node cannot perform that handler: claim no run of it for a while."""
-        self._unknown[handler] = self.clock.monotonic() + _LEFT_TO_OTHERS.total_seconds()
+        """Claim no run of a handler that this node cannot perform, for a while."""
+        self._left_until[handler] = self.clock.monotonic() + _LEFT_TO_OTHERS.total_seconds()
 
     def thread_freed(self) -> None:
         """Claim again, as soon as what waits here has gone down by half."""
@@ -86,37 +94,60 @@ class Dispatcher(Service):
 
     def step(self) -> float | None:
         poll = self._options.poll.total_seconds()
+        self._return_excess()
         if not self._heartbeat.fit:
             return poll
         asked = self._pool.size + self.buffer.room - self._pool.load
-        if asked <= 0:
-            return poll
-        claims = self._claim(asked)
-        self.buffer.claimed(len(claims), asked)
-        return 0.0 if len(claims) == asked and self.buffer.room else poll
+        if asked > 0:
+            claimed = self._claim(asked)
+            self.buffer.claimed(claimed, asked)
+            if claimed == asked and self.buffer.room:
+                return 0.0
+        return min(poll, _LOOK_AT_WAITING) if self._pool.waiting else poll
 
-    def _claim(self, asked: int) -> list[Claim]:
+    def _return_excess(self) -> None:
+        """Handlers have become slow: what this node had claimed ahead is for others too."""
+        if not self._pool.waiting:
+            return
+        self.buffer.at_least(self._pool.longest_active(self.clock.monotonic()))
+        for held in self._pool.take_waiting(keep=self.buffer.room):
+            self._give_back(held)
+
+    def _claim(self, asked: int) -> int:
+        node, began = self._heartbeat.node, self.clock.monotonic()
         claims = self._store.claim(
-            self._heartbeat.node,
-            self._definitions.generations,
-            asked,
-            queues=self._options.queues,
-            without_handlers=self._left(),
+            node, self._definitions.generations, asked, queues=self._options.queues, without_handlers=self._left()
         )
         if not claims:
-            return claims
+            return 0
         runs = [Held(claim, CancelToken(self.clock), RunLog(claim.id, claim.attempt, self.clock)) for claim in claims]
         self._held.add(runs)
         fault_point("after_claim")
-        self._definitions.load(
-            (claim.namespace, claim.job, claim.job_revision)
-            for claim in claims
-            if claim.job is not None and claim.job_revision is not None
-        )
+        if self._too_late(node, began):
+            for held in runs:
+                self._give_back(held)
+            return 0
+        self._read_definitions(claims)
         self._pool.submit(runs)
-        return claims
+        return len(runs)
+
+    def _too_late(self, node: int, began: float) -> bool:
+        """Whether the answer came when the runs may be others' already, or when nothing is to be begun any more."""
+        took = self.clock.monotonic() - began
+        lost = took > self._options.lease.total_seconds() / 2 or node != self._heartbeat.node
+        return self.stopping or lost or not self._heartbeat.fit
+
+    def _read_definitions(self, claims: list[Claim]) -> None:
+        """In one query, so that the threads need not; what fails here they try again, each for its own run."""
+        wanted = [(claim.namespace, claim.job, claim.job_revision) for claim in claims]
+        with suppress(StoreError):
+            self._definitions.load(
+                (namespace, job, revision)
+                for namespace, job, revision in wanted
+                if job is not None and revision is not None
+            )
 
     def _left(self) -> tuple[str, ...]:
         now = self.clock.monotonic()
-        self._unknown = {handler: until for handler, until in self._unknown.items() if until > now}
-        return tuple(self._unknown)
+        self._left_until = {handler: until for handler, until in self._left_until.items() if until > now}
+        return tuple(self._left_until)

@@ -1,9 +1,10 @@
 """Executor: one attempt from claim to transition, as a straight pipeline in a thread of the pool."""
 
 import logging
-import os
 import traceback
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -50,39 +51,69 @@ class Executor:
         deadlines: Deadlines,
         dispatcher: Dispatcher,
         completer: Completer,
+        on_abandoned_ended: Callable[[Claim], None],
     ) -> None:
-        self._clock, self._options, self._registry = clock, options, registry
+        self._clock, self._options = clock, options
+        self._registry = registry.limited_to(definitions.declares)
         self._definitions, self._heartbeat, self._deadlines = definitions, heartbeat, deadlines
         self._dispatcher, self._completer = dispatcher, completer
+        self._on_abandoned_ended = on_abandoned_ended
+        self._refused: dict[int, float] = {}
 
     def perform(self, held: Held) -> None:
-        """One attempt; whatever happens, a transition is written, unless the run was given up meanwhile."""
-        held.started = self._clock.monotonic()
+        """One attempt; whatever happens, a transition is written, unless somebody else has said what becomes of it."""
+        if not self._ours(held):
+            self.give_back(held)
+            return
+        held.started = began = self._clock.monotonic()
         transition = self._attempt(held)
         fault_point("before_finish")
-        self._dispatcher.buffer.ran(self._clock.monotonic() - held.started)
+        self._dispatcher.buffer.ran(self._clock.monotonic() - began)
+        self._deadlines.forget(held)
         held.started = None
-        if not held.abandoned:
+        if held.settle():
             _say(held.claim, transition)
             self._completer.put(held, transition)
-        elif held.when_ended is not None:
+            return
+        if held.when_ended is not None:
             self._completer.put(held, held.when_ended)
+        self._on_abandoned_ended(held.claim)
+
+    def give_back(self, held: Held) -> None:
+        """The run has not begun here, and is not to: it goes back to pending, as if it had not been claimed."""
+        if held.settle():
+            self._completer.put(held, retry.given_back(held.claim))
 
     def overdue(self, held: Held) -> Transition:
         """What becomes of an attempt that does not end at its deadline: failed(timeout), or a retry once it has ended."""
-        error = HandlerTimeoutError(_overdue_text(held))
-        return self._after_failure(held, error, Reason.TIMEOUT)
+        return self._after_failure(held, HandlerTimeoutError(_overdue_text(held)), Reason.TIMEOUT)
+
+    def _ours(self, held: Held) -> bool:
+        """A run may have waited here while this node lost its lease; then others have it."""
+        return held.claim.node == self._heartbeat.node and self._heartbeat.fit and not held.cancel.cancelled
 
     def _attempt(self, held: Held) -> Transition:
-        claim = held.claim
         try:
-            held.job = self._job(claim)
-            call = self._call(held)
-            log.debug("run %d of %s starts, attempt %d", claim.id, _name(claim), claim.attempt)
-            result = perform(call, self._registry, resolve_variables, self._clock)
+            held.job = self._job(held.claim)
+        except StoreUnavailableError:
+            return retry.given_back(held.claim)
+        except Exception as error:  # noqa: BLE001 - a definition that cannot be read
+            return self._decided(held, error)
+        try:
+            log.debug("run %d of %s starts, attempt %d", held.claim.id, _name(held.claim), held.claim.attempt)
+            result = perform(self._call(held), self._registry, resolve, self._clock)
         except BaseException as raised:  # noqa: BLE001 - whatever a handler raises is its run's result, never ours
+            return self._decided(held, raised)
+        return retry.after_success(held.claim, result)
+
+    def _decided(self, held: Held, raised: BaseException) -> Transition:
+        """What becomes of a failed attempt; should that itself fail, the run fails and says so."""
+        try:
             return self._after_exception(held, raised)
-        return retry.after_success(claim, result)
+        except Exception as undecided:
+            log.exception("run %d: what becomes of it could not be decided", held.claim.id)
+            error = {"type": type(raised).__name__, "message": f"{_text_of(raised)} ({_text_of(undecided)})"}
+            return retry.after_failure(held.claim, Retries(), error, Reason.ERROR, self._clock.now(), retry=False)
 
     def _job(self, claim: Claim) -> Job | None:
         if claim.job is None or claim.job_revision is None:
@@ -116,12 +147,10 @@ class Executor:
     def _after_exception(self, held: Held, raised: BaseException) -> Transition:
         claim = held.claim
         match raised:
-            case StoreUnavailableError():
-                return retry.given_back(claim)
             case Retry():
                 return self._after_failure(held, raised, Reason.ERROR, retry_after=raised.after)
             case Snooze():
-                return retry.after_snooze(claim, _instant(raised.until, self._heartbeat.now()), self._heartbeat.now())
+                return retry.after_snooze(claim, raised.until, self._heartbeat.now())
             case Cancel():
                 return retry.after_cancel(claim, str(raised), self._heartbeat.now())
             case UnknownHandlerError():
@@ -130,20 +159,31 @@ class Executor:
                 return self._after_failure(held, raised, Reason.ERROR, may_retry=False)
             case _ if held.cancel.reason == "timeout":
                 return self._after_failure(held, raised, Reason.TIMEOUT)
-            case _ if held.cancel.reason in ("shutdown", "fenced"):
+            case _ if held.cancel.reason in {"shutdown", "fenced"}:
                 return retry.given_back(claim)
             case _:
                 return self._after_failure(held, raised, Reason.ERROR)
 
     def _after_unknown(self, held: Held, error: UnknownHandlerError) -> Transition:
-        """Another node may know the handler; when none did for long, the run fails and says why."""
-        claim = held.claim
-        waited = self._heartbeat.now() - claim.available_at
-        if waited >= self._options.unknown_handler_patience:
+        """Another node may know the handler: only when none took the run for long since we first refused it does it fail."""
+        claim, now = held.claim, self._clock.monotonic()
+        patience = self._options.unknown_handler_patience.total_seconds()
+        # What others took meanwhile is forgotten some time after it could have failed here.
+        self._refused = {run: since for run, since in self._refused.items() if now - since < 2 * patience + 3600}
+        first = claim.id not in self._refused
+        if now - self._refused.setdefault(claim.id, now) >= patience:
+            del self._refused[claim.id]
             return self._after_failure(held, error, Reason.ERROR, may_retry=False)
         self._dispatcher.leave_to_others(claim.handler)
+        left = retry.given_back(claim)
+        if not first:
+            return left
         log.error("run %d of %s is left to other nodes: %s", claim.id, _name(claim), error)
-        return retry.given_back(claim)
+        # Kept with the run, once a node, so that `logs` says why it waits.
+        entry = retry.error_entry(
+            error_entry(error), attempt=claim.attempt, at=self._heartbeat.now(), reason=Reason.ERROR
+        )
+        return replace(left, error=entry)
 
     def _after_failure(
         self,
@@ -169,7 +209,9 @@ class Executor:
 
 def error_entry(error: BaseException) -> dict[str, Any]:
     """An exception as a run keeps it; the traceback begins in the handler, not in our pipeline."""
-    entry: dict[str, Any] = {"type": type(error).__name__, "message": str(error)}
+    entry: dict[str, Any] = {"type": type(error).__name__, "message": _text_of(error)}
+    if isinstance(error, Retry):
+        return entry  # a wish, not a fault: where it was made says nothing
     frames = traceback.extract_tb(error.__traceback__)
     own = str(Path(__file__).parent.parent)
     theirs = [frame for frame in frames if not frame.filename.startswith(own)]
@@ -178,13 +220,12 @@ def error_entry(error: BaseException) -> dict[str, Any]:
     return entry
 
 
-def resolve_variables(text: str) -> str:
-    """`${VAR}` in `env` and `http`, from this node's environment, when the handler is performed."""
-    return resolve(text, os.environ)
-
-
-def _instant(until: datetime | timedelta, now: datetime) -> datetime:
-    return now + until if isinstance(until, timedelta) else until
+def _text_of(error: BaseException) -> str:
+    """What the exception says; some cannot even be asked."""
+    try:
+        return str(error)
+    except Exception as second:  # noqa: BLE001 - a handler's own __str__
+        return f"(its text could not be had: {type(second).__name__})"
 
 
 def _name(claim: Claim) -> str:

@@ -11,15 +11,13 @@ from typing import Any
 from jobsched._version import __version__
 from jobsched.clock import Clock
 from jobsched.runner.held import HeldRuns
+from jobsched.runner.node_clock import NodeClock
 from jobsched.runner.options import Options
 from jobsched.runner.service import Service
 from jobsched.schedule.retry import given_back_owned
 from jobsched.store.port import Store
 
 log = logging.getLogger("jobsched")
-
-#: Nodes whose clocks differ by more are warned about (DESIGN §6).
-SKEW_WARNED = timedelta(seconds=1)
 
 
 class Heartbeat(Service):
@@ -41,16 +39,18 @@ class Heartbeat(Service):
         self._store, self._options, self._held = store, options, held
         self._namespaces, self._info, self._on_fenced = namespaces, info, on_fenced
         self.node = 0
-        self.skew = timedelta(0)  #: the store's clock minus this machine's
+        self.node_clock = NodeClock(store, clock)
+        # A failed heartbeat is tried again soon: the pauses of a longer back-off would use up the lease themselves.
+        self.longest_pause = min(1.0, options.lease.total_seconds() / 15)
         self._renewed = clock.monotonic()
         self._fenced = False
         self._fence_lock = threading.Lock()
         self._unheld: set[tuple[int, int]] = set()
-        self._skew_warned = False
 
     def register(self) -> None:
         """Become a node, with an id that was never used before."""
-        self._measure(self._store.now)
+        self.node_clock.measure()
+        began = self.clock.monotonic()
         self.node = self._store.register(
             host=socket.gethostname(),
             pid=os.getpid(),
@@ -59,18 +59,25 @@ class Heartbeat(Service):
             lease=self._options.lease,
             info=self._info(),
         )
-        self._renewed = self.clock.monotonic()
-        self._fenced = False
+        self._renewed, self._fenced = began, False
 
     def now(self) -> datetime:
         """The instant by the store's clock, as far as this machine can tell."""
-        return self.clock.now() + self.skew
+        return self.node_clock.now()
+
+    @property
+    def skew(self) -> timedelta:
+        return self.node_clock.skew
 
     @property
     def fit(self) -> bool:
         """Whether the lease is fresh enough to claim and to work: two thirds of it have not passed."""
-        silence = self.clock.monotonic() - self._renewed
-        return not self._fenced and silence < self._options.lease.total_seconds() * 2 / 3
+        return not self._fenced and self.silence < self._options.lease.total_seconds() * 2 / 3
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the heartbeat that last succeeded was sent."""
+        return self.clock.monotonic() - self._renewed
 
     def check_fence(self) -> None:
         """Fence this node if its heartbeats have not succeeded for two thirds of the lease."""
@@ -86,35 +93,19 @@ class Heartbeat(Service):
         self._on_fenced()
 
     def step(self) -> float:
-        beat = self._measure(lambda: self._store.heartbeat(self.node, self._info()))
-        if not beat.alive:
+        began = self.clock.monotonic()
+        beat = self._store.heartbeat(self.node, self._info())
+        if beat.alive:
+            # The lease counts from when we asked: the store cannot have renewed it earlier.
+            self._renewed = began
+            if self._fenced:
+                log.info("node %d renewed its lease and goes on", self.node)
+                self._fenced = False
+        else:
             self._rejoin()
-        elif self._fenced:
-            log.info("node %d renewed its lease and goes on", self.node)
-            self._fenced = False
+        self.node_clock.measure()
         self._release_unheld()
         return self._options.heartbeat.total_seconds()
-
-    def _measure(self, ask: Callable[[], Any]) -> Any:
-        """Call the store, and learn from its answer how far its clock is from ours and that the lease holds."""
-        asked, began = self.clock.now(), self.clock.monotonic()
-        answer = ask()
-        took = timedelta(seconds=self.clock.monotonic() - began)
-        instant = answer if isinstance(answer, datetime) else answer.now
-        # The answer is from somewhere between question and reply: take the middle.
-        self.skew = instant - (asked + took / 2)
-        # The lease counts from when we asked: the store cannot have renewed it earlier.
-        self._renewed = began
-        self._warn_of_skew()
-        return answer
-
-    def _warn_of_skew(self) -> None:
-        large = abs(self.skew) > SKEW_WARNED
-        if large and not self._skew_warned:
-            log.warning(
-                "this machine's clock is %.1f s off the database's; times are corrected", -self.skew.total_seconds()
-            )
-        self._skew_warned = large
 
     def _rejoin(self) -> None:
         """Declared dead while alive: others have our runs, so drop ours and go on under a new id."""

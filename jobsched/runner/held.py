@@ -9,18 +9,36 @@ from jobsched.model.job import Job
 from jobsched.model.run import Claim, Transition
 from jobsched.observe.runlog import RunLog
 
+# One lock for all: it is held for a few instructions, once in the life of a run.
+_settling = threading.Lock()
+
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """One owned run. `started` is monotonic; None while it waits for a thread."""
+    """One owned run. `started` is monotonic; None while it waits for a thread, and again once it has ended."""
 
     claim: Claim
     cancel: CancelToken
     log: RunLog
     started: float | None = None
     job: Job | None = None  #: its definition, once looked up; None for ad-hoc runs
-    abandoned: bool = False  #: its thread was given up; what it still returns is dropped
-    when_ended: Transition | None = None  #: of an abandoned attempt: written when its thread ends at last
+    when_ended: Transition | None = None  #: of an attempt given up: to be written when its thread ends at last
+    _settled: bool = False
+
+    @property
+    def fence(self) -> tuple[int, int]:
+        return self.claim.id, self.claim.claim_no
+
+    def settle(self, when_ended: Transition | None = None) -> bool:
+        """Take it upon oneself to say what becomes of this attempt; True for the first who asks, and nobody else.
+
+        The worker that performed it, the deadline that gave it up and the shutdown that gives it back may all want to.
+        """
+        with _settling:
+            if self._settled:
+                return False
+            self._settled, self.when_ended = True, when_ended
+            return True
 
 
 @dataclass(slots=True)
@@ -33,7 +51,7 @@ class HeldRuns:
     def add(self, runs: Iterable[Held]) -> None:
         with self._lock:
             for held in runs:
-                self._runs[held.claim.id, held.claim.claim_no] = held
+                self._runs[held.fence] = held
 
     def drop(self, fences: Iterable[tuple[int, int]]) -> None:
         """Forget runs by (id, claim_no)."""

@@ -49,11 +49,21 @@ class Pool:
         """Threads given up that have not ended."""
         return len(self._abandoned)
 
-    def take_waiting(self) -> list[Held]:
-        """Take back what no thread has begun."""
+    @property
+    def waiting(self) -> int:
+        """Runs that no thread has begun."""
+        return len(self._waiting)
+
+    def longest_active(self, now: float) -> float:
+        """Seconds that the run begun first has been performed for; 0 when none is."""
         with self._changed:
-            runs, self._waiting = list(self._waiting), deque()
-            return runs
+            begun = [held.started for held in self._active if held.started is not None]
+        return now - min(begun) if begun else 0.0
+
+    def take_waiting(self, keep: int = 0) -> list[Held]:
+        """Take back what no thread has begun, but the first `keep`; the last given first."""
+        with self._changed:
+            return [self._waiting.pop() for _ in range(len(self._waiting) - keep)]
 
     def abandon(self, held: Held) -> bool:
         """Give up the thread of an active run and put a new one in its place; False if it has just ended."""

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from jobsched.config.commit import commit_of
 from jobsched.config.load import load
-from jobsched.errors import ConfigError, StoreError, StoreUnavailableError, SyncError
-from jobsched.model.state import DesiredState, Settings
+from jobsched.errors import ConfigError, StoreError, SyncConflictError, SyncRefusedError
+from jobsched.model.state import DesiredState, Generation, Settings
 from jobsched.runner.heartbeat import Heartbeat
 from jobsched.runner.watcher import signature
 from jobsched.store.port import Store
@@ -34,7 +34,11 @@ class Reload:
     """Keeps the store equal to the files. `error` says since when and why it is not."""
 
     def __init__(
-        self, store: Store, heartbeat: Heartbeat, paths: Sequence[Path], on_synced: Callable[[], None]
+        self,
+        store: Store,
+        heartbeat: Heartbeat,
+        paths: Sequence[Path],
+        on_synced: Callable[[DesiredState], None],
     ) -> None:
         self._store, self._heartbeat, self._paths, self._on_synced = store, heartbeat, paths, on_synced
         self.error: str | None = None
@@ -42,12 +46,16 @@ class Reload:
         self.stale = False
         self.content_hash: str | None = None  #: of the file as last read and found valid
         self._ran: str | None = None
+        self._agrees_with = 0  #: the newest generation that these files were found to equal
         self._settings: Settings | None = None
 
     def begin(self, desired: DesiredState) -> None:
-        """Apply the state that the node starts with. Raises SyncRefusedError, SyncConflictError, StoreError."""
+        """Apply the state that the node starts with; the stored one runs on if that is refused. Raises StoreError."""
         self._settings = desired.settings
-        self._apply(desired)
+        try:
+            self._apply(desired)
+        except SyncRefusedError as error:
+            self._refused("not applied, the last good state runs on", str(error))
 
     def __call__(self) -> None:
         """Read the files again and apply them; keeps the running state when they are not valid."""
@@ -61,33 +69,56 @@ class Reload:
             return
         if signature(self._paths) != before:
             return
-        if desired.content_hash == self.content_hash and self.error is None:
+        if desired.content_hash == self.content_hash and self.error is None and not self.stale:
+            log.info("the files were read again: nothing has changed")
             return
         self._compare_settings(desired.settings)
         try:
             self._apply(desired)
-        except SyncError as error:
+        except SyncRefusedError as error:
             self._refused("not applied, the last good state runs on", str(error))
-        except StoreUnavailableError:
+        except (SyncConflictError, StoreError) as error:
+            # May pass (others sync too, a disk was full): the watcher calls again.
+            self._refused("not applied yet, the last good state runs on", str(error))
             raise
-        except StoreError as error:
-            self._refused("not applied, the database refused", str(error))
 
     def _apply(self, desired: DesiredState) -> None:
         desired = replace(desired, commit=commit_of([Path(file) for file in desired.files]))
         report = sync(self._store, desired, applied_by=who(), ran_before=self._ran, node=True)
         self.content_hash = desired.content_hash
+        if self.error is not None:
+            log.info("the files are valid again, and applied", extra={"event": "sync_recovered"})
         self.error, self.error_since = None, None
         self.stale = report.outcome == "stale"
         if report.generation is not None and not self.stale:
-            self._ran = report.generation.content_hash
+            self._ran, self._agrees_with = report.generation.content_hash, report.generation.number
         _say(report)
-        self._on_synced()
+        self._on_synced(desired)
+        self._heartbeat.wake()
+
+    def notice(self, newest: Generation) -> None:
+        """Another node or a person may have applied another state than these files declare."""
+        if newest.content_hash == self.content_hash:
+            self._agrees_with, self.stale = newest.number, False
+        elif newest.number > self._agrees_with and not self.stale:
+            self.stale = True
+            log.warning(
+                "generation %d, applied by %s, replaces what this node's files declare; it runs that",
+                newest.number,
+                newest.applied_by,
+                extra={"event": "sync_stale", "generation": newest.number},
+            )
+            self._heartbeat.wake()
+
+    def refuse(self, why: str) -> None:
+        """The files were not valid when the node started on the stored state."""
+        self._refused("the files are not valid, the last good state runs on", why)
 
     def _refused(self, what: str, why: str) -> None:
         if why != self.error:
             self.error, self.error_since = why, self._heartbeat.now()
             log.error("%s:\n%s", what, why, extra={"event": "sync_refused"})
+            self._heartbeat.wake()
 
     def _compare_settings(self, new: Settings) -> None:
         if self._settings is not None and new != self._settings:

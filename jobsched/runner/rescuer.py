@@ -4,8 +4,9 @@ import logging
 from collections.abc import Callable
 from typing import Literal
 
+from jobsched.errors import StoreUnavailableError
 from jobsched.model.run import OwnedRun, RunState, Transition
-from jobsched.runner.definitions import Definitions
+from jobsched.runner.heartbeat import Heartbeat
 from jobsched.schedule.retry import after_loss
 from jobsched.store.port import Store
 
@@ -18,14 +19,17 @@ class Rescuer:
     def __init__(
         self,
         store: Store,
-        definitions: Definitions,
+        heartbeat: Heartbeat,
         on_pending: Callable[[], None],
-        on_freed: Callable[[list[str]], None],
+        on_freed: Callable[[], None],
     ) -> None:
-        self._store, self._definitions = store, definitions
+        self._store, self._heartbeat = store, heartbeat
         self._on_pending, self._on_freed = on_pending, on_freed
 
     def __call__(self) -> None:
+        # A node that has slept past its own lease would take itself for dead; its heartbeat comes first.
+        if not self._heartbeat.fit:
+            return
         for node in self._store.bury():
             owned = self._store.owned(node)
             transitions = {run.id: self._decide(run) for run in owned}
@@ -33,16 +37,24 @@ class Rescuer:
             for run in owned:
                 if run.id in rescued:
                     _say(run, transitions[run.id])
+            self._on_freed()
             if rescued:
                 self._on_pending()
-                self._on_freed([])
 
     def _decide(self, run: OwnedRun) -> Transition:
-        on_crash: Literal["retry", "fail"] = "retry"
-        if run.job is not None:
+        return after_loss(run, self._on_crash(run), self._heartbeat.now())
+
+    def _on_crash(self, run: OwnedRun) -> Literal["retry", "fail"]:
+        if run.job is None:
+            return "retry"
+        try:
             found = self._store.jobs(run.namespace, [run.job])
-            on_crash = found[0].job.on_crash if found else "fail"
-        return after_loss(run, on_crash, self._store.now())
+        except StoreUnavailableError:
+            raise
+        except Exception:  # a definition that cannot be read must not keep the run stuck as running
+            log.exception("job %s cannot be read; its lost run is retried", run.job)
+            return "retry"
+        return found[0].job.on_crash if found else "fail"
 
 
 def _say(run: OwnedRun, transition: Transition) -> None:

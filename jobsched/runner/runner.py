@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -10,11 +11,11 @@ from typing import Any, Self
 
 from jobsched.client import Client
 from jobsched.clock import Clock, SystemClock
-from jobsched.errors import StoreError
+from jobsched.errors import StoreError, StoreUnavailableError, UnknownHandlerError
 from jobsched.handlers.call import current_log
 from jobsched.handlers.cancel import CancelReason
-from jobsched.handlers.guard import guard
 from jobsched.handlers.registry import Registry, default_registry
+from jobsched.model.handler import PythonHandler
 from jobsched.model.instants import format_instant
 from jobsched.model.run import RunState
 from jobsched.model.state import DesiredState
@@ -34,15 +35,18 @@ from jobsched.runner.reload import Reload
 from jobsched.runner.rescuer import Rescuer
 from jobsched.runner.scheduler import Scheduler
 from jobsched.runner.service import Service, Timer
-from jobsched.runner.watcher import Watcher
-from jobsched.schedule import retry
+from jobsched.runner.watcher import Signature, Watcher
 from jobsched.store.port import Doorbell, Topic
 
 log = logging.getLogger("jobsched")
 
 #: How long handlers get to obey after the grace of a shutdown is over.
-_TO_OBEY = 1.0
+_TO_OBEY = 0.5
+#: And how long the last results are tried to be saved at least, should the store be away.
+_TO_SAVE, _BETWEEN_TRIES = 5.0, 0.2
 _PRUNE_SECONDS = 300.0
+#: One for all nodes of this process: what is printed has one way out.
+_CAPTURE = Capture(current_log.get)
 
 
 class Runner:
@@ -64,23 +68,31 @@ class Runner:
         registry: Registry | None = None,
         desired: DesiredState | None = None,
         paths: Sequence[Path] = (),
+        seen: Signature | None = None,
+        refused: str | None = None,
         watch: bool = True,
         clock: Clock | None = None,
     ) -> None:
+        """`seen`: what `signature(paths)` was before `desired` was read, so that no edit is missed in between.
+
+        `refused`: why the files at `paths` are not valid; then the stored state runs until they are.
+        """
         self.client, self.options = client, _with_threads(options or Options(), threads)
         self.clock = clock or SystemClock()
         self._desired, self._ended = desired, threading.Event()
         self._store = client.store
         self._namespaces = _namespaces(client, namespaces, desired)
-        self._registry = registry or default_registry
-        self._capture = Capture(current_log.get)
+        self._refused_start, self._registry = refused, registry or default_registry
         self._stop_lock = threading.Lock()
         self._stopped = self._hard = False
         self._doorbell: Doorbell | None = None
         self._due: set[int] = set()
-        self._put_together(paths, watch=watch)
+        self._put_together(self._registry)
+        self.reload = Reload(self._store, self.heartbeat, paths, self._synced) if paths else None
+        # Without watching it waits for SIGHUP.
+        self.watcher = Watcher(self.clock, paths, self.reload, seen, follows=watch) if self.reload else None
 
-    def _put_together(self, paths: Sequence[Path], *, watch: bool) -> None:
+    def _put_together(self, registry: Registry) -> None:
         store, clock, options = self._store, self.clock, self.options
         self.held = HeldRuns()
         self.definitions = Definitions(store, self._namespaces)
@@ -88,49 +100,46 @@ class Runner:
             store, clock, options, self._namespaces, self.held, self.info, lambda: self._cancel_all("fenced")
         )
         self.pool = Pool(options.threads, self._perform, self._thread_freed)
-        self.dispatcher = Dispatcher(store, clock, options, self.definitions, self.heartbeat, self.held, self.pool)
+        self.dispatcher = Dispatcher(
+            store, clock, options, self.definitions, self.heartbeat, self.held, self.pool, self._give_back
+        )
         self.admission = Admission(store, clock, self.definitions, self.dispatcher.wake)
         self.completer = Completer(store, clock, self.held, self.admission.keys_freed)
         self.deadlines = Deadlines(clock, self._overdue)
         self.executor = Executor(
             clock,
             options,
-            self._registry,
+            registry,
             self.definitions,
             self.heartbeat,
             self.deadlines,
             self.dispatcher,
             self.completer,
+            self.admission.thread_ended,
         )
         self.scheduler = Scheduler(store, clock, options, self.definitions, self.heartbeat, self.dispatcher.wake)
-        rescue = Rescuer(store, self.definitions, self.dispatcher.wake, lambda _: self.admission.wake())
+        rescue = Rescuer(store, self.heartbeat, self.dispatcher.wake, self.admission.sweep)
         beat = options.heartbeat.total_seconds()
-        self.reload = Reload(store, self.heartbeat, paths, self._synced) if paths else None
-        self.watcher = Watcher(clock, paths, self.reload) if self.reload and watch else None
-        self._timers = [
-            Timer("fence", clock, min(1.0, beat / 3), self.heartbeat.check_fence),
-            Timer("rescuer", clock, beat, rescue),
-            Timer("pruner", clock, _PRUNE_SECONDS, Pruner(store, self._namespaces)),
-            Timer("generations", clock, beat, self._refresh),
-        ]
+        self._fence = Timer("fence", clock, min(1.0, beat / 3), self.heartbeat.check_fence)
+        self._rescuer = Timer("rescuer", clock, beat, rescue)
+        self._pruner = Timer("pruner", clock, _PRUNE_SECONDS, Pruner(store, self._namespaces))
+        self._generations = Timer("generations", clock, beat, self._refresh)
 
     # -- life
 
     def start(self) -> None:
-        """Register the node, apply the files if there are any, and start working. Raises SyncError, StoreError."""
+        """Register the node, apply the files if there are any, and start working. Raises StoreError; then nothing runs."""
         self.heartbeat.register()
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._store.leave, self.heartbeat.node)
             if self.reload is not None and self._desired is not None:
-                self.reload.begin(self._desired)
+                self._begin(self.reload, self._desired)
             self.definitions.refresh()
-        except BaseException:
-            self._store.leave(self.heartbeat.node)
-            raise
-        if self.options.once:
-            self._due = {run.id for run in self.scheduler.fire_all_due()} | self._waiting_ids()
-        self._capture.install()
-        self._registry.allowed = self.definitions.declares
-        self._doorbell = self._store.listen(self._rung)
+            if self.options.once:
+                self._due = {run.id for run in self.scheduler.fire_all_due()} | self._waiting_ids()
+            self._doorbell = self._store.listen(self._rung)
+            undo.pop_all()
+        _CAPTURE.install()
         self.pool.start()
         for service in self._services():
             service.start()
@@ -144,11 +153,9 @@ class Runner:
         )
 
     def stop(self, *, hard: bool = False) -> None:
-        """Ask the node to end; returns at once. `hard`: without grace. Safe to call from a signal handler's thread."""
+        """Ask the node to end; `hard`: without grace. Only sets flags, so a signal handler may call it."""
         self._hard = self._hard or hard
         self._ended.set()
-        if self._hard:
-            self._cancel_all("shutdown")
 
     def wait(self) -> None:
         """Block until `stop` was asked for."""
@@ -162,21 +169,27 @@ class Runner:
                 return True
             self._stopped = True
         self._ended.set()
+        # What keeps the lease and the deadlines of running handlers goes on until they have ended.
+        keeping = (self.completer, self.heartbeat, self.deadlines, self._fence, self.admission)
         for service in self._services():
-            if service not in (self.completer, self.heartbeat, self.deadlines):
+            if service not in keeping:
                 service.stop()
-        self.dispatcher.join(5.0)
         for held in self.pool.take_waiting():
-            self.completer.put(held, retry.given_back(held.claim))
-        self._await_handlers()
-        saved = self._save_last()
+            self._give_back(held)
+        until = self._await_handlers()
+        claiming_ended = self.dispatcher.join(5.0)
+        # A heartbeat after we have left would make a new node of us.
+        for service in (self.heartbeat, self._fence):
+            service.stop()
+            service.join(5.0)
+        saved = self._save_last(until) and claiming_ended
         self.pool.close()
         for service in self._services():
             service.stop()
             service.join(1.0)
         if self._doorbell is not None:
             self._doorbell.close()
-        self._capture.uninstall()
+        _CAPTURE.uninstall()
         log.info(
             "node %d has stopped", self.heartbeat.node, extra={"event": "node_stopped", "node": self.heartbeat.node}
         )
@@ -195,9 +208,13 @@ class Runner:
         """With `once`: wait for what was due at the start, with its retries; the ids of those runs that failed."""
         waiting = set(self._due)
         while waiting and not self._ended.is_set():
-            waiting = self._store.unfinished(sorted(waiting))
+            pause = 0.1
+            try:
+                waiting = self._store.unfinished(sorted(waiting))
+            except StoreUnavailableError:
+                pause = 1.0
             if waiting:
-                self.clock.wait(self._ended, 0.1)
+                self.clock.wait(self._ended, pause)
         return [id_ for id_ in sorted(self._due) if (run := self._store.run(id_)) and run.state is RunState.FAILED]
 
     def info(self) -> dict[str, Any]:
@@ -220,65 +237,97 @@ class Runner:
     # -- parts
 
     def _services(self) -> Iterable[Service]:
-        yield from (self.completer, self.heartbeat, self.deadlines, self.admission, self.dispatcher, self.scheduler)
-        yield from self._timers
+        yield from (self.completer, self.heartbeat, self._fence, self.deadlines, self.admission)
+        yield from (self.dispatcher, self.scheduler, self._rescuer, self._pruner, self._generations)
         if self.watcher is not None:
             yield self.watcher
 
     def _perform(self, held: Held) -> None:
         self.executor.perform(held)
 
+    def _give_back(self, held: Held) -> None:
+        self.executor.give_back(held)
+
     def _thread_freed(self) -> None:
         self.dispatcher.thread_freed()
 
     def _rung(self, topic: Topic) -> None:
         if topic == "jobs":
-            self._timers[-1].wake()
+            self._generations.wake()
         else:
             self.dispatcher.wake()
         self.scheduler.wake()
 
-    def _synced(self) -> None:
+    def _begin(self, reload: Reload, desired: DesiredState) -> None:
+        if self._refused_start is None:
+            reload.begin(desired)
+        else:
+            reload.refuse(self._refused_start)
+
+    def _synced(self, desired: DesiredState) -> None:
         self.definitions.refresh()
+        self._check_handlers(desired)
         self.scheduler.wake()
 
     def _refresh(self) -> None:
         self.definitions.refresh()
+        for namespace in self._namespaces if self.reload is not None else ():
+            newest = self.definitions.newest(namespace)
+            if newest is not None and self.reload is not None:
+                self.reload.notice(newest)
         self.scheduler.wake()
+
+    def _check_handlers(self, desired: DesiredState) -> None:
+        """Say at once, not at the first slot, which handlers this node cannot perform."""
+        names: dict[str, list[str]] = {}
+        for job in desired.jobs.values():
+            if isinstance(job.handler, PythonHandler):
+                names.setdefault(job.handler.name, []).append(job.name)
+        for name, jobs in names.items():
+            try:
+                self._registry.resolve(name)
+            except UnknownHandlerError as error:
+                log.warning(
+                    "this node cannot perform %s, and leaves runs of it to others: %s",
+                    ", ".join(jobs[:3]) + (f" and {len(jobs) - 3} more" if len(jobs) > 3 else ""),
+                    error,
+                    extra={"event": "handler_unknown", "handler": name},
+                )
 
     def _cancel_all(self, reason: CancelReason) -> None:
         for held in self.held.all():
             held.cancel.cancel(reason)
 
     def _overdue(self, held: Held) -> None:
+        """Give an attempt up that does not end: it fails, and its thread is replaced."""
         transition = self.executor.overdue(held)
-        held.abandoned = True
-        if transition.state is not RunState.FAILED:
-            # The retry waits until the thread has ended at last (or the node dies): two attempts never overlap.
-            held.when_ended = transition
-        if not self.pool.abandon(held):
-            held.abandoned = False
+        failed = transition.state is RunState.FAILED
+        # A retry waits until the thread has ended at last (or the node dies): two attempts never overlap.
+        if not held.settle(when_ended=None if failed else transition):
             return
+        self.pool.abandon(held)
         log.error(
             "run %d of %s does not end: its thread is given up and replaced",
             held.claim.id,
             held.claim.job or held.claim.handler,
             extra={"event": "thread_abandoned", "run": held.claim.id, "job": held.claim.job},
         )
-        if held.when_ended is None:
-            self.completer.put(held, transition)
+        if failed:
+            self.completer.put(held, replace(transition, abandoned=True))
 
     def _waiting_ids(self) -> set[int]:
+        waiting = (RunState.PENDING, RunState.BLOCKED, RunState.RUNNING)
         return {
             run.id
             for namespace in self._namespaces
-            for run in self.client.runs(
-                namespace=namespace, states=(RunState.PENDING, RunState.BLOCKED, RunState.RUNNING), limit=100_000
-            )
+            for run in self.client.runs(namespace=namespace, states=waiting, limit=100_000)
+            if self.options.queues is None or run.queue in self.options.queues
         }
 
-    def _await_handlers(self) -> None:
+    def _await_handlers(self) -> float:
+        """Wait for handlers, then tell them to stop, then kill what can be; when (monotonic) the grace is over."""
         grace = 0.0 if self._hard else self.options.grace.total_seconds()
+        until = self.clock.monotonic() + grace
         if self.pool.active and grace:
             log.info(
                 "node %d is stopping: it waits up to %g s for %d runs; a second signal ends it at once",
@@ -287,28 +336,39 @@ class Runner:
                 self.pool.active,
                 extra={"event": "node_stopping", "node": self.heartbeat.node},
             )
-        until = self.clock.monotonic() + grace
         while not self._hard and (rest := until - self.clock.monotonic()) > 0:
-            if self.pool.wait_idle(min(rest, 0.2)):
-                return
+            if self.pool.wait_idle(min(rest, 0.1)):
+                return until
         self._cancel_all("shutdown")
         if not self.pool.wait_idle(_TO_OBEY):
-            guard.kill_all()
+            for held in self.held.all():
+                held.cancel.hurry()
             self.pool.wait_idle(_TO_OBEY)
+        return until
 
-    def _save_last(self) -> bool:
-        """Write what has ended, give back what has not, and leave the nodes."""
-        transitions = [retry.given_back(held.claim) for held in self.held.all() if held.started is not None]
-        try:
-            self.completer.flush()
-            if transitions:
-                self._store.finish(transitions)
-                log.warning("%d runs did not end in time and were given back", len(transitions))
-            self._store.leave(self.heartbeat.node)
-        except StoreError as error:
-            log.warning("could not save the last results, the lease will give the runs back: %s", error)
-            return False
-        return True
+    def _save_last(self, until: float) -> bool:
+        """Write what has ended, give back what has not, and leave the nodes; tried until the grace is over."""
+        for held in self.held.all():
+            self._give_back(held)
+            if held.when_ended is not None:
+                # Its thread never ended; that it had its time counts all the same.
+                self.completer.put(held, held.when_ended)
+        tries_end = max(until, self.clock.monotonic() + _TO_SAVE)
+        never = threading.Event()
+        while True:
+            try:
+                self.completer.flush()
+                self._store.leave(self.heartbeat.node)
+            except StoreUnavailableError as error:
+                if self._hard or self.clock.monotonic() >= tries_end:
+                    log.warning("could not save the last results, the lease will give the runs back: %s", error)
+                    return False
+                self.clock.wait(never, _BETWEEN_TRIES)
+            except StoreError:
+                log.exception("could not save the last results, the lease will give the runs back")
+                return False
+            else:
+                return True
 
 
 def _with_threads(options: Options, threads: int | None) -> Options:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from jobsched.clock import Clock
-from jobsched.model.run import Created, RunState
+from jobsched.model.run import Covers, Created, RunState
 from jobsched.model.state import DueJob, Firing
 from jobsched.runner.definitions import Definitions
 from jobsched.runner.heartbeat import Heartbeat
@@ -17,6 +17,7 @@ from jobsched.store.port import Store
 log = logging.getLogger("jobsched")
 
 _BATCH = 1000
+_NOTHING_FIRED = 0.05
 
 
 class Scheduler(Service):
@@ -36,6 +37,7 @@ class Scheduler(Service):
         super().__init__(clock)
         self._store, self._options, self._definitions = store, options, definitions
         self._heartbeat, self._on_pending = heartbeat, on_pending
+        self._unreckoned: dict[tuple[str, str], int] = {}
 
     def step(self) -> float:
         poll = self._options.poll.total_seconds()
@@ -49,18 +51,24 @@ class Scheduler(Service):
             return min(poll, self._until(promoted.next_at))
         now = self._heartbeat.now()
         due = self._store.due(namespaces, now, _BATCH)
-        if due:
-            self._fire(due, now)
+        created = self._fire(due, now) if due else []
         if promoted.count == _BATCH or len(due) == _BATCH:
-            return 0.0
-        return min(poll, self._until(promoted.next_at), self._until(self._store.next_due(namespaces)))
+            return 0.0 if created or promoted.count else _NOTHING_FIRED
+        pause = min(poll, self._until(promoted.next_at), self._until(self._store.next_due(namespaces)))
+        # What is due and was not fired is being fired by another node, or cannot be: no need to ask without pause.
+        return max(pause, _NOTHING_FIRED) if due and not created else pause
 
     def fire_all_due(self) -> list[Created]:
-        """Fire every slot that has come by now; what was made of them."""
+        """Promote and fire everything that has come by now; what was made of the slots."""
+        namespaces, now = self._definitions.namespaces, self._heartbeat.now()
+        while self._store.promote(namespaces, _BATCH).count == _BATCH:
+            pass
         created: list[Created] = []
-        now = self._heartbeat.now()
-        while due := self._store.due(self._definitions.namespaces, now, _BATCH):
-            created += self._fire(due, now)
+        while due := self._store.due(namespaces, now, _BATCH):
+            fired = self._fire(due, now)
+            if not fired:
+                break
+            created += fired
         return created
 
     def _until(self, instant: datetime | None) -> float:
@@ -72,8 +80,12 @@ class Scheduler(Service):
         self._definitions.load((job.namespace, job.name, job.revision) for job in due)
         firings = [firing for job in due if (firing := self._firing(job, now)) is not None]
         created = self._store.fire(firings)
+        covered: dict[tuple[str | None, datetime | None], Covers] = {
+            (one.job, run.scheduled_at): run.covers for one in firings for run in one.runs if run.covers is not None
+        }
         for run in created:
-            _say(run)
+            if run.state is RunState.SKIPPED:
+                _say_skipped(run, covered.get((run.job, run.scheduled_at)))
         if any(run.state is RunState.PENDING for run in created):
             self._on_pending()
         return created
@@ -82,9 +94,13 @@ class Scheduler(Service):
         job = self._definitions.job(due.namespace, due.name, due.revision)
         if job is None:
             return None
-        accounted = account(
-            job, due.cursor, now, next_at=due.next_at, generation=self._definitions.generations[due.namespace]
-        )
+        try:
+            accounted = account(
+                job, due.cursor, now, next_at=due.next_at, generation=self._definitions.generations[due.namespace]
+            )
+        except Exception as error:  # noqa: BLE001 - a job that this node cannot reckon must not stop the others
+            self._say_unreckoned(due, error)
+            return None
         return Firing(
             namespace=due.namespace,
             job=due.name,
@@ -95,13 +111,19 @@ class Scheduler(Service):
             runs=accounted.runs,
         )
 
+    def _say_unreckoned(self, due: DueJob, error: Exception) -> None:
+        """Once for each revision: its slots are left to nodes that can, one with a newer time zone database, say."""
+        if self._unreckoned.get((due.namespace, due.name)) != due.revision:
+            self._unreckoned[due.namespace, due.name] = due.revision
+            log.error("%s: this node cannot reckon its slots and leaves them to others: %s", due.name, error)
 
-def _say(run: Created) -> None:
-    if run.state is RunState.SKIPPED:
-        log.warning(
-            "%s: slot %s skipped: %s",
-            run.job,
-            run.scheduled_at,
-            run.reason,
-            extra={"event": "run_skipped", "run": run.id, "job": run.job, "reason": run.reason},
-        )
+
+def _say_skipped(run: Created, covers: Covers | None) -> None:
+    slots = f"slot {run.scheduled_at}" if covers is None else f"{covers.count or 'many'} slots up to {run.scheduled_at}"
+    log.warning(
+        "%s: %s skipped: %s",
+        run.job,
+        slots,
+        run.reason,
+        extra={"event": "run_skipped", "run": run.id, "job": run.job, "reason": run.reason},
+    )

@@ -10,13 +10,14 @@ from jobsched.errors import StoreUnavailableError
 
 log = logging.getLogger("jobsched")
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
+_FIRST_PAUSE = 0.2
 
 
 class Service:
     """Subclasses give `step`. A loop never dies: what it raises is logged once, and tried again with back-off."""
 
     name = "service"
+    longest_pause = 10.0  #: seconds between two tries while what it needs is away
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -83,7 +84,7 @@ class Service:
                 exc_info=unexpected,
             )
         self._failures, self.last_error = self._failures + 1, text
-        pause: float = min(_FIRST_PAUSE * 2 ** min(self._failures - 1, 10), _LONGEST_PAUSE)
+        pause: float = min(_FIRST_PAUSE * 2 ** min(self._failures - 1, 10), self.longest_pause)
         return pause * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
 
 

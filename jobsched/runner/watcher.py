@@ -18,6 +18,8 @@ log = logging.getLogger("jobsched")
 QUIET_SECONDS = 0.25
 #: And for so long when a file does not end a line: it looks cut off, and most such files are valid all the same.
 UNFINISHED_SECONDS = 2.0
+#: Files that never stand still are read all the same after so long; reading notices whether they changed meanwhile.
+RESTLESS_SECONDS = 5.0
 _POLL_SECONDS = 1.0
 
 FileSignature = tuple[str, int, int, int, int, int]
@@ -28,7 +30,8 @@ def signature(paths: Sequence[Path]) -> Signature:
     """What `stat` says of the files (of a folder: of its YAML files), following links; a missing one is left out."""
     entries = []
     for path in paths:
-        candidates = [path, *sorted(path.glob("*.y*ml"))] if path.is_dir() else [path]
+        # Not the folder itself: files that come and go beside ours would keep it moving for ever.
+        candidates = sorted(path.glob("*.y*ml")) if path.is_dir() else [path]
         for candidate in candidates:
             try:
                 found = candidate.stat()
@@ -46,16 +49,27 @@ class Watcher(Service):
 
     name = "watcher"
 
-    def __init__(self, clock: Clock, paths: Sequence[Path], on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        paths: Sequence[Path],
+        on_change: Callable[[], None],
+        seen: Signature | None = None,
+        *,
+        follows: bool = True,
+    ) -> None:
+        """`seen`: the signature of what was read last; default: as the files are now. `follows` False: only when told to."""
         super().__init__(clock)
-        self._paths, self._on_change = paths, on_change
-        self._handled = signature(paths)
+        self._paths, self._on_change, self._follows = paths, on_change, follows
+        self._told = False
+        self._handled = signature(paths) if seen is None else seen
         self._moving: Signature | None = None
-        self._moved = 0.0
+        self._moved = self._restless_since = 0.0
         self._observer: Any = None
 
     def start(self) -> None:
-        self._ring_on_events()
+        if self._follows:
+            self._ring_on_events()
         super().start()
 
     def stop(self) -> None:
@@ -65,24 +79,27 @@ class Watcher(Service):
 
     def reload(self) -> None:
         """Treat the files as changed, whatever stat says (SIGHUP)."""
-        self._handled = ()
+        self._told = True
         self.wake()
 
-    def step(self) -> float:
+    def step(self) -> float | None:
         seen = signature(self._paths)
-        if seen == self._handled:
+        if not self._told and (seen == self._handled or not self._follows):
             self._moving = None
-            return _POLL_SECONDS
+            return _POLL_SECONDS if self._follows else None
+        now = self.clock.monotonic()
+        if self._moving is None:
+            self._restless_since = now
         if seen != self._moving:
-            self._moving, self._moved = seen, self.clock.monotonic()
+            self._moving, self._moved = seen, now
         quiet = QUIET_SECONDS if all(map(_ends_a_line, seen)) else UNFINISHED_SECONDS
-        rest = self._moved + quiet - self.clock.monotonic()
+        rest = min(self._moved + quiet, self._restless_since + RESTLESS_SECONDS) - now
         if rest > 0:
             return rest
         self._on_change()
         # Only now: had it failed, it would be called again.
-        self._moving, self._handled = None, seen
-        return _POLL_SECONDS
+        self._moving, self._handled, self._told = None, seen, False
+        return _POLL_SECONDS if self._follows else None
 
     def _ring_on_events(self) -> None:
         """Have the system tell of changes at once; without that (no inotify left, say) polling goes on alone."""

@@ -85,8 +85,25 @@ def _fired(job: Job, schedule: Schedule, first: datetime, now: datetime, generat
         slot = schedule.next_after(slot)
     newest = on_time[-1] if on_time else missed.last if missed else first
     skipped, caught_up = _catch_up(job, schedule, missed, any_on_time=bool(on_time))
+    coalesced, on_time = _coalesce(job, on_time)
     runs = _runs(job, schedule, skipped, [*caught_up, *on_time], now, generation)
+    if coalesced is not None:
+        covering = _covering(job, schedule, coalesced, Reason.COALESCED, generation)
+        runs = tuple(sorted([covering, *runs], key=_slot_of))
     return Account(runs, newest, slot)
+
+
+def _coalesce(job: Job, on_time: list[datetime]) -> tuple[_Missed | None, list[datetime]]:
+    """Of slots found together, a job that forbids overlap runs the newest: the older ones could only be in their way."""
+    limit = job.concurrency.limit
+    if job.concurrency.policy != "forbid" or limit is None or len(on_time) <= limit:
+        return None, on_time
+    return _Missed(on_time[0], on_time[-limit - 1]), on_time[-limit:]
+
+
+def _slot_of(run: NewRun) -> datetime:
+    assert run.scheduled_at is not None  # it is a slot's
+    return run.scheduled_at
 
 
 def _newest(schedule: Schedule, first: datetime, until: datetime) -> datetime:

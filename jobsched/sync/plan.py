@@ -49,11 +49,16 @@ class Plan:
     def of(self, action: str) -> tuple[JobPlan, ...]:
         return tuple(item for item in self.jobs if item.action == action)
 
-    def check_brake(self) -> None:
-        """Raise SyncRefusedError if this removes all jobs, or more than half of them and more than five."""
+    @property
+    def brakes(self) -> bool:
+        """Whether this removes all jobs, or more than half of them and more than five."""
         removed = len(self.of("remove"))
-        if removed and (removed == self.total or (removed > _MANY and removed * 2 > self.total)):
-            raise SyncRefusedError(self.namespace, removed, self.total)
+        return removed > 0 and (removed == self.total or (removed > _MANY and removed * 2 > self.total))
+
+    def check_brake(self) -> None:
+        """Raise SyncRefusedError if it brakes."""
+        if self.brakes:
+            raise SyncRefusedError(self.namespace, len(self.of("remove")), self.total)
 
 
 def plan(desired: DesiredState, actual: ActualState, at: datetime) -> Plan:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,6 +16,8 @@ from jobsched.model.run import Run, RunState
 from jobsched.model.state import DesiredState
 from jobsched.runner.options import Options
 from jobsched.runner.runner import Runner
+from jobsched.store.open import open_store
+from jobsched.store.port import Store
 from jobsched.sync.apply import sync
 
 PATIENCE = timedelta(seconds=20)
@@ -28,11 +30,41 @@ QUICK = Options(
 )
 
 
+class Between:
+    """A store with something between it and the node: `on` replaces a method by one that gets the real one first."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._replaced: dict[str, Callable[..., Any]] = {}
+
+    def on(self, name: str, call: Callable[..., Any]) -> None:
+        real = getattr(self._store, name)
+        self._replaced[name] = lambda *args, **kwargs: call(real, *args, **kwargs)
+
+    def clear(self) -> None:
+        self._replaced.clear()
+
+    def fail(self, name: str, *errors: Exception) -> None:
+        """The next calls raise these, one each; the ones after that are made."""
+        left = list(errors)
+
+        def call(real: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+            if left:
+                raise left.pop(0)
+            return real(*args, **kwargs)
+
+        self.on(name, call)
+
+    def __getattr__(self, name: str) -> Any:
+        return self._replaced.get(name) or getattr(self._store, name)
+
+
 class Bench:
     """A client, a registry, and nodes that are stopped in the end."""
 
     def __init__(self, url: str) -> None:
-        self.client = Client(url)
+        self.store = Between(open_store(url))
+        self.client = Client(cast("Store", self.store))
         self.registry = Registry()
         self.nodes: list[Runner] = []
         self._jobs: dict[str, Job] = {}
@@ -85,9 +117,10 @@ class Bench:
 
     def close(self) -> None:
         for node in self.nodes:
+            self.store.clear()
             node.stop(hard=True)
             node.shut_down()
-        self.client.close()
+        self.store.close()
 
 
 @pytest.fixture

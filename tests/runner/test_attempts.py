@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -383,3 +384,38 @@ def test_the_shipped_prune_deletes_what_ended_before_an_age_and_nothing_else(ben
     assert kept.result == {"pruned": 0}
     assert pruned.result == {"pruned": 2}
     assert old.id not in [run.id for run in bench.client.runs()]
+
+
+class UnspeakableError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("wish", "type_name"),
+    [
+        (lambda: Snooze(until=datetime(2026, 1, 1)), "ValueError"),
+        (lambda: Snooze(until=timedelta.max), None),
+        (lambda: Retry(after="5m"), "TypeError"),  # type: ignore[arg-type]
+        (UnspeakableError, "UnspeakableError"),
+    ],
+)
+def test_no_wish_or_error_of_a_handler_leaves_its_run_running(
+    bench: "Bench", wish: Callable[[], Exception], type_name: str | None
+) -> None:
+    @bench.handler
+    def wishes() -> None:
+        raise wish()
+
+    bench.declare("wishes")
+    node = bench.node()
+    run_id = bench.trigger("wishes")
+
+    if type_name is None:
+        assert bench.eventually(run_id, RunState.SCHEDULED).attempt == 0
+    else:
+        run = bench.ended(run_id)
+        assert (run.state, run.error[0]["type"]) == (RunState.FAILED, type_name)
+    never = threading.Event()
+    while len(node.held):
+        never.wait(0.01)

@@ -180,3 +180,34 @@ def test_until_idle_tells_which_runs_failed(bench: "Bench") -> None:
     node = bench.node(once=True)
 
     assert node.wait_until_idle() == [run_id]
+
+
+def test_runs_claimed_ahead_are_given_back_when_handlers_turn_out_slow(bench: "Bench") -> None:
+    let = threading.Event()
+
+    @bench.handler
+    def quick() -> None: ...
+
+    @bench.handler
+    def slow() -> None:
+        let.wait(20)
+
+    for _ in range(3000):
+        bench.client.enqueue("quick", queue="default")
+    node = bench.node(threads=2)
+    never = threading.Event()
+    while bench.client.counts():
+        never.wait(0.02)
+    grown = node.dispatcher.buffer.room
+
+    for _ in range(200):
+        bench.client.enqueue("slow")
+    for _ in range(400):
+        counts = bench.client.counts()
+        if counts.get(("default", RunState.PENDING)) == 198 and counts.get(("default", RunState.RUNNING)) == 2:
+            break
+        never.wait(0.02)
+    let.set()
+
+    assert grown > 2
+    assert counts == {("default", RunState.PENDING): 198, ("default", RunState.RUNNING): 2}

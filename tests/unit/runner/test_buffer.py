@@ -51,3 +51,15 @@ def test_one_slow_run_counts_at_once() -> None:
     buffer.ran(2.0)
 
     assert buffer.room == 0
+
+
+def test_a_run_that_has_not_ended_counts_by_what_it_has_taken_already() -> None:
+    buffer = Buffer(threads=8)
+    buffer.ran(0.000_01)
+    for _ in range(10):
+        buffer.claimed(8, 8)
+
+    buffer.at_least(0.5)
+    buffer.at_least(0.1)
+
+    assert buffer.room == 0

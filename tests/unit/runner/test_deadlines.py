@@ -53,7 +53,7 @@ def test_an_attempt_that_has_ended_is_left_alone(given_up: list[Held], a_started
     clock = FakeClock()
     deadlines, held = Deadlines(clock, given_up.append), a_started(clock)
     deadlines.watch(held, Timeout(timedelta(seconds=1)), kills=False)
-    held.started = None
+    deadlines.forget(held)
 
     clock.advance(100)
     pause = deadlines.step()
@@ -75,3 +75,16 @@ def test_a_command_gets_time_to_be_killed_before_its_thread_is_given_up(given_up
     deadlines.step()
 
     assert (early, given_up) == ([], [held])
+
+
+def test_attempts_that_end_early_do_not_pile_up(given_up: list[Held], a_held: Callable[..., Held]) -> None:
+    clock = FakeClock()
+    deadlines = Deadlines(clock, given_up.append)
+
+    for number in range(1000):
+        held = a_held(number, clock)
+        deadlines.watch(held, Timeout(timedelta(days=1)), kills=False)
+        deadlines.forget(held)
+
+    assert len(deadlines._watched) == 0
+    assert len(deadlines._heap) < 100

@@ -47,10 +47,28 @@ def test_a_slot_found_within_10_seconds_runs(catch_up: str, late: timedelta) -> 
 
 
 def test_slots_on_time_all_run() -> None:
-    found = account(a_job(cron=("* * * * * *",), catch_up="skip"), START, START + 10 * SECOND)
+    job = a_job(cron=("* * * * * *",), catch_up="skip", concurrency=Concurrency("allow", None))
+
+    found = account(job, START, START + 10 * SECOND)
 
     assert ran(found) == [START + number * SECOND for number in range(1, 11)]
     assert found.next_at == START + 11 * SECOND
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_of_slots_found_together_a_job_that_forbids_overlap_runs_the_newest(limit: int) -> None:
+    job = a_job(cron=("* * * * * *",), concurrency=Concurrency("forbid", limit))
+
+    found = account(job, START, START + 10 * SECOND)
+
+    covering, *_ = found.runs
+    newest = [START + number * SECOND for number in range(11 - limit, 11)]
+    assert ran(found) == newest
+    assert (covering.skipped, covering.covers) == (
+        Reason.COALESCED,
+        Covers(START + SECOND, newest[0] - SECOND, 10 - limit),
+    )
+    assert found.cursor == START + 10 * SECOND
 
 
 def test_before_the_next_slot_nothing_happens() -> None:
@@ -154,7 +172,7 @@ def test_runs_are_oldest_first_and_the_covering_row_stands_before_them() -> None
 
 @pytest.mark.parametrize("catch_up", ["skip", "latest", "all"])
 def test_years_of_missed_seconds_are_not_enumerated(catch_up: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = a_job(cron=("* * * * * *",), catch_up=catch_up)
+    job = a_job(cron=("* * * * * *",), catch_up=catch_up, concurrency=Concurrency("allow", None))
     schedule = schedule_of(job)
     asked = []
 
