@@ -2,6 +2,7 @@
 
 import click
 
+from jobsched.cli.output import say
 from jobsched.cli.target import database_option, find_target
 
 
@@ -25,7 +26,7 @@ def upgrade(*, database: str | None) -> None:
             if before.state == "current"
             else f"upgraded from {before.found or 'nothing'} to {before.needed}"
         )
-        click.echo(f"{store.name}: {done}")
+        say(f"{store.name}: {done}")
     finally:
         store.close()
 
@@ -39,9 +40,7 @@ def check(*, database: str | None) -> None:
     store = open_store(find_target(database, "default").url, create=False)
     try:
         status = store.schema()
-        click.echo(
-            f"{store.name}: {status.state} (found {status.found or 'none'}, this jobsched needs {status.needed})"
-        )
+        say(f"{store.name}: {status.state} (found {status.found or 'none'}, this jobsched needs {status.needed})")
     finally:
         store.close()
     if status.state != "current":

@@ -1,11 +1,15 @@
 """From exceptions to what a person reads: one clear text, the exit code, never a traceback for a mistake of theirs."""
 
+import errno
+import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import TextIO
 
 import click
 
-from jobsched.cli.text import printable
+from jobsched.cli.output import say
 from jobsched.errors import ConfigError, JobschedError
 
 
@@ -13,7 +17,7 @@ class Failure(click.ClickException):
     """Prints `error: …` to standard error; exit code 1."""
 
     def show(self, file: object = None) -> None:
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {self.message}", err=True)
+        say(f"error: {self.message}", err=True, fg="red")
 
 
 def print_diagnostics(error: ConfigError) -> None:
@@ -21,7 +25,7 @@ def print_diagnostics(error: ConfigError) -> None:
     from jobsched.config.diagnostics import Diagnostic, as_text
 
     for diagnostic in error.diagnostics:
-        click.echo(as_text(diagnostic) if isinstance(diagnostic, Diagnostic) else str(diagnostic), err=True)
+        say(as_text(diagnostic) if isinstance(diagnostic, Diagnostic) else str(diagnostic), err=True)
 
 
 @contextmanager
@@ -33,7 +37,23 @@ def explained() -> Iterator[None]:
         print_diagnostics(error)
         raise SystemExit(1) from None
     except (JobschedError, TimeoutError) as error:
-        raise Failure(printable(str(error))) from error
+        raise Failure(str(error)) from error
     except BrokenPipeError:
         # The reader (head, a pager) has seen enough.
+        _close_quietly(sys.stdout)
         raise SystemExit(0) from None
+    except OSError as error:
+        if error.errno not in _OUTPUT_ERRORS:
+            raise
+        _close_quietly(sys.stdout)
+        raise Failure(f"cannot write the output: {os.strerror(error.errno)}") from error
+
+
+#: No space, quota, file too large, or a device that refuses: of standard output, since the store has errors of its own.
+_OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+
+
+def _close_quietly(stream: TextIO) -> None:
+    """What could not be written must not be tried again when the process ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

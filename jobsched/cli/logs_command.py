@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobsched.cli.output import print_json
+from jobsched.cli.output import print_json, say
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
-from jobsched.cli.text import printable
 
 if TYPE_CHECKING:
     from jobsched.client import Client
@@ -29,7 +28,7 @@ def command(run_id: int, *, attempt: int | None, database: str | None, namespace
         print_json([_as_json(line) for line in lines])
         return
     for line in lines:
-        click.echo(f"{line.at.astimezone():%H:%M:%S.%f}"[:12] + f" {line.stream:6} {printable(line.text)}")
+        say(f"{line.at.astimezone():%H:%M:%S.%f}"[:12] + f" {line.stream:6} {line.text}")
     _print_end(run, wrote=bool(lines))
 
 
@@ -55,13 +54,13 @@ def _as_json(line: "LogLine") -> dict[str, object]:
 
 def _print_end(run: "Run", *, wrote: bool) -> None:
     if not wrote:
-        click.echo("(it wrote nothing)")
+        say("(it wrote nothing)")
     for error in run.error:
         reason = f" ({error['reason']})" if error.get("reason") not in (None, "error") else ""
         text = f"attempt {error.get('attempt')}: {error.get('type')}{reason}: {error.get('message')}"
-        click.secho(printable(text), fg="red")
+        say(text, fg="red")
         if error.get("traceback"):
-            click.echo(printable(str(error["traceback"]).rstrip()))
+            say(str(error["traceback"]).rstrip())
     if run.result is not None:
-        click.echo(f"result: {printable(json.dumps(run.result, ensure_ascii=False))}")
-    click.echo(f"run {run.id} is {run.state}" + (f" ({run.reason})" if run.reason else ""))
+        say(f"result: {json.dumps(run.result, ensure_ascii=False)}")
+    say(f"run {run.id} is {run.state}" + (f" ({run.reason})" if run.reason else ""))

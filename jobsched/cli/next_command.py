@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from jobsched.cli.output import print_json, print_table
-from jobsched.cli.target import DEFAULT_FILE, files
-from jobsched.errors import UnknownJobError
+from jobsched.cli.output import print_json, print_table, say
+from jobsched.cli.target import DEFAULT_FILE, Target, client_of, database_option, find_target, namespace_option
 
 if TYPE_CHECKING:
+    from jobsched.model.job import Job
     from jobsched.schedule.schedule import Schedule
 
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     "--after", default=None, metavar="T", help="RFC 3339 instant to start from, itself excluded; default now."
 )
 @click.option("-n", "--count", default=5, show_default=True, type=click.IntRange(1, 10_000), help="How many.")
+@database_option
+@namespace_option
 @click.option(
     "-o",
     "--output",
@@ -34,17 +36,28 @@ if TYPE_CHECKING:
     help="Form of the output.",
 )
 def command(
-    job: str | None, expressions: tuple[str, ...], timezone: str | None, after: str | None, count: int, output: str
+    job: str | None,
+    *,
+    expressions: tuple[str, ...],
+    timezone: str | None,
+    after: str | None,
+    count: int,
+    database: str | None,
+    namespace: str | None,
+    output: str,
 ) -> None:
-    """Show the next slots of JOB (as ./jobs.yaml declares it), or of a cron expression."""
+    """Show the next slots of JOB (as ./jobs.yaml declares it, else as the database has it), or of a cron expression."""
     if bool(job) == bool(expressions):
         raise click.UsageError("give a JOB or --cron EXPR")
     start = _instant(after)
-    schedule, zone = _of_job(job, timezone) if job else _of_cron(expressions, timezone or "UTC")
+    if job:
+        schedule, zone = _of_job(job, timezone, find_target(database, namespace))
+    else:
+        schedule, zone = _of_cron(expressions, timezone or "UTC")
     slots: list[datetime] = []
     while schedule is not None and len(slots) < count and (slot := schedule.next_after(slots[-1] if slots else start)):
         slots.append(slot)
-    _show(slots, zone, start, output)
+    _show(slots, zone, start, "FROM NOW" if after is None else "AFTER", output)
 
 
 def _instant(text: str | None) -> datetime:
@@ -59,21 +72,26 @@ def _instant(text: str | None) -> datetime:
         raise click.BadParameter(str(error), param_hint="--after") from None
 
 
-def _of_job(name: str, timezone: str | None) -> "tuple[Schedule | None, ZoneInfo]":
-    import difflib
-
-    from jobsched.config.load import load
+def _of_job(name: str, timezone: str | None, target: "Target") -> "tuple[Schedule | None, ZoneInfo]":
     from jobsched.schedule.schedule import schedule_of
     from jobsched.schedule.zones import zone_of
 
-    state = load(files([]), os.environ)
-    job = state.jobs.get(name)
-    if job is None:
-        near = difflib.get_close_matches(name, state.jobs, 1)
-        raise UnknownJobError(state.namespace, name, near[0] if near else None)
+    job = _job_of_file(name) or _job_of_store(name, target)
     if not (job.cron or job.every or job.at):
-        click.echo(f"{name} has no schedule in {DEFAULT_FILE}: it runs by trigger only", err=True)
+        say(f"{name} has no schedule: it runs by trigger only", err=True)
     return schedule_of(job), zone_of(timezone or job.timezone)
+
+
+def _job_of_file(name: str) -> "Job | None":
+    """As ./jobs.yaml declares it; None if there is no such file, or no such job in it."""
+    from jobsched.config.load import load
+
+    return load([DEFAULT_FILE], os.environ).jobs.get(name) if DEFAULT_FILE.exists() else None
+
+
+def _job_of_store(name: str, target: "Target") -> "Job":
+    with client_of(target) as client:
+        return client.job(name).job
 
 
 def _of_cron(expressions: tuple[str, ...], timezone: str) -> "tuple[Schedule, ZoneInfo]":
@@ -84,12 +102,12 @@ def _of_cron(expressions: tuple[str, ...], timezone: str) -> "tuple[Schedule, Zo
     return union([CronSchedule(text, timezone) for text in expressions]), zone_of(timezone)
 
 
-def _show(slots: list[datetime], zone: ZoneInfo, start: datetime, output: str) -> None:
-    from jobsched.cli.text import relative
+def _show(slots: list[datetime], zone: ZoneInfo, start: datetime, distance: str, output: str) -> None:
+    from jobsched.cli.text import rough
     from jobsched.model.instants import format_instant
 
     if output == "json":
         print_json([{"scheduled_at": slot.astimezone(zone).isoformat(), "utc": format_instant(slot)} for slot in slots])
         return
-    rows = [[slot.astimezone(zone).isoformat(sep=" "), format_instant(slot), relative(slot, start)] for slot in slots]
-    print_table(["SLOT", "UTC", "FROM NOW"], rows, empty="no further slot")
+    rows = [[slot.astimezone(zone).isoformat(sep=" "), format_instant(slot), rough(slot - start)] for slot in slots]
+    print_table(["SLOT", "UTC", distance], rows, empty="no further slot")

@@ -1,12 +1,14 @@
 """A node's settings: option of the command line, environment (`JOBSCHED_<SETTING>`), file, default, in this order."""
 
 import os
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
 
 import click
 
+from jobsched.config.fields import NAME_PATTERN
 from jobsched.config.rules import lease_finding
 from jobsched.model.durations import parse_duration
 from jobsched.model.state import Settings
@@ -27,7 +29,7 @@ def options_of(settings: Settings, *, threads: int | None, queues: str | None, o
         raise click.UsageError(problem)
     return Options(
         threads=threads or _setting("threads", _threads, settings.threads, default.threads),
-        queues=tuple(_names(queues)) if queues else None,
+        queues=None if queues is None else _queues(queues),
         heartbeat=heartbeat,
         lease=lease,
         grace=_setting("grace", parse_duration, settings.grace, default.grace),
@@ -68,6 +70,14 @@ def _log_format(text: str) -> str:
     if text not in _LOG_FORMATS:
         raise ValueError(f"{text!r} is none of {', '.join(_LOG_FORMATS)}")
     return text
+
+
+def _queues(text: str) -> tuple[str, ...]:
+    names = _names(text)
+    wrong = [name for name in names if not re.fullmatch(NAME_PATTERN, name)]
+    if wrong or not names:
+        raise click.BadParameter(f"{(wrong or [text])[0]!r} is no name of a queue", param_hint="--queues")
+    return names
 
 
 def _names(text: str) -> tuple[str, ...]:

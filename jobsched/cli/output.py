@@ -1,12 +1,20 @@
 """Tables and JSON on standard output."""
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
 
 from jobsched.cli.text import printable
+
+
+def say(text: str = "", *, err: bool = False, **style: Any) -> None:
+    """A line for people. What comes from outside is escaped here; `style` as click's, and never with NO_COLOR."""
+    shown = printable(text)
+    plain = bool(os.environ.get("NO_COLOR"))
+    click.echo(click.style(shown, **style) if style and not plain else shown, err=err)
 
 
 def print_json(value: Any) -> None:
@@ -32,7 +40,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty
         table.add_row(*(Text(printable(cell, keep=""), style=_STYLES.get(cell.partition(" ")[0], "")) for cell in row))
         count += 1
     if not count:
-        click.echo(empty)
+        say(empty)
         return
     console = Console(soft_wrap=False, highlight=False)
     # Piped, a table is not squeezed into the 80 columns that nobody looks at.

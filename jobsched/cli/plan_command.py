@@ -1,6 +1,5 @@
 """jobsched plan."""
 
-import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -8,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jobsched.cli.output import print_json
-from jobsched.cli.target import database_of, database_option, files, paths_argument
+from jobsched.cli.output import print_json, say
+from jobsched.cli.target import database_of, database_option, files, load_and_warn, paths_argument, refuse_other_schema
 from jobsched.cli.text import printable
 
 if TYPE_CHECKING:
@@ -19,7 +18,21 @@ if TYPE_CHECKING:
 _SIGNS = {"create": ("+", "green"), "update": ("~", "yellow"), "remove": ("-", "red")}
 
 
-@click.command("plan")
+class PlanCommand(click.Command):
+    """With --detailed-exitcode 2 means changes, so wrong usage must not end with it (DESIGN §10)."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        detailed = "--detailed-exitcode" in args
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if not detailed:
+                raise
+            error.show()
+            ctx.exit(1)
+
+
+@click.command("plan", cls=PlanCommand)
 @paths_argument
 @database_option
 @click.option("--detailed-exitcode", is_flag=True, help="0: nothing to do, 2: changes, 1: an error.")
@@ -31,22 +44,22 @@ def command(
     ctx: click.Context, paths: Sequence[Path], *, database: str | None, detailed_exitcode: bool, output: str
 ) -> None:
     """Show what sync would create, update (field by field) and remove, and what that does to the next slots."""
-    from jobsched.config.load import load
-    from jobsched.errors import SyncRefusedError
     from jobsched.sync.plan import plan
 
     chosen = files(paths)
-    desired = load(chosen, os.environ)
+    desired = load_and_warn(chosen)
     actual, now = _actual(database_of(database, desired), desired)
     planned = plan(desired, actual, now)
     if output == "json":
         print_json(as_json(planned))
     else:
         print_plan(planned, desired)
-        try:
-            planned.check_brake()
-        except SyncRefusedError as error:
-            click.echo(f"{click.style('sync would refuse this:', fg='red')} {error}")
+        if planned.brakes:
+            removed = len(planned.of("remove"))
+            say(
+                f"sync would refuse to remove {removed} of {planned.total} jobs; if that is meant: jobsched sync --allow-delete",
+                fg="red",
+            )
     if detailed_exitcode and not planned.empty:
         ctx.exit(2)
 
@@ -54,7 +67,6 @@ def command(
 def _actual(url: str, desired: "DesiredState") -> "tuple[ActualState, datetime]":
     """The stored state; an empty one for a database that is not set up yet, which is not created for the question."""
     from jobsched.clock import SystemClock
-    from jobsched.errors import SchemaError
     from jobsched.model.state import ActualState
     from jobsched.store.open import open_store
 
@@ -62,8 +74,7 @@ def _actual(url: str, desired: "DesiredState") -> "tuple[ActualState, datetime]"
     try:
         if store.schema().state == "missing":
             return ActualState(namespace=desired.namespace, jobs={}, generation=None), SystemClock().now()
-        if store.schema().state != "current":
-            raise SchemaError(f"the schema of {store.name} is not this jobsched's; see: jobsched db check")
+        refuse_other_schema(store.schema(), store.name)
         return store.actual(desired.namespace), store.now()
     finally:
         store.close()
@@ -75,13 +86,13 @@ def print_plan(planned: "Plan", desired: "DesiredState") -> None:
         sign, colour = _SIGNS[item.action]
         place = desired.positions.get(item.name)
         where = f"  ({place[0]}:{place[1]})" if place else ""
-        click.echo(f"{click.style(f'{sign} {item.name}', fg=colour)}{click.style(where, dim=True)}")
+        say(f"{sign} {item.name}{where}", fg=colour)
         for change in item.changes:
-            click.echo(f"    {change.field}: {_value(change.old)} -> {_value(change.new)}")
+            say(f"    {change.field}: {_value(change.old)} -> {_value(change.new)}")
         if item.next_before != item.next_after:
-            click.echo(f"    next slot: {_slot(item, before=True)} -> {_slot(item, before=False)}")
+            say(f"    next slot: {_slot(item, before=True)} -> {_slot(item, before=False)}")
     counts = [f"{len(planned.of(action))} to {action}" for action in _SIGNS]
-    click.echo(f"{planned.namespace}: {', '.join(counts)}, {planned.unchanged} unchanged")
+    say(f"{planned.namespace}: {', '.join(counts)}, {planned.unchanged} unchanged")
 
 
 def _slot(item: "JobPlan", *, before: bool) -> str:

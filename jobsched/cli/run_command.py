@@ -10,17 +10,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobsched.cli.errors import print_diagnostics
+from jobsched.cli.output import say
 from jobsched.cli.target import database_of, database_option, files, paths_argument, prepare
 
 if TYPE_CHECKING:
-    from jobsched.model.state import DesiredState
     from jobsched.runner.runner import Runner
 
 
 @click.command("run")
 @paths_argument
 @database_option
+@click.option(
+    "--namespace",
+    "namespaces",
+    multiple=True,
+    metavar="NAME",
+    help="Run what the database has of these namespaces, without files; may be repeated.",
+)
 @click.option(
     "--threads", type=click.IntRange(1, 1000), metavar="N", help="Handlers at once; default 8, or the file's."
 )
@@ -36,6 +42,7 @@ def command(
     paths: Sequence[Path],
     *,
     database: str | None,
+    namespaces: tuple[str, ...],
     threads: int | None,
     queues: str | None,
     until_idle: bool,
@@ -52,6 +59,7 @@ def command(
     """
     from jobsched.cli import nodelog
     from jobsched.cli.handler_check import put_on_path
+    from jobsched.cli.node_files import read_files
     from jobsched.cli.node_options import imports_of, log_format_of, options_of
     from jobsched.client import Client
     from jobsched.handlers.registry import default_registry
@@ -60,21 +68,24 @@ def command(
 
     stop = _Signals()
     chosen = files(paths)
-    desired = _desired(chosen, last_good=last_good)
-    settings = desired.settings
-    nodelog.set_up(log_format_of(log_format, settings), verbose=verbose)
+    read = read_files(chosen, last_good=last_good, no_sync=no_sync or bool(namespaces), database=database)
+    settings = read.desired.settings
     options = options_of(settings, threads=threads, queues=queues, once=until_idle)
-    store = open_store(database_of(database, desired))
+    nodelog.set_up(log_format_of(log_format, settings), verbose=verbose)
+    store = open_store(database_of(database, read.desired))
     try:
         prepare(store, migrate=migrate)
         put_on_path(chosen)
         default_registry.imports(imports_of(settings))
         runner = Runner(
-            Client(store, namespace=desired.namespace),
+            Client(store, namespace=read.desired.namespace),
+            namespaces=namespaces,
             options=options,
             registry=default_registry,
-            desired=desired,
-            paths=() if no_sync or desired.content_hash == "" else chosen,
+            desired=None if namespaces else read.desired,
+            paths=chosen if read.followed else (),
+            seen=read.seen,
+            refused=read.refused,
             watch=not (no_watch or until_idle),
         )
         code = _live(runner, stop, until_idle=until_idle)
@@ -96,7 +107,7 @@ def _live(runner: "Runner", stop: "_Signals", *, until_idle: bool) -> int:
     finally:
         saved = runner.shut_down()
     for run_id in failed:
-        click.echo(f"run {run_id} failed; see: jobsched logs {run_id}", err=True)
+        say(f"run {run_id} failed; see: jobsched logs {run_id}", err=True)
     return 0 if saved and not failed else 1
 
 
@@ -130,17 +141,3 @@ class _Signals:
     def _reload(self, number: int, frame: FrameType | None) -> None:
         if self._runner is not None and self._runner.watcher is not None:
             self._runner.watcher.reload()
-
-
-def _desired(chosen: list[Path], *, last_good: bool) -> "DesiredState":
-    from jobsched.config.load import load, read_head
-    from jobsched.errors import ConfigError
-
-    try:
-        return load(chosen, os.environ)
-    except ConfigError as error:
-        if not last_good:
-            raise
-        print_diagnostics(error)
-        click.echo("the files are not valid; running the last good generation", err=True)
-        return read_head(chosen)

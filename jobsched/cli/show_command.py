@@ -5,10 +5,10 @@ import json
 import click
 
 from jobsched.cli.list_command import job_as_json
-from jobsched.cli.output import print_json, print_table
+from jobsched.cli.output import print_json, print_table, say
 from jobsched.cli.runs_command import state_text
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
-from jobsched.cli.text import local_time, printable, relative
+from jobsched.cli.text import local_time, relative
 
 
 @click.command("show")
@@ -29,10 +29,10 @@ def command(job: str, *, database: str | None, namespace: str | None, output: st
     if output == "json":
         print_json(job_as_json(stored, last))
         return
-    click.secho(job, bold=True)
+    say(job, bold=True)
     for field, value in definition(stored.job).items():
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        click.echo(f"  {field}: {printable(text)}")
+        say(f"  {field}: {text}")
     zone = zone_of(stored.job.timezone)
     schedule = None if stored.job.suspend else schedule_of(stored.job)
     slot = now
@@ -40,7 +40,7 @@ def command(job: str, *, database: str | None, namespace: str | None, output: st
     while schedule is not None and len(slots) < 3 and (following := schedule.next_after(slot)) is not None:
         slot = following
         slots.append(f"{slot.astimezone(zone).isoformat(sep=' ')} ({relative(slot, now)})")
-    click.echo("  next: " + ("suspended" if stored.job.suspend else ", ".join(slots) or "none"))
-    click.echo(f"  generation: {stored.generation}\n")
+    say("  next: " + ("suspended" if stored.job.suspend else ", ".join(slots) or "none"))
+    say(f"  generation: {stored.generation}\n")
     rows = [[str(run.id), state_text(run), local_time(run.scheduled_at or run.created_at)] for run in runs]
     print_table(["RUN", "STATE", "SLOT OR MADE"], rows, empty="no runs yet")

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jobsched.cli.output import print_json, print_table
+from jobsched.cli.output import print_json, print_table, say
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
-from jobsched.cli.text import local_time, printable, relative
+from jobsched.cli.text import local_time, relative, rough
 
 if TYPE_CHECKING:
     from jobsched.model.run import RunState
@@ -26,21 +26,23 @@ def command(*, database: str | None, namespace: str | None, output: str) -> None
         late = client.store.next_due([client.namespace])
     newest = generations[0] if generations else None
     if output == "json":
-        print_json(_as_json(newest, nodes, counts, late))
+        print_json({"namespace": client.namespace, **_as_json(newest, nodes, counts, late)})
         return
-    click.echo(_generation_text(client.namespace, newest, now))
+    say(_generation_text(client.namespace, newest, now))
     print_table(
         ["NODE", "HOST", "PID", "STATE", "HEARTBEAT", "RUNNING", "NOTES"],
         [_node_row(node, now) for node in nodes],
         empty="no node runs; start one with: jobsched run",
     )
-    click.echo()
+    say()
     rows = [[queue, str(state), str(count)] for (queue, state), count in sorted(counts.items())]
     print_table(["QUEUE", "STATE", "RUNS"], rows, empty="no unfinished runs")
+    if late is not None:
+        say(f"next slot: {relative(late, now)}" if late > now else f"a slot has been due for {rough(now - late)}")
     for node in nodes:
         if node.alive and node.info.get("error"):
-            click.secho(f"\nnode {node.id}, since {node.info['error_since']}:", fg="red")
-            click.echo(printable(str(node.info["error"])))
+            say(f"\nnode {node.id}, since {node.info['error_since']}:", fg="red")
+            say(str(node.info["error"]))
 
 
 def _generation_text(namespace: str, newest: "Generation | None", now: datetime) -> str:
@@ -49,14 +51,15 @@ def _generation_text(namespace: str, newest: "Generation | None", now: datetime)
     commit = f", commit {newest.commit[:12]}" if newest.commit else ""
     when = f"{local_time(newest.applied_at)} ({relative(newest.applied_at, now)})"
     what = f"generation {newest.number}, file {newest.content_hash[:12]}{commit}"
-    return f"{namespace}: {what}, applied {when} by {printable(newest.applied_by)}"
+    return f"{namespace}: {what}, applied {when} by {newest.applied_by}"
 
 
 def _node_row(node: "Node", now: datetime) -> list[str]:
     info = node.info
     notes = []
     if info.get("abandoned_threads"):
-        notes.append(f"{info['abandoned_threads']} abandoned threads")
+        threads = "thread" if info["abandoned_threads"] == 1 else "threads"
+        notes.append(f"{info['abandoned_threads']} abandoned {threads}")
     if abs(info.get("skew_seconds") or 0) > 1:
         notes.append(f"clock {info['skew_seconds']:+.1f}s off")
     if info.get("stale"):

@@ -1,13 +1,13 @@
 """jobsched sync."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from jobsched.cli.target import database_of, database_option, files, paths_argument, prepare
+from jobsched.cli.output import say
+from jobsched.cli.target import database_of, database_option, files, load_and_warn, paths_argument, prepare
 
 
 @click.command("sync")
@@ -21,13 +21,12 @@ def command(paths: Sequence[Path], *, database: str | None, allow_delete: bool, 
     """Make the database equal jobs.yaml (or the PATHs), in one transaction, as a new generation."""
     from jobsched.cli.plan_command import print_plan
     from jobsched.config.commit import commit_of
-    from jobsched.config.load import load
     from jobsched.runner.reload import who
     from jobsched.store.open import open_store
     from jobsched.sync.apply import sync
 
     chosen = files(paths)
-    desired = load(chosen, os.environ)
+    desired = load_and_warn(chosen)
     store = open_store(database_of(database, desired))
     try:
         prepare(store, migrate=migrate)
@@ -35,9 +34,9 @@ def command(paths: Sequence[Path], *, database: str | None, allow_delete: bool, 
         report = sync(store, desired, applied_by=who(), allow_delete=allow_delete)
         if report.outcome == "applied" and report.plan is not None and report.generation is not None:
             print_plan(report.plan, desired)
-            click.echo(f"generation {report.generation.number} applied to {store.name}")
+            say(f"generation {report.generation.number} applied to {store.name}")
         else:
             number = report.generation.number if report.generation else 0
-            click.echo(f"{desired.namespace}: nothing to do, generation {number} is current")
+            say(f"{desired.namespace}: nothing to do, generation {number} is current")
     finally:
         store.close()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobsched.errors import SchemaError
+from jobsched.errors import ConfigError, SchemaError
 
 DEFAULT_FILE = Path("jobs.yaml")
 DEFAULT_DATABASE = "sqlite:///jobsched.db"
@@ -35,8 +35,21 @@ def find_target(database: str | None, namespace: str | None) -> Target:
         return Target(given or DEFAULT_DATABASE, namespace or "default")
     from jobsched.config.load import read_head
 
-    head = read_head([DEFAULT_FILE])
+    try:
+        head = read_head([DEFAULT_FILE])
+    except ConfigError as error:
+        if not given:
+            raise
+        # The database is known: a file that is being edited must not keep anybody from looking into it.
+        _say_unread(error)
+        return Target(given, "default")
     return Target(given or database_of(None, head), namespace or head.namespace)
+
+
+def _say_unread(error: ConfigError) -> None:
+    from jobsched.cli.output import say
+
+    say(f"{DEFAULT_FILE} cannot be read, so this is about namespace default: {error}", err=True)
 
 
 def database_of(database: str | None, state: "DesiredState") -> str:
@@ -57,12 +70,7 @@ def client_of(target: Target, *, create: bool = False) -> "Iterator[Client]":
         status = store.schema()
         if status.state == "missing":
             raise SchemaError(f"{store.name} holds no jobsched tables yet; run: jobsched sync, or jobsched run")
-        if status.state == "older":
-            raise SchemaError(f"the schema of {store.name} is older than this jobsched; run: jobsched db upgrade")
-        if status.state == "newer":
-            raise SchemaError(
-                f"the schema of {store.name} is newer than this jobsched ({status.found}); upgrade jobsched"
-            )
+        refuse_other_schema(status, store.name)
         yield Client(store, namespace=target.namespace)
     finally:
         store.close()
@@ -73,13 +81,34 @@ def prepare(store: "Store", *, migrate: bool) -> None:
     status = store.schema()
     if status.state == "missing" or (status.state == "older" and (migrate or store.name.startswith("sqlite"))):
         store.migrate()
-    elif status.state == "older":
+    else:
+        refuse_other_schema(status, store.name)
+
+
+def refuse_other_schema(status: "SchemaStatus", name: str) -> None:
+    """Raise SchemaError unless the schema is this program's."""
+    if status.state == "older":
         raise SchemaError(
-            f"the schema of {store.name} is older than this jobsched ({status.found}, needs {status.needed}); "
+            f"the schema of {name} is older than this jobsched (it is {status.found}, needed is {status.needed}); "
             "run: jobsched db upgrade, or start with --migrate"
         )
-    elif status.state == "newer":
-        raise SchemaError(f"the schema of {store.name} is newer than this jobsched ({status.found}); upgrade jobsched")
+    if status.state == "newer":
+        raise SchemaError(f"the schema of {name} is newer than this jobsched knows ({status.found}); upgrade jobsched")
+
+
+def load_and_warn(paths: Sequence[Path]) -> "DesiredState":
+    """The files' state, with what is worth a warning said on standard error. Raises ConfigError."""
+    from jobsched.cli.output import say
+    from jobsched.clock import SystemClock
+    from jobsched.config.diagnostics import as_text
+    from jobsched.config.load import check
+
+    loaded = check(paths, os.environ, now=SystemClock().now())
+    if loaded.state is None:
+        raise ConfigError([found for found in loaded.diagnostics if found.severity == "error"])
+    for found in loaded.diagnostics:
+        say(as_text(found), err=True)
+    return loaded.state
 
 
 database_option = click.option(
@@ -101,5 +130,5 @@ output_option = click.option(
 
 if TYPE_CHECKING:  # importing them would cost every command
     from jobsched.client import Client
-    from jobsched.model.state import DesiredState
+    from jobsched.model.state import DesiredState, SchemaStatus
     from jobsched.store.port import Store

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from jobsched.cli.output import print_json
+from jobsched.cli.output import print_json, say
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 from jobsched.errors import PayloadError
 
@@ -38,12 +38,14 @@ def command(
         made = client.trigger(job, given)
         if output == "table":
             waits = ": it waits until its limit has a free place" if made.state is RunState.BLOCKED else ""
-            click.echo(f"run {made.id} of {job} is {made.state}{waits}")
+            say(f"run {made.id} of {job} is {made.state}{waits}")
+        if wait and not any(node.alive and client.namespace in node.namespaces for node in client.nodes()):
+            say("no node runs that could perform it; start one with: jobsched run", err=True)
         run = client.wait(made.id, limit) if wait else client.run(made.id)
     if output == "json":
         print_json(run_as_json(run))
     elif wait:
-        click.echo(f"run {run.id} {run.state}" + (f": {run.error[-1].get('message')}" if run.error else ""))
+        say(f"run {run.id} {run.state}" + (f": {run.error[-1].get('message')}" if run.error else ""))
     if wait and run.state is not RunState.SUCCEEDED:
         raise SystemExit(1)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobsched.cli.output import print_json
+from jobsched.cli.output import print_json, say
 from jobsched.cli.target import files, paths_argument
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ def _report(diagnostics: "Sequence[Diagnostic]", form: str, state: "DesiredState
         print_json([as_json(found) for found in diagnostics])
         return
     for found in diagnostics:
-        click.echo(as_github(found) if form == "github" else as_text(found))
+        say(as_github(found) if form == "github" else as_text(found))
     if form == "text":
-        click.echo(_summary(diagnostics, state))
+        say(_summary(diagnostics, state))
 
 
 def _summary(diagnostics: "Sequence[Diagnostic]", state: "DesiredState | None") -> str:

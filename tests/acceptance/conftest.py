@@ -10,7 +10,7 @@ import textwrap
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,17 +137,21 @@ class Workplace:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("JOBSCHED_")}
         return {**kept, "JOBSCHED_DATABASE_URL": self.url, "NO_COLOR": "1", "COLUMNS": "200", **more}
 
-    def jobsched(self, *arguments: str, code: int | None = 0, **environ: str) -> "subprocess.CompletedProcess[str]":
-        """Run the command to its end; its exit code must be `code` (None: any)."""
-        done = subprocess.run(
-            [sys.executable, "-m", "jobsched", *arguments],
-            cwd=self.folder,
-            env=self.environment(**environ),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+    def jobsched(
+        self, *arguments: str, code: int | None = 0, stdout: str | None = None, **environ: str
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run the command to its end; its exit code must be `code` (None: any). `stdout`: a file to write to."""
+        with ExitStack() as opened:
+            done = subprocess.run(
+                [sys.executable, "-m", "jobsched", *arguments],
+                cwd=self.folder,
+                env=self.environment(**environ),
+                stdout=opened.enter_context(open(stdout, "w")) if stdout else subprocess.PIPE,  # noqa: PTH123 - a device
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=60,
+                check=False,
+            )
         assert code is None or done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr, done.stderr
         return done

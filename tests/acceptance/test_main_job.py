@@ -67,6 +67,51 @@ def test_a_bad_edit_changes_nothing_and_says_where(workplace: "Workplace") -> No
     assert "jobs.tick.evry" in workplace.jobsched("status").stdout
 
 
+def test_a_sync_that_would_remove_all_jobs_is_refused_at_start_and_the_stored_ones_run_on(
+    workplace: "Workplace",
+) -> None:
+    workplace.write(EVERY_SECOND)
+    workplace.jobsched("sync")
+    workplace.write(EVERY_SECOND.replace("tick", "renamed"))
+
+    node = workplace.start_node()
+
+    node.wait_for_log("jobsched sync --allow-delete")
+    workplace.wait_for_run("tick", RunState.SUCCEEDED)
+    assert "would remove 1 of 1 jobs" in workplace.jobsched("status").stdout
+
+
+def test_an_edit_during_a_slow_start_is_not_missed(workplace: "Workplace") -> None:
+    workplace.module("slow_import", "import pathlib, time\npathlib.Path('importing').touch()\ntime.sleep(1)\n")
+    workplace.write("""
+        version: 1
+        settings: {imports: [slow_import]}
+        jobs:
+          first: {command: ["true"]}
+    """)
+    node = workplace.start_node(ready=False)
+    workplace.eventually((workplace.folder / "importing").exists, "the slow import")
+
+    workplace.file.write_text(workplace.file.read_text() + "  second: {command: ['true']}\n")
+
+    node.wait_for_log("generation 2 applied: 1 created")
+
+
+def test_an_older_file_of_a_restarted_node_changes_nothing(workplace: "Workplace") -> None:
+    workplace.write(EVERY_SECOND)
+    workplace.jobsched("sync")
+    workplace.write(EVERY_SECOND.replace("1s", "2s"))
+    workplace.jobsched("sync")
+    workplace.write(EVERY_SECOND)
+
+    node = workplace.start_node()
+
+    node.wait_for_log("older than generation 2")
+    [job] = workplace.as_json("list")
+    assert job["definition"]["every"] == "2s"
+    assert "stale" in workplace.jobsched("status").stdout
+
+
 def test_an_every_second_job_that_takes_longer_runs_and_skips_with_reasons(workplace: "Workplace") -> None:
     workplace.write("""
         version: 1
