@@ -101,6 +101,14 @@ Instant: TypeAlias = Annotated[
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
 Name: TypeAlias = Annotated[str, Field(pattern=NAME_PATTERN, max_length=100)]
 Referring: TypeAlias = Annotated[str, BeforeValidator(_with_references)]
+# The pattern stands before the validator: behind it, the JSON Schema would not show it.
+HttpUrl: TypeAlias = Annotated[
+    str, Field(pattern=r"^(?:https?://|\$\{)", max_length=8192), BeforeValidator(_with_references)
+]
+#: A scheme, or a reference that may bring one.
+DatabaseUrl: TypeAlias = Annotated[
+    str, Field(min_length=1, pattern=r"^[A-Za-z][A-Za-z0-9+.-]*://|\$\{"), BeforeValidator(_with_references)
+]
 ReferringJson: TypeAlias = Annotated[Any, BeforeValidator(_json_with_references)]
 Count: TypeAlias = Annotated[int, Field(ge=0, le=1_000_000)]
 Int32: TypeAlias = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]

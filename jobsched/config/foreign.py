@@ -2,6 +2,8 @@
 
 from difflib import get_close_matches
 
+from jobsched.config import unsupported
+
 _JOB = {
     # cron and its descendants, Kubernetes, CI systems
     "schedule": "write `cron`, `every` or `at`",
@@ -273,7 +275,17 @@ _GROUPS = {
 
 
 def advice(group: str, key: str, valid: tuple[str, ...]) -> str:
-    """What to write instead of an unknown key of this group (`job`, `settings`, `retries` …)."""
+    """What to write instead of an unknown key of this group (`job`, `settings`, `retries` …), and if that is refused too."""
+    text = _advice(group, key, valid)
+    later = [f"`{each}`" for each in unsupported.spellings(group) if f"`{each}`" in text or f"`{each}: " in text]
+    if not later:
+        return text
+    if text.endswith(later[0]):
+        return f"{text}, which is not supported yet"
+    return f"{text}{'' if text.endswith('?') else ';'} {' and '.join(later)} {'is' if len(later) == 1 else 'are'} not supported yet"
+
+
+def _advice(group: str, key: str, valid: tuple[str, ...]) -> str:
     plain = key.lower().replace("_", "").replace("-", "")
     same = next((each for each in valid if each.replace("_", "") == plain), None)
     if same is not None:

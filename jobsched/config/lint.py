@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from jobsched.config import variables
-from jobsched.config.diagnostics import Diagnostic, Diagnostics
+from jobsched.config.diagnostics import Diagnostic, Diagnostics, Step
 from jobsched.config.document import Document
 from jobsched.config.messages import Finding
 from jobsched.config.sources import Source
@@ -12,6 +13,13 @@ from jobsched.model.durations import format_duration
 from jobsched.model.handler import HttpHandler
 from jobsched.model.job import Job
 from jobsched.model.state import DesiredState
+
+#: Fields that are used as they are written, and what serves instead.
+_LITERAL = {
+    "command": "the program finds it in its environment; a `shell` expands its own variables",
+    "cwd": "write the folder itself, or `cd` in a `shell`",
+    "payload": "payloads are data; let the handler read its environment, or write `http: {json: …}`",
+}
 
 
 def warn(
@@ -31,9 +39,16 @@ def warn(
         for name in _missing([state.settings.database or ""], environ):
             finding = _lacking("database", name)
             found.add(_warning(documents[state.settings_file], ("settings", *finding.path), finding))
+    referring = {name for name, document in documents.items() if "${" in document.text}
+    for name in referring:
+        for finding in _literal_references(documents[name].value.get("defaults")):
+            found.add(_warning(documents[name], ("defaults", *finding.path), finding))
     for name, job in state.jobs.items():
+        document = documents[state.positions[name][0]]
         for finding in job_warnings(job, environ, now):
-            found.add(_warning(documents[state.positions[name][0]], ("jobs", name, *finding.path), finding))
+            found.add(_warning(document, ("jobs", name, *finding.path), finding))
+        for finding in _literal_references(document.value["jobs"][name]) if document.name in referring else ():
+            found.add(_warning(document, ("jobs", name, *finding.path), finding))
 
 
 def job_warnings(job: Job, environ: Mapping[str, str] | None, now: datetime | None) -> Iterator[Finding]:
@@ -49,6 +64,20 @@ def job_warnings(job: Job, environ: Mapping[str, str] | None, now: datetime | No
         if isinstance(job.handler, HttpHandler):
             for name in _missing([job.handler.url, *job.handler.headers.values()], environ):
                 yield _lacking("http", name)
+
+
+def _literal_references(given: Any) -> Iterator[Finding]:
+    """In a mapping as the file has it: texts that are one reference and nothing else, where none is resolved."""
+    fields = [field for field in _LITERAL if field in given] if isinstance(given, dict) else []
+    waiting: list[tuple[tuple[Step, ...], Any]] = [((field,), given[field]) for field in fields]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, dict | list):
+            pairs = value.items() if isinstance(value, dict) else enumerate(value)
+            waiting.extend(((*path, step), each) for step, each in pairs)
+        elif isinstance(value, str) and variables.is_reference(value):
+            message = f"{value} is taken literally: references are resolved in settings, env and http alone"
+            yield Finding(path, message, _LITERAL[str(path[0])])
 
 
 def _may_be_over(job: Job, now: datetime) -> bool:

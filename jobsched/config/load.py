@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from jobsched.config.diagnostics import Diagnostic, Diagnostics, Step, TooManyDi
 from jobsched.config.document import Document, read
 from jobsched.config.fields import NAME_PATTERN
 from jobsched.config.messages import Finding, findings, not_a_name, shown
-from jobsched.config.schema import FileHead, JobEntry
+from jobsched.config.schema import FileHead, JobEntry, field_names
 from jobsched.config.sources import Source, content_hash, read_sources
 from jobsched.config.values import default_values, job_values, settings_values
 from jobsched.errors import ConfigError
@@ -44,7 +45,7 @@ def load(paths: Sequence[Path], environ: Mapping[str, str] | None = None) -> Des
 
 
 def check(paths: Sequence[Path], environ: Mapping[str, str] | None = None, *, now: datetime | None = None) -> Loaded:
-    """The state and everything worth saying about the files.
+    """The state and everything worth saying about the files, in one pass: warnings of what is sound beside the errors.
 
     With `environ`, variables that it lacks are warned about; with `now`, schedules that lie wholly before it.
     """
@@ -66,14 +67,14 @@ def check_sources(
     """As `check`, of files that have been read already; `found` is what reading them found."""
     found = Diagnostics() if found is None else found
     state = None
-    try:
+    # Too many: the state is None if they are errors, and sound if they are the warnings that come after.
+    with suppress(TooManyDiagnosticsError):
         files = [file for source in sources if (file := _File.read(source, found)) is not None]
-        state = _state(sources, files, found)
-        if state is not None:
-            lint.warn(state, {file.document.name: file.document for file in files}, sources, found, environ, now)
-    except TooManyDiagnosticsError:
-        state = None
-    return Loaded(state=None if found.errors else state, diagnostics=found.in_order(source.name for source in sources))
+        state = _sound_part(sources, files)
+        lint.warn(state, {file.document.name: file.document for file in files}, sources, found, environ, now)
+    # No file at all says nothing, which is not the same as saying that there are no jobs.
+    sound = bool(sources) and not found.errors
+    return Loaded(state=state if sound else None, diagnostics=found.in_order(source.name for source in sources))
 
 
 def read_head(paths: Sequence[Path]) -> DesiredState:
@@ -88,7 +89,7 @@ def read_head(paths: Sequence[Path]) -> DesiredState:
     if found.errors:
         raise ConfigError(found.in_order(source.name for source in sources))
     return DesiredState(
-        namespace=namespace,
+        namespace=namespace or DEFAULT_NAMESPACE,
         jobs={},
         settings=owner.settings if owner else Settings(),
         content_hash="",
@@ -101,7 +102,8 @@ class _File:
     """One file on its way: checked at the top, its jobs still as written."""
 
     document: Document
-    head: FileHead | None  #: None: wrong, and reported
+    head: FileHead  #: without the fields that are wrong in themselves
+    wrong_in_head: frozenset[str]  #: those, which are reported
     jobs: dict[str, Any]
     spoiled: set[tuple[str, int, int]]  #: where the text itself was wrong: nothing more is said there
     found: Diagnostics
@@ -113,13 +115,18 @@ class _File:
         document = read(source.content, source.name, found)
         if document is None:
             return None
-        file = cls(document, None, {}, found.places(), found)
+        file = cls(document, FileHead(), frozenset(), {}, found.places(), found)
         if not isinstance(document.value, dict):
             file.report(_no_mapping(document.value))
             return None
         file.take_jobs(document.value)
         file.check_head(document.value)
         return file
+
+    @property
+    def namespace(self) -> str | None:
+        """None if it is wrong: nobody knows which one is meant."""
+        return None if "namespace" in self.wrong_in_head else self.head.namespace or DEFAULT_NAMESPACE
 
     def report(self, finding: Finding, below: tuple[Step, ...] = ()) -> None:
         path = below + finding.path
@@ -150,20 +157,24 @@ class _File:
         if isinstance(defaults, dict):
             for refusal in unsupported.in_job(defaults):
                 self.report(_not_supported(refusal), ("defaults",))
+        written = {key: value for key, value in top.items() if key != "jobs"}
         try:
-            self.head = FileHead.model_validate({key: value for key, value in top.items() if key != "jobs"})
+            self.head = FileHead.model_validate(written)
         except ValidationError as error:
-            for finding in findings(error, "file", FileHead):
+            found = list(findings(error, "file", FileHead))
+            for finding in found:
                 self.report(finding)
-            return
+            self.wrong_in_head = frozenset(str(finding.path[0]) for finding in found)
+            sound = {key: value for key, value in written.items() if key not in self.wrong_in_head}
+            self.head = FileHead.model_validate(sound)
         if self.head.settings is not None:
             self.settings = settings_values(self.head.settings)
             for finding in rules.settings_findings(self.settings):
                 self.report(finding, ("settings",))
 
     def base(self, history_max_age: timedelta | None) -> dict[str, Any] | None:
-        """Arguments of Job that this file's jobs begin with; None if the top of the file is wrong."""
-        if self.head is None:
+        """Arguments of Job that this file's jobs begin with; None if its defaults are wrong: then no job is known whole."""
+        if "defaults" in self.wrong_in_head:
             return None
         values = default_values(self.head.defaults, history_max_age)
         if self.head.defaults is not None:
@@ -179,20 +190,29 @@ class _File:
         if options is None or base is None:
             return None
         values = job_values(options, base)
-        sound = {field: value for field, value in entry.items() if field not in spoiled} if spoiled else entry
-        wrong = bool(spoiled)
-        for finding in rules.job_findings(name, sound, values):
-            wrong = True
-            # Of a job with a spoiled field nothing is said that may be its fault: the whole is judged once it is mended.
-            if finding.path or not spoiled:
-                self.report(finding, ("jobs", name))
-        if wrong:
+        if self._finds(name, entry, values, spoiled):
             return None
         # Thousands of jobs have a handful of different values between them.
         for each in _SHARED:
             if each in values:
                 values[each] = shared.setdefault(values[each], values[each])
         return Job(namespace=namespace, name=name, **values)
+
+    def _finds(self, name: str, entry: dict[str, Any], values: dict[str, Any], spoiled: frozenset[str]) -> bool:
+        """Reports what the fields demand of each other; whether anything at all is wrong with the job."""
+        wrong = bool(spoiled) or any(True for _ in unsupported.in_job(entry))
+        sound = {field: value for field, value in entry.items() if field not in spoiled} if spoiled else entry
+        for finding in rules.job_findings(name, sound, values):
+            wrong = True
+            # Of a job with a spoiled field nothing is said that may be its fault: the whole is judged once it is mended.
+            if finding.path or not spoiled:
+                self.report(finding, ("jobs", name))
+        # An unknown field may be meant for the one without which another has no effect.
+        for finding in rules.effect_findings(entry) if spoiled <= _KNOWN_FIELDS else ():
+            wrong = True
+            if finding.path[0] not in spoiled:
+                self.report(finding, ("jobs", name))
+        return wrong
 
     def _checked(self, name: str, entry: Any) -> tuple[JobEntry | None, frozenset[str]]:
         """The job's options, without those fields that are wrong in themselves, which are reported and named."""
@@ -216,61 +236,63 @@ class _File:
             return None, spoiled
 
 
+_KNOWN_FIELDS = frozenset(field_names(JobEntry))
 _SHARED = ("cron", "retries", "timeout", "concurrency", "history", "dst", "tags", "every")
 
 
-def _state(sources: Sequence[Source], files: Sequence[_File], found: Diagnostics) -> DesiredState | None:
+def _sound_part(sources: Sequence[Source], files: Sequence[_File]) -> DesiredState:
+    """The state, without the jobs that are wrong, which are reported; it is the files' only if nothing is wrong."""
     namespace = _namespace(files)
     owner = _settings_file(files)
     settings = owner.settings if owner else Settings()
     jobs: dict[str, Job] = {}
-    positions: dict[str, tuple[str, int, int]] = {}
+    places: dict[str | None, dict[str, tuple[str, int, int]]] = {namespace: {}}
     shared: dict[Any, Any] = {}
     for file in files:
-        base, name_of_file = file.base(settings.history_max_age), file.document.name
-        places = file.document.key_positions(file.jobs) if file.jobs else ()
-        for (name, entry), (line, column) in zip(file.jobs.items(), places, strict=True):
-            if name in positions:
-                first = positions[name]
+        base = file.base(settings.history_max_age)
+        known = places.setdefault(file.namespace, {})
+        keys = file.document.key_positions(file.jobs) if file.jobs else ()
+        for (name, entry), (line, column) in zip(file.jobs.items(), keys, strict=True):
+            first = known.get(name)
+            if first is None:
+                known[name] = (file.document.name, line, column)
+            else:
                 message = f"this job stands in {first[0]}:{first[1]} too; a name is one job's"
                 file.report(Finding((), message, of_key=True), ("jobs", name))
-            positions.setdefault(name, (name_of_file, line, column))
-            job = file.job(namespace, name, entry, base, shared)
-            if job is not None:
+            job = file.job(namespace or DEFAULT_NAMESPACE, name, entry, base, shared)
+            if job is not None and first is None and file.namespace == namespace:
                 jobs[name] = job
-    if found.errors or not files:
-        return None
     return DesiredState(
-        namespace=namespace,
+        namespace=namespace or DEFAULT_NAMESPACE,
         jobs=jobs,
         settings=settings,
         content_hash=content_hash(sources),
         files=tuple(source.name for source in sources),
-        positions=positions,
+        positions=places[namespace],
         settings_file=owner.document.name if owner else None,
     )
 
 
-def _namespace(files: Iterable[_File]) -> str:
-    """The one namespace of all files; another one is reported."""
+def _namespace(files: Iterable[_File]) -> str | None:
+    """The one namespace of all files, another one is reported; None if none is known."""
     first: tuple[str, str] | None = None
     for file in files:
-        if file.head is None:
+        namespace = file.namespace
+        if namespace is None:
             continue
-        namespace = file.head.namespace or DEFAULT_NAMESPACE
         if first is None:
             first = namespace, file.document.name
         elif namespace != first[0]:
             message = f"namespace {namespace} here, {first[0]} in {first[1]}: several at once are not supported yet"
             file.report(Finding(("namespace",), message, "give the files of one namespace"))
-    return first[0] if first else DEFAULT_NAMESPACE
+    return first[0] if first else None
 
 
 def _settings_file(files: Iterable[_File]) -> _File | None:
     """The file that has settings; a second one is reported."""
     owner = None
     for file in files:
-        if file.head is None or file.head.settings is None:
+        if file.head.settings is None:
             continue
         if owner is None:
             owner = file

@@ -154,6 +154,9 @@ def _pattern(pattern: str, value: str, path: tuple[Step, ...]) -> tuple[str, str
     match path:
         case (*_, "url"):
             return f"expected an http or https URL, not {shown(value)}", "write https://…"
+        case (*_, "database"):
+            # Not shown: what is no URL may still hold a password.
+            return "no URL: it begins with no scheme", "write sqlite:///jobsched.db or postgresql://user@host/name"
         case (*_, "handler"):
             return (
                 f"{shown(value)} names no Python callable",

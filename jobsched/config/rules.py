@@ -1,36 +1,28 @@
 """What the fields of a job, or of the settings, demand of each other."""
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import timedelta
 from typing import Any
 
 from jobsched.config.messages import Finding
 from jobsched.config.payload import payload_findings
+from jobsched.config.schedule_rules import ineffective_fields, schedule_findings, zone_findings
 from jobsched.config.schema import SCHEDULE_KINDS
-from jobsched.errors import CronError, ScheduleError
 from jobsched.model.definition import HANDLER_KINDS
 from jobsched.model.durations import format_duration
-from jobsched.model.handler import PythonHandler
-from jobsched.model.job import Concurrency, Dst, Job
+from jobsched.model.job import Concurrency
 from jobsched.model.state import Settings
-from jobsched.schedule.expression import parse_expression, uses_hash
-from jobsched.schedule.zones import zone_of
 
 DEFAULT_HEARTBEAT, DEFAULT_LEASE = timedelta(seconds=10), timedelta(seconds=30)
 
 _KINDS, _SCHEDULES = frozenset(HANDLER_KINDS), frozenset(SCHEDULE_KINDS)
 _PLAIN_CONCURRENCY = Concurrency()
-# A fixed instant, so that the verdict on a job is the same on every day; years of the cron field may lie before it.
-_SAMPLE_FROM = datetime(2024, 1, 1, tzinfo=UTC)
-_SAMPLE_SLOTS = 64
 
 
 def job_findings(name: str, given: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Finding]:
     """`given`: the job's mapping in the file; `values`: arguments of Job, the defaults among them."""
     yield from _handler_kind(given)
     yield from _schedule_kind(given)
-    yield from _process_fields(given)
     yield from _concurrency(given, values)
     yield from schedule_findings(name, given, values)
     if "payload" in given:
@@ -39,10 +31,19 @@ def job_findings(name: str, given: Mapping[str, Any], values: Mapping[str, Any])
         yield from payload_findings(given["http"].get("json"), ("http", "json"))
 
 
+def effect_findings(given: Mapping[str, Any]) -> Iterator[Finding]:
+    """Fields of a job's own mapping that change nothing in it. Inherited ones are meant for other jobs of the file."""
+    if "command" not in given and "shell" not in given:
+        for field in ("env", "cwd"):
+            if field in given:
+                yield Finding((field,), f"`{field}` is for `command` and `shell`; it has no effect here", of_key=True)
+    yield from ineffective_fields(given)
+
+
 def default_findings(given: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Finding]:
     """Of a file's `defaults`: what is wrong whatever the job."""
     if "timezone" in given:
-        yield from _zone(values["timezone"])
+        yield from zone_findings(values["timezone"])
     if "payload" in given:
         yield from payload_findings(given["payload"])
 
@@ -77,14 +78,6 @@ def _schedule_kind(given: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding((kind,), f"`{kinds[0]}` and `{kind}` in one job; a job has one schedule", hint, of_key=True)
 
 
-def _process_fields(given: Mapping[str, Any]) -> Iterator[Finding]:
-    if "command" in given or "shell" in given:
-        return
-    for field in ("env", "cwd"):
-        if field in given:
-            yield Finding((field,), f"`{field}` is for `command` and `shell`; it has no effect here", of_key=True)
-
-
 def _concurrency(given: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Finding]:
     concurrency: Concurrency = values.get("concurrency", _PLAIN_CONCURRENCY)
     if concurrency.policy == "allow" and concurrency.limit is not None:
@@ -101,84 +94,3 @@ def _concurrency(given: Mapping[str, Any], values: Mapping[str, Any]) -> Iterato
             f"catch_up all needs concurrency queue or allow; with {concurrency.policy} the missed slots would skip each other",
             "write concurrency: queue",
         )
-
-
-def schedule_findings(name: str, given: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Finding]:
-    """Zone, expressions, bounds and jitter."""
-    zone = values.get("timezone", "UTC")
-    wrong = list(_zone(zone)) if "timezone" in given else []
-    if "cron" in given:
-        wrong.extend(_cron(name, given["cron"], values["cron"]))
-    yield from wrong
-    start, end = values.get("start_at"), values.get("end_at")
-    if start is not None and end is not None and start >= end:
-        field = "end_at" if "end_at" in given else "start_at"
-        yield Finding((field,), "start_at must lie before end_at")
-    if values.get("jitter") and not wrong and _zone_error(zone) is None:
-        yield from _jitter(name, given, values)
-
-
-def _zone(name: str) -> Iterator[Finding]:
-    error = _zone_error(name)
-    if error is not None:
-        yield Finding(("timezone",), error)
-
-
-@lru_cache(maxsize=1024)
-def _zone_error(name: str) -> str | None:
-    try:
-        zone_of(name)
-    except ScheduleError as error:
-        return str(error)
-    return None
-
-
-def _cron(name: str, written: Any, expressions: tuple[str, ...]) -> Iterator[Finding]:
-    for number, expression in enumerate(expressions):
-        # Jobs share expressions; only one with an H is another one in every job.
-        error = _cron_error(expression, name if uses_hash(expression) else None)
-        if error is not None:
-            yield Finding(("cron", number) if isinstance(written, list) else ("cron",), error)
-
-
-@lru_cache(maxsize=65_536)
-def _cron_error(expression: str, job_name: str | None) -> str | None:
-    try:
-        parse_expression(expression, job_name)
-    except CronError as error:
-        return str(error)
-    return None
-
-
-def _jitter(name: str, given: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Finding]:
-    jitter = values["jitter"]
-    period = values.get("every")
-    if period is None and values.get("cron"):
-        hashed = any(uses_hash(expression) for expression in values["cron"])
-        period = _shortest_gap(
-            values["cron"], values.get("timezone", "UTC"), values.get("dst", Dst()), name if hashed else ""
-        )
-    if period is not None and jitter >= period:
-        field = "jitter" if "jitter" in given else next(kind for kind in given if kind in _SCHEDULES)
-        yield Finding(
-            (field,),
-            f"a jitter of {format_duration(jitter)} is not less than the {format_duration(period)} between two slots",
-        )
-
-
-@lru_cache(maxsize=4096)
-def _shortest_gap(cron: tuple[str, ...], timezone: str, dst: Dst, name: str) -> timedelta | None:
-    """The least time between the next slots after a fixed instant; None where there are fewer than two."""
-    from jobsched.schedule.schedule import schedule_of
-
-    job = Job(namespace="", name=name, handler=PythonHandler(""), cron=cron, timezone=timezone, dst=dst)
-    schedule = schedule_of(job)
-    slot = schedule.next_after(_SAMPLE_FROM) if schedule else None
-    shortest = None
-    for _ in range(_SAMPLE_SLOTS):
-        after = schedule.next_after(slot) if schedule and slot else None
-        if after is None or slot is None:
-            break
-        shortest = min(shortest or after - slot, after - slot)
-        slot = after
-    return shortest

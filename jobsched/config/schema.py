@@ -86,10 +86,10 @@ class HistoryOptions(Options):
 class HttpOptions(Options):
     """One HTTP call. `${VAR}` in url, headers and json is resolved on the node."""
 
-    url: Annotated[kinds.Referring, Field(pattern=r"^(?:https?://|\$\{)", max_length=8192)] = Field(
-        description="Where to; http or https."
+    url: kinds.HttpUrl = Field(description="Where to; http or https.")
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] = _may(
+        "GET, or POST when there is a `json` or a payload."
     )
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] = _may("How.")
     headers: dict[Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")], kinds.Referring] = _may(
         "Headers to send."
     )
@@ -175,15 +175,19 @@ class JobOptions(Options):
     """The fields that a job and the file's `defaults` share."""
 
     timezone: kinds.Text = _may("IANA name of the zone in which `cron` is read, like Europe/Rome.", max_length=100)
-    dst: DstOptions = _may("What a schedule with a fixed minute and hour does when clocks change.")
-    start_at: Instant = _may("No slot lies before it; the phase of `every`.")
-    end_at: Instant = _may("No slot lies after it.")
+    dst: DstOptions = _may("What a `cron` with a fixed minute and hour does when clocks change.")
+    start_at: Instant = _may("No slot lies before it; the phase of `every`. For jobs with a schedule.")
+    end_at: Instant = _may(
+        "No slot lies after it. For jobs with a schedule; one that has no slot from start_at to end_at is refused."
+    )
     jitter: Duration = _may(
-        "Spreads starts over this time: fixed for each job and slot, less than the time between two slots."
+        "Spreads starts over this time: fixed for each job and slot, less than the time between two slots. "
+        "For jobs with a schedule."
     )
     calendar: CalendarOptions = _may("Calendars whose days are left out, or are the only ones.")
     payload: dict[str, Any] = _may(
-        "Data for the handler: keyword arguments of a Python handler, JSON on stdin of a command. At most 1 MiB."
+        "Data for the handler: keyword arguments of a Python handler, JSON on stdin of a command. At most 1 MiB. "
+        "It is data: a `${VAR}` in it is not resolved."
     )
     queue: kinds.Name = _may("The queue; nodes may serve some queues only.")
     priority: kinds.Int32 = _may("Smaller ones first.")
@@ -209,7 +213,9 @@ class JobOptions(Options):
     history: HistoryOptions = _may("How many finished runs are kept.")
     on_failure: FailureOptions = _may("What to perform when a run has failed for good.")
     env: kinds.Environment = _may("Environment variables of a command or shell; `${VAR}` is resolved on the node.")
-    cwd: kinds.Text = _may("Working directory of a command or shell.", max_length=4096)
+    cwd: kinds.Text = _may(
+        "Working directory of a command or shell; a `${VAR}` in it is not resolved.", max_length=4096
+    )
     tags: list[kinds.Tag] = _may("Labels to find jobs by.", max_length=32)
     owner: kinds.Text = _may("Who answers for the job.", max_length=200)
 
@@ -234,8 +240,8 @@ class JobEntry(JobOptions):
 
     description: kinds.Text = _may("What the job is for.", max_length=10_000)
     handler: kinds.HandlerName = _may("A Python callable: `module:callable`, or the name it is registered under.")
-    command: _Command = _may("An argv, started without a shell.")
-    shell: kinds.Text = _may("A text for /bin/sh.")
+    command: _Command = _may("An argv, started without a shell; a `${VAR}` in it is not resolved.")
+    shell: kinds.Text = _may("A text for /bin/sh, which expands its own variables.")
     http: HttpOptions = _may("An HTTP call.")
     cron: _Cron = _may(
         "One cron expression or several: 5 fields, or 6 with seconds, or 7 with years; `@daily` and the like; "
@@ -244,7 +250,7 @@ class JobEntry(JobOptions):
         max_length=100,
     )
     every: kinds.Period = _may("A fixed period, at least 1 s; counted from start_at, else from 1970-01-01T00:00:00Z.")
-    at: Instant = _may("Once, at this instant.")
+    at: Instant = _may("Once, at this instant; not before start_at, not after end_at.")
 
 
 class QueueOptions(Options):
@@ -262,8 +268,9 @@ class SettingsHistory(Options):
 class SettingsOptions(Options):
     """How nodes work; read at start. The command line and the environment go before."""
 
-    database: Annotated[kinds.Referring, Field(min_length=1)] = _may(
-        "URL of the database: sqlite:///file.db or postgresql://…; a relative file is relative to this one."
+    database: kinds.DatabaseUrl = _may(
+        "URL of the database: sqlite:///file.db or postgresql://…; a relative file is relative to this one. "
+        "`${VAR}` is resolved on the node."
     )
     threads: int = _may("Handlers at once on a node.", ge=1, le=10_000)
     queues: dict[kinds.Name, QueueOptions] = _may("Limits of queues, over all nodes.")

@@ -63,10 +63,22 @@ def content_hash(sources: Sequence[Source]) -> str:
     return hashlib.sha256(b"\0".join(source.content for source in sources)).hexdigest()
 
 
+class _NamedPipeError(OSError):
+    """Opening it would wait for a writer, maybe for ever."""
+
+
 def _read(path: Path) -> Source:
+    if _is_named_pipe(path):
+        raise _NamedPipeError
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
         return Source(str(path), file.read(MAX_BYTES + 1), _writable_by_others(status))
+
+
+def _is_named_pipe(path: Path) -> bool:
+    # What a shell pipes in (`… | jobsched validate /dev/stdin`, `<(…)`) has a writer already.
+    handed_over = path.absolute().parts[1:2] in {("dev",), ("proc",)}
+    return not handed_over and stat.S_ISFIFO(path.stat().st_mode)
 
 
 def _writable_by_others(status: os.stat_result) -> bool:
@@ -80,7 +92,10 @@ def _unreadable(path: Path, error: OSError) -> Diagnostic:
         case FileNotFoundError() if error.errno is None:
             message, hint = str(error), "name a file, or put one there"
         case FileNotFoundError():
-            message, hint = "no such file", "give its path, or write a first one with: jobsched init"
+            message, hint = "no such file", "write it, or give the path of another"
+        case _NamedPipeError():
+            message = "is a named pipe, and reading it might wait for ever"
+            hint = "give a regular file, or pipe it in and give /dev/stdin"
         case PermissionError():
             message, hint = "permission denied", "let the user that runs jobsched read it"
         case _:

@@ -54,6 +54,16 @@ def in_file(top: dict[str, Any]) -> Iterator[Refusal]:
             yield Refusal(path, reason)
 
 
+def spellings(group: str) -> list[str]:
+    """What is refused in this group of fields (`job`, `file`, `settings`, `concurrency` …), as advice would write it."""
+    above = () if group in {"job", "defaults", "file"} else (group,)
+    rows: dict[tuple[str, ...], Any] = {path: refused for path, (refused, _) in JOB_FIELDS.items()}
+    if group in {"file", "settings"}:
+        rows = dict.fromkeys(FILE_FIELDS)
+    inside = {path[-1]: refused for path, refused in rows.items() if path[:-1] == above}
+    return [name if refused is None else f"{name}: {refused}" for name, refused in inside.items()]
+
+
 def _at(value: Any, path: tuple[str, ...]) -> tuple[bool, Any]:
     for step in path:
         if not isinstance(value, dict) or step not in value:

@@ -1,6 +1,6 @@
 """From checked options to the frozen values of the model, with the file's defaults below a job's own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -38,17 +38,21 @@ def job_values(options: JobOptions, base: Mapping[str, Any]) -> dict[str, Any]:
         else:
             field, make = turn
             values[field] = make(given[name], base.get(field))
-    if not isinstance(values.get("handler"), CommandHandler | ShellHandler):
-        _drop_inherited(values, options)
+    if "handler" in values:
+        for name in _without_effect(values):
+            if name in values and name not in options.model_fields_set:
+                del values[name]
     return values
 
 
-def _drop_inherited(values: dict[str, Any], options: JobOptions) -> None:
-    """Only processes have an environment and a folder of their own; a file's defaults are meant for those."""
-    if "handler" in values:
-        for name in ("env", "cwd"):
-            if name in values and name not in options.model_fields_set:
-                del values[name]
+def _without_effect(values: Mapping[str, Any]) -> Iterator[str]:
+    """Fields that a job of this kind does not heed: the file's defaults mean others with them."""
+    if not isinstance(values["handler"], CommandHandler | ShellHandler):
+        yield from ("env", "cwd")
+    if "cron" not in values:
+        yield "dst"
+        if "every" not in values and "at" not in values:
+            yield from ("start_at", "end_at", "jitter")
 
 
 def settings_values(options: SettingsOptions) -> Settings:

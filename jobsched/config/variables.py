@@ -42,6 +42,12 @@ def check(text: str) -> None:
         raise ValueError(_UNREADABLE)
 
 
+def is_reference(text: str) -> bool:
+    """Whether the text is one reference and nothing else."""
+    match = _REFERENCE.fullmatch(text) if "${" in text else None
+    return match is not None and match[1] is not None
+
+
 def is_from_environment(text: str, environ: Mapping[str, str]) -> bool:
     """Whether the text is one reference and nothing else, and its value comes from the environment, not from its default."""
     match = _REFERENCE.fullmatch(text)

@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from jobsched.config import unsupported
+from jobsched.config.diagnostics import MAX_DIAGNOSTICS
 from jobsched.config.load import Loaded, check, check_sources, load
 from jobsched.config.sources import Source, content_hash, files_of
 from jobsched.errors import ConfigError
@@ -98,6 +101,7 @@ def test_the_example_of_the_docs_is_taken_as_it_reads() -> None:
     [
         ("{handler: send}", {"handler": PythonHandler("send")}),
         ("{handler: email.send}", {"handler": PythonHandler("email.send")}),
+        ("{http: {url: 'https://x'}}", {"handler": HttpHandler("https://x", method=None)}),
         ("{shell: ls | wc}", {"handler": ShellHandler("ls | wc")}),
         (
             '{http: {url: "https://x/${K}", headers: {X-Y: "${T}"}, json: [1], expect: 204}}',
@@ -111,7 +115,7 @@ def test_the_example_of_the_docs_is_taken_as_it_reads() -> None:
         ("{handler: a, every: 1h30m}", {"every": timedelta(hours=1, minutes=30)}),
         ("{handler: a, every: 1.5}", {"every": timedelta(seconds=1.5)}),
         ("{handler: a, at: 2027-01-01T01:00:00+01:00}", {"at": datetime(2027, 1, 1, tzinfo=UTC)}),
-        ("{handler: a, dst: {gap: skip}}", {"dst": Dst(gap="skip")}),
+        ("{handler: a, cron: '@daily', dst: {gap: skip}}", {"dst": Dst(gap="skip")}),
         ("{handler: a, concurrency: allow}", {"concurrency": Concurrency(policy="allow", limit=None)}),
         ("{handler: a, concurrency: 3}", {"concurrency": Concurrency(limit=3)}),
         (
@@ -151,7 +155,7 @@ def test_a_field_becomes_its_value(fields: str, expected: dict[str, object]) -> 
         ),
         ("timeout: 1m", "timeout: none", {"timeout": None}),
         ("history: {success: 1}", "history: {failed: 2}", {"history": History(success=1, failed=2)}),
-        ("dst: {gap: skip}", "dst: {overlap: both}", {"dst": Dst("skip", "both")}),
+        ("dst: {gap: skip}", "cron: '@daily', dst: {overlap: both}", {"dst": Dst("skip", "both")}),
         ("env: {A: a, B: b}", "env: {B: c}", {"env": {"A": "a", "B": "c"}}),
         ("concurrency: {policy: queue, limit: 3}", "concurrency: allow", {"concurrency": Concurrency("allow", None)}),
         ("concurrency: allow", "concurrency: 3", {"concurrency": Concurrency("forbid", 3)}),
@@ -172,6 +176,23 @@ def test_defaults_for_processes_do_not_reach_python_handlers() -> None:
     job = job_of("{handler: a}", "defaults: {env: {A: b}, cwd: /tmp}\n")
 
     assert (job.env, job.cwd) == ({}, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        ("cron: '@daily'", {"dst", "start_at", "end_at", "jitter"}),
+        ("every: 1d", {"start_at", "end_at", "jitter"}),
+        ("at: 2027-06-01T00:00:00Z", {"start_at", "end_at", "jitter"}),
+        ("owner: me", set()),
+    ],
+)
+def test_defaults_for_schedules_reach_the_jobs_that_heed_them(fields: str, kept: set[str]) -> None:
+    bounds = "start_at: 2027-01-01T00:00:00Z, end_at: 2028-01-01T00:00:00Z"
+
+    job = job_of(f"{{handler: a, {fields}}}", f"defaults: {{dst: {{gap: skip}}, jitter: 5s, {bounds}}}\n")
+
+    assert kept == {"dst", "start_at", "end_at", "jitter"}.intersection(definition(job))
 
 
 def test_the_settings_retention_is_the_default_of_the_jobs() -> None:
@@ -205,6 +226,16 @@ def test_no_jobs_said_aloud_is_an_empty_state() -> None:
 
 
 WRONG = [
+    (
+        "jobs: {}\nsettings: {database: foo}\n",
+        "2:22: error: settings.database: no URL: it begins with no scheme (write sqlite:///jobsched.db or postgresql://",
+    ),
+    ("jobs: {}\nsettings: {database: 'foo.db?a=://'}\n", "2:22: error: settings.database: no URL"),
+    ("jobs: {}\nsettings: {database: ''}\n", "2:22: error: settings.database: is empty"),
+    (
+        "jobs: {}\ncalendar: {}\n",
+        "2:1: error: calendar: unknown field (write `calendars`, which is not supported yet)",
+    ),
     ("", "1:1: error: is empty: it has no `jobs` (write `jobs: {}` if there are none)"),
     ("# nothing\n", "1:1: error: is empty: it has no `jobs`"),
     ("version: 1\n", "1:1: error: has no `jobs` (write `jobs: {}` if there are none)"),
@@ -308,6 +339,13 @@ WRONG = [
 WRONG_FIELDS = [
     ("env: {A: b}", "5: error: jobs.nightly.env: `env` is for `command` and `shell`; it has no effect here"),
     ("cwd: /tmp", "5: error: jobs.nightly.cwd: `cwd` is for `command` and `shell`; it has no effect here"),
+    (
+        "start_at: 2027-01-01T00:00:00Z",
+        "5: error: jobs.nightly.start_at: `start_at` is for `cron`, `every` and `at`; it",
+    ),
+    ("end_at: 2027-01-01T00:00:00Z", "5: error: jobs.nightly.end_at: `end_at` is for `cron`, `every` and `at`; it has"),
+    ("jitter: 5s", "5: error: jobs.nightly.jitter: `jitter` is for `cron`, `every` and `at`; it has no effect here"),
+    ("dst: {gap: skip}", "5: error: jobs.nightly.dst: `dst` is for `cron`; it has no effect here"),
     ('cron: "* * * *"', "11: error: jobs.nightly.cron: 4 fields; write 5"),
     ("cron: 5", '11: error: jobs.nightly.cron: expected a text, not 5 (put it in quotes: "5")'),
     ("cron:", "10: error: jobs.nightly.cron: has no value (write one, or remove the line)"),
@@ -432,7 +470,7 @@ def test_a_wrong_field_is_said_with_its_place(field: str, expected: str) -> None
             "5:13: error: jobs.nightly.jitter: a jitter of 2h is not less than the 2h",
         ),
         (
-            "start_at: 2027-01-01T00:00:00Z\n    end_at: 2026-01-01T00:00:00Z",
+            "start_at: 2027-01-01T00:00:00Z\n    end_at: 2026-01-01T00:00:00Z\n    every: 1d",
             "5:13: error: jobs.nightly.end_at: start_at must lie before end_at",
         ),
         (
@@ -487,16 +525,201 @@ def test_the_spellings_of_others_are_answered_with_ours(key: str, ours: str) -> 
     assert error.startswith(f"jobs.yaml:4:5: error: jobs.nightly.{key}: unknown field (write `{ours}`")
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (
+            "at: 2026-01-01T00:00:00Z\n    start_at: 2027-01-01T00:00:00Z",
+            "4:9: error: jobs.nightly.at: lies before start_at, 2027-01-01T00:00:00Z: it never fires",
+        ),
+        (
+            "at: 2028-01-01T00:00:00Z\n    end_at: 2027-01-01T00:00:00Z",
+            "4:9: error: jobs.nightly.at: lies after end_at, 2027-01-01T00:00:00Z: it never fires",
+        ),
+        (
+            'cron: "0 0 1 1 *"\n    start_at: 2026-01-02T00:00:00Z\n    end_at: 2026-12-31T00:00:00Z',
+            "6:13: error: jobs.nightly.end_at: no slot lies between start_at and end_at: it never fires (the first one is 2027",
+        ),
+        (
+            'cron: ["0 0 1 1 * 0 2025", "0 0 1 2 * 0 2025"]\n    start_at: 2026-01-01T00:00:00Z',
+            "5:15: error: jobs.nightly.start_at: no slot lies after start_at: it never fires",
+        ),
+        (
+            'cron: "0 0 1 1 * 0 2030"\n    end_at: 2026-01-01T00:00:00Z',
+            "5:13: error: jobs.nightly.end_at: no slot lies before end_at: it never fires (the first one is 2030-01-01",
+        ),
+        (
+            "every: 1d\n    end_at: 1960-01-01T00:00:00Z",
+            "5:13: error: jobs.nightly.end_at: no slot lies before end_at: it never fires",
+        ),
+        (
+            'cron: "30 2 29 3 * 0 2026"\n    timezone: Europe/Rome\n    dst: {gap: skip}',
+            "4:11: error: jobs.nightly.cron: the clocks jump over all its times, and `dst` skips those: it never fires",
+        ),
+    ],
+)
+def test_a_schedule_that_can_never_fire_is_refused_on_any_day(fields: str, expected: str) -> None:
+    text = f"{A_JOB}    {fields}\n"
+
+    [error] = errors_of(text)
+
+    assert error.startswith(f"jobs.yaml:{expected}")
+    for year in (1990, 2026, 2090):
+        assert [str(found) for found in checked(text, now=datetime(year, 1, 1, tzinfo=UTC)).diagnostics] == [error]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "at: 2026-01-01T00:00:00Z, start_at: 2026-01-01T00:00:00Z, end_at: 2027-01-01T00:00:00Z",
+        "at: 2026-01-01T00:00:00Z, end_at: 2026-01-01T00:00:00Z",
+        "at: 1950-01-01T00:00:00Z",
+        "cron: '0 0 1 1 *', start_at: 2026-01-01T00:00:00Z, end_at: 2026-01-01T00:00:01Z",
+        "cron: '0 0 1 1 *', start_at: 2025-12-31T00:00:00Z, end_at: 2026-01-01T00:00:00Z",
+        "cron: '0 0 1 1 * 0 2020'",
+        "cron: '0 0 1 1 * 0 1970', timezone: Asia/Tokyo",
+        "cron: ['0 0 1 1 * 0 2020', '0 0 1 1 * 0 2030'], start_at: 2026-01-01T00:00:00Z",
+        "cron: '30 2 * 3 L0', timezone: Europe/Rome, dst: {gap: skip}",
+        "every: 30d, start_at: 2026-01-01T00:00:00Z, end_at: 2026-01-02T00:00:00Z",
+        "every: 1d, start_at: 0001-01-01T00:00:00Z, timezone: America/New_York",
+        "cron: '@daily', start_at: 0001-01-01T00:00:00Z, timezone: America/New_York",
+        "cron: '@daily', end_at: 9999-12-31T23:59:59Z",
+    ],
+)
+def test_a_schedule_with_one_slot_within_its_bounds_is_taken(fields: str) -> None:
+    assert job_of(f"{{handler: a, {fields}}}").name == "x"
+
+
+def test_bounds_from_the_defaults_that_leave_no_slot_are_refused_at_the_job() -> None:
+    [error] = errors_of(f"defaults: {{end_at: 2026-01-01T00:00:00Z}}\n{A_JOB}    at: 2027-01-01T00:00:00Z\n")
+
+    assert error.startswith("jobs.yaml:5:9: error: jobs.nightly.at: lies after end_at")
+
+
+@pytest.mark.parametrize("wrong", ["cron: 5", "schedule: '@daily'"])
+def test_a_field_is_not_called_without_effect_when_the_one_it_serves_is_wrong(wrong: str) -> None:
+    [error] = errors_of(f"{A_JOB}    {wrong}\n    jitter: 5s\n    start_at: 2026-01-01T00:00:00Z\n")
+
+    assert error.startswith("jobs.yaml:4:")
+
+
+@pytest.mark.parametrize(
+    ("key", "ours"),
+    [
+        ("startingDeadlineSeconds", "write `starting_deadline`, which is not supported yet"),
+        ("startingDeadline", "write `starting_deadline`, which is not supported yet"),
+        (
+            "misfire_grace_time",
+            "write `starting_deadline` for one slot, `catch_up` for what was missed; `starting_deadline` is not supported yet",
+        ),
+        ("starting_dedline", "did you mean `starting_deadline`? `starting_deadline` is not supported yet"),
+        ("holidays", "write `calendar`, which is not supported yet"),
+        ("notify", "write `on_failure`, which is not supported yet"),
+        ("process_pool", "write `executor: process`, which is not supported yet"),
+        ("concurrency: {group: a}", "write `key`, which is not supported yet"),
+        ("tz", "write `timezone`"),
+        ("concurrency: {mode: a}", "write `policy`"),
+    ],
+)
+def test_advice_to_write_what_is_not_supported_yet_says_so(key: str, ours: str) -> None:
+    [error] = errors_of(f"{A_JOB}    {key}{'' if key.endswith('}') else ': 1'}\n")
+
+    assert error.endswith(f"unknown field ({ours})")
+
+
+def test_advice_is_plain_once_the_field_is_supported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unsupported, "JOB_FIELDS", {})
+
+    [error] = errors_of(f"{A_JOB}    startingDeadlineSeconds: 1\n")
+
+    assert error.endswith("unknown field (write `starting_deadline`)")
+
+
 def test_all_errors_are_reported_in_one_pass_by_position() -> None:
     text = f"version: 3\n{A_JOB}    cron: x\n    retries: x\n  nightly: {{}}\n  b: {{shell: a, tz: UTC}}\nnonsense: 1\n"
 
     assert [error.split(" error: ")[0] for error in errors_of(text)] == [
         "jobs.yaml:1:10:",
+        "jobs.yaml:5:11:",
         "jobs.yaml:6:14:",
         "jobs.yaml:7:3:",
         "jobs.yaml:8:17:",
         "jobs.yaml:9:1:",
     ]
+
+
+def test_what_is_wrong_at_the_top_does_not_hide_what_is_wrong_in_a_job() -> None:
+    errors = errors_of(f"settings: {{thread: 3}}\nnamespace: a b\n{A_JOB}    cron: x\n")
+
+    assert [error.partition(" error: ")[2].partition(":")[0] for error in errors] == [
+        "settings.thread",
+        "namespace",
+        "jobs.nightly.cron",
+    ]
+
+
+def test_warnings_are_given_beside_the_errors_of_others() -> None:
+    text = (
+        'settings: {database: "${DB}"}\nnonsense: 1\n'
+        "jobs:\n  bad: {shell: a, cron: x, retries: {max: 1, delay: 1h}}\n"
+        "  good: {shell: a, at: 2020-01-01T00:00:00Z, retries: {max: 1, delay: 1h}}\n"
+    )
+
+    loaded = check_sources([Source("jobs.yaml", text.encode())], {}, now=datetime(2026, 1, 1, tzinfo=UTC))
+
+    assert loaded.state is None
+    assert [(found.severity, found.path) for found in loaded.diagnostics] == [
+        ("warning", "settings.database"),
+        ("error", "nonsense"),
+        ("error", "jobs.bad.cron"),
+        ("warning", "jobs.good.at"),
+        ("warning", "jobs.good.retries"),
+    ]
+
+
+def test_more_warnings_than_anybody_reads_do_not_make_the_files_wrong() -> None:
+    jobs = "".join(f"  j{number}: {{shell: a}}\n" for number in range(MAX_DIAGNOSTICS + 1))
+
+    loaded = checked(f"defaults: {{retries: {{max: 1, delay: 1h}}}}\njobs:\n{jobs}")
+
+    assert loaded.state is not None
+    assert len(loaded.state.jobs) == MAX_DIAGNOSTICS + 1
+    assert {found.severity for found in loaded.diagnostics} == {"warning"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "paths"),
+    [
+        ('{command: [echo, "${HOME}", "${A:-b}"]}', ["command[1]", "command[2]"]),
+        ('{shell: a, cwd: "${HOME}"}', ["cwd"]),
+        ('{handler: a, payload: {k: {l: [1, "${TOKEN}"]}, m: "${N:-}"}}', ["payload.k.l[1]", "payload.m"]),
+        ('{command: [echo, "x${HOME}", "$HOME", "$${HOME}", "${", "${1}"]}', []),
+        ('{shell: "${HOME}", env: {A: "${HOME}"}}', []),
+        ('{http: {url: "${URL}", headers: {A: "${T}"}, json: "${J}"}}', []),
+    ],
+)
+def test_a_reference_where_none_is_resolved_is_warned_about(fields: str, paths: list[str]) -> None:
+    loaded = checked(f"jobs:\n  x: {fields}\n")
+
+    assert loaded.state is not None
+    assert [(found.severity, found.path) for found in loaded.diagnostics] == [
+        ("warning", f"jobs.x.{path}") for path in paths
+    ]
+
+
+def test_a_reference_that_is_not_resolved_is_warned_about_with_its_place_and_where_it_would_be() -> None:
+    [found] = checked('jobs:\n  x: {command: [curl, "${URL}"]}\n').diagnostics
+
+    assert str(found) == (
+        "jobs.yaml:2:23: warning: jobs.x.command[1]: ${URL} is taken literally: references are resolved in settings, env"
+        " and http alone (the program finds it in its environment; a `shell` expands its own variables)"
+    )
+
+
+def test_a_reference_in_the_defaults_is_warned_about_once() -> None:
+    loaded = checked('defaults: {payload: {a: "${B}"}}\njobs: {x: {handler: a}, y: {handler: b}}\n')
+
+    assert [found.path for found in loaded.diagnostics] == ["defaults.payload.a"]
 
 
 def test_where_the_text_itself_is_wrong_nothing_more_is_said() -> None:
@@ -594,12 +817,26 @@ def test_several_files_are_one_state_each_with_its_own_defaults() -> None:
             "jobs: {}\nnamespace: b",
             "b.yaml:2:12: error: namespace: namespace b here, default in a.yaml: several at once are not supported yet",
         ),
+        (
+            "jobs: {x: {handler: a}}",
+            "jobs: {x: {handler: a}}\nnamespace: b",
+            "b.yaml:2:12: error: namespace: namespace b here, default in a.yaml: several at once are not supported yet",
+        ),
+        (
+            "jobs: {x: {handler: a}}",
+            "jobs: {x: {handler: a}}\nnamespace: a b",
+            'b.yaml:2:12: error: namespace: "a b" is no name',
+        ),
     ],
 )
 def test_what_only_one_of_several_files_may_have(first: str, second: str, expected: str) -> None:
     [error] = errors_of([Source("a.yaml", first.encode()), Source("b.yaml", second.encode())])
 
     assert error.startswith(expected)
+
+
+def test_no_files_are_no_state() -> None:
+    assert check_sources([]) == Loaded(state=None, diagnostics=())
 
 
 def test_a_wrong_file_does_not_hide_the_errors_of_the_next() -> None:
@@ -627,7 +864,7 @@ def test_what_cannot_be_read_is_an_error_that_says_what_to_do(tmp_path: Path) ->
         load([tmp_path / "absent.yaml", tmp_path / "empty"])
 
     assert [str(found).removeprefix(str(tmp_path)) for found in raised.value.diagnostics] == [
-        "/absent.yaml:1:1: error: no such file (give its path, or write a first one with: jobsched init)",
+        "/absent.yaml:1:1: error: no such file (write it, or give the path of another)",
         f"/empty:1:1: error: the folder {tmp_path}/empty has no *.yaml or *.yml (name a file, or put one there)",
     ]
 
@@ -636,11 +873,38 @@ def test_a_file_without_permission_is_an_error(tmp_path: Path, monkeypatch: pyte
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
+    (tmp_path / "jobs.yaml").write_text("jobs: {}\n")
     monkeypatch.setattr(Path, "open", refuse)
 
     [found] = check([tmp_path / "jobs.yaml"]).diagnostics
 
     assert (found.message, found.hint) == ("permission denied", "let the user that runs jobsched read it")
+
+
+def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "jobs.yaml")
+
+    for path in (tmp_path / "jobs.yaml", tmp_path):
+        [found] = check([path]).diagnostics
+
+        assert (found.severity, found.file) == ("error", str(tmp_path / "jobs.yaml"))
+        assert found.message == "is a named pipe, and reading it might wait for ever"
+        assert found.hint == "give a regular file, or pipe it in and give /dev/stdin"
+
+
+def test_a_pipe_that_was_handed_over_is_read() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"jobs: {x: {handler: a}}\n")
+    os.close(writing)
+
+    try:
+        loaded = check([Path(f"/dev/fd/{reading}")])
+    finally:
+        os.close(reading)
+
+    assert loaded.diagnostics == ()
+    assert loaded.state is not None
+    assert list(loaded.state.jobs) == ["x"]
 
 
 def test_a_file_that_anybody_may_write_is_warned_about(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """No field without effect: each one of the schema changes a value, or is refused as not supported yet."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -234,6 +235,21 @@ def test_the_defaults_shown_are_those_of_the_model() -> None:
     }
     assert definitions["RetryOptions"]["properties"]["max_delay"]["default"] == "10m"
     assert "default" not in job["cron"] or job["cron"]["default"] == []
+
+
+def test_the_method_of_an_http_call_has_no_default_that_a_file_could_say() -> None:
+    method = schema_json()["$defs"]["HttpOptions"]["properties"]["method"]
+
+    assert "default" not in method
+    assert method["description"] == "GET, or POST when there is a `json` or a payload."
+
+
+@pytest.mark.parametrize(("model", "field"), [("SettingsOptions", "database"), ("HttpOptions", "url")])
+def test_what_is_no_url_is_refused_by_editors_too(model: str, field: str) -> None:
+    part = schema_json()["$defs"][model]["properties"][field]
+
+    assert re.search(part["pattern"], "foo") is None
+    assert re.search(part["pattern"], "${URL:-foo}") is not None
 
 
 def test_the_checked_in_schema_is_the_current_one() -> None:

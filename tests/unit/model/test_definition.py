@@ -41,7 +41,7 @@ handlers: st.SearchStrategy[Handler] = st.one_of(
     st.builds(
         HttpHandler,
         url=texts,
-        method=st.sampled_from(["GET", "POST"]),
+        method=st.sampled_from([None, "GET", "POST"]),
         headers=st.dictionaries(texts, texts, max_size=2),
         json=values,
         expect=st.lists(st.integers(100, 599), max_size=2).map(tuple),
@@ -144,6 +144,16 @@ def test_a_plain_job_is_its_handler() -> None:
 )
 def test_a_field_is_written_as_a_person_would(fields: dict[str, Any], written: dict[str, Any]) -> None:
     assert definition(replace(PLAIN, **fields)) == {"handler": "a:b", **written}
+
+
+@pytest.mark.parametrize("method", [None, "GET", "POST"])
+def test_the_method_of_an_http_call_is_written_where_one_was_given(method: str | None) -> None:
+    job = replace(PLAIN, handler=HttpHandler("https://x", method))
+
+    written = definition(job)
+
+    assert written == {"http": {"url": "https://x"} if method is None else {"method": method, "url": "https://x"}}
+    assert job_from_definition(job.namespace, job.name, written) == job
 
 
 def test_a_definition_without_a_handler_is_refused() -> None:
