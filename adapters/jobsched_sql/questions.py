@@ -79,6 +79,20 @@ def last_runs(connection: Connection, namespace: str) -> dict[str, Run]:
     }
 
 
+def jobs_with_history(connection: Connection, namespace: str) -> list[str]:
+    """Jobs that have finished runs; one step down the index for each job, and none through its history."""
+    c = runs_table.c
+    finished = select(c.id).where(
+        c.namespace == jobs_table.c.namespace, c.job == jobs_table.c.name, c.finished_at.is_not(None)
+    )
+    statement = (
+        select(jobs_table.c.name)
+        .where(jobs_table.c.namespace == namespace, finished.exists())
+        .order_by(jobs_table.c.name)
+    )
+    return list(connection.execute(statement).scalars())
+
+
 def counts(connection: Connection, namespaces: Sequence[str]) -> dict[tuple[str, RunState], int]:
     """Unfinished runs by queue and state; a state has an index of its own, which alone is read."""
     found: dict[tuple[str, RunState], int] = {}

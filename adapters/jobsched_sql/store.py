@@ -187,6 +187,9 @@ class SqlStore:
     def last_runs(self, namespace: str) -> dict[str, Run]:
         return self._dialect.read(lambda connection: questions.last_runs(connection, namespace))
 
+    def jobs_with_history(self, namespace: str) -> list[str]:
+        return self._dialect.read(lambda connection: questions.jobs_with_history(connection, namespace))
+
     def counts(self, namespaces: Sequence[str]) -> dict[tuple[str, RunState], int]:
         return self._dialect.read(lambda connection: questions.counts(connection, namespaces))
 

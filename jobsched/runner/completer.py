@@ -34,10 +34,16 @@ class Completer(Service):
     name = "completer"
 
     def __init__(
-        self, store: Store, clock: Clock, held: HeldRuns, on_keys_freed: Callable[[Iterable[str]], None]
+        self,
+        store: Store,
+        clock: Clock,
+        held: HeldRuns,
+        on_keys_freed: Callable[[Iterable[str]], None],
+        on_more_history: Callable[[Iterable[tuple[str, str]]], None],
     ) -> None:
         super().__init__(clock)
-        self._store, self._held, self._on_keys_freed = store, held, on_keys_freed
+        self._store, self._held = store, held
+        self._on_keys_freed, self._on_more_history = on_keys_freed, on_more_history
         self._lock = threading.Lock()
         self._queue: list[_Ended] = []
         self._lines: list[LogLine] = []
@@ -121,6 +127,9 @@ class Completer(Service):
             if ended.transition.id not in ours and not self._may_be_written:
                 _say_dropped(ended)
         self._may_be_written = False
+        self._on_more_history(
+            {(ended.claim.namespace, ended.claim.job) for ended in batch if ended.claim.job is not None}
+        )
         freed = {ended.claim.key for ended in batch if ended.claim.key is not None}
         if freed:
             self._on_keys_freed(freed)

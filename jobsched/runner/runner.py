@@ -44,7 +44,7 @@ log = logging.getLogger("jobsched")
 _TO_OBEY = 0.5
 #: And how long the last results are tried to be saved at least, should the store be away.
 _TO_SAVE, _BETWEEN_TRIES = 5.0, 0.2
-_PRUNE_SECONDS = 300.0
+_PRUNE_SECONDS = 5.0
 #: One for all nodes of this process: what is printed has one way out.
 _CAPTURE = Capture(current_log.get)
 
@@ -104,7 +104,8 @@ class Runner:
             store, clock, options, self.definitions, self.heartbeat, self.held, self.pool, self._give_back
         )
         self.admission = Admission(store, clock, self.definitions, self.dispatcher.wake)
-        self.completer = Completer(store, clock, self.held, self.admission.keys_freed)
+        pruner = Pruner(store, clock, self._namespaces)
+        self.completer = Completer(store, clock, self.held, self.admission.keys_freed, pruner.touch)
         self.deadlines = Deadlines(clock, self._overdue)
         self.executor = Executor(
             clock,
@@ -117,12 +118,14 @@ class Runner:
             self.completer,
             self.admission.thread_ended,
         )
-        self.scheduler = Scheduler(store, clock, options, self.definitions, self.heartbeat, self.dispatcher.wake)
+        self.scheduler = Scheduler(
+            store, clock, options, self.definitions, self.heartbeat, self.dispatcher.wake, pruner.touch
+        )
         rescue = Rescuer(store, self.heartbeat, self.dispatcher.wake, self.admission.sweep)
         beat = options.heartbeat.total_seconds()
         self._fence = Timer("fence", clock, min(1.0, beat / 3), self.heartbeat.check_fence)
         self._rescuer = Timer("rescuer", clock, beat, rescue)
-        self._pruner = Timer("pruner", clock, _PRUNE_SECONDS, Pruner(store, self._namespaces))
+        self._pruner = Timer("pruner", clock, _PRUNE_SECONDS, pruner)
         self._generations = Timer("generations", clock, beat, self._refresh)
 
     # -- life

@@ -1,7 +1,7 @@
 """Scheduler: turns slots that have come into runs, and scheduled runs whose time has come into pending ones."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from jobsched.clock import Clock
@@ -33,10 +33,11 @@ class Scheduler(Service):
         definitions: Definitions,
         heartbeat: Heartbeat,
         on_pending: Callable[[], None],
+        on_more_history: Callable[[Iterable[tuple[str, str]]], None],
     ) -> None:
         super().__init__(clock)
         self._store, self._options, self._definitions = store, options, definitions
-        self._heartbeat, self._on_pending = heartbeat, on_pending
+        self._heartbeat, self._on_pending, self._on_more_history = heartbeat, on_pending, on_more_history
         self._unreckoned: dict[tuple[str, str], int] = {}
 
     def step(self) -> float:
@@ -86,6 +87,9 @@ class Scheduler(Service):
         for run in created:
             if run.state is RunState.SKIPPED:
                 _say_skipped(run, covered.get((run.job, run.scheduled_at)))
+        self._on_more_history(
+            {(run.namespace, run.job) for run in created if run.job and run.state is RunState.SKIPPED}
+        )
         if any(run.state is RunState.PENDING for run in created):
             self._on_pending()
         return created

@@ -193,6 +193,9 @@ class Store(Protocol):
 
     # -- housekeeping
 
+    def jobs_with_history(self, namespace: str) -> list[str]:
+        """The names of jobs that have finished runs, sorted: those that there may be something to prune of."""
+
     def prune(self, retentions: Sequence[Retention], limit: int) -> int:
         """Delete finished runs (with their logs) that retention no longer keeps, at most about `limit`; how many.
 

@@ -192,6 +192,17 @@ class PruneContract:
         assert store.prune([of_job("nightly")], 100) == 0
         assert len(runs(store)) == 1
 
+    def test_jobs_with_history_are_those_that_have_finished_runs(self, store: Store) -> None:
+        stored = given_jobs(store, a_free_job("done"), a_free_job("skipped"), a_free_job("waiting"), a_free_job("new"))
+        node = a_node(store)
+        store.enqueue([a_trigger(stored["done"].job)])
+        store.finish([a_transition(run) for run in claim(store, node)])
+        store.fire([a_firing(stored["skipped"], a_skipped_slot(stored["skipped"].job, START))])
+        store.enqueue([a_trigger(stored["waiting"].job)])
+
+        assert store.jobs_with_history(NAMESPACE) == ["done", "skipped"]
+        assert store.jobs_with_history("elsewhere") == []
+
 
 def of_job(job: str, **history: Any) -> Retention:
     """Keeps all runs of the job but for what `history` says."""
