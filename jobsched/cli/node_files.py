@@ -10,7 +10,7 @@ from jobsched.cli.target import load_and_warn
 from jobsched.config.load import DEFAULT_NAMESPACE, read_head
 from jobsched.errors import ConfigError
 from jobsched.model.state import DesiredState
-from jobsched.runner.watcher import Signature, signature
+from jobsched.runner.signature import Signature, signature
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

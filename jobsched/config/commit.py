@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 _PATIENCE_SECONDS = 5
@@ -26,6 +26,12 @@ def commit_of(files: Sequence[Path]) -> str | None:
         return None
     head = _git(top, "rev-parse", "--verify", "HEAD")
     return head.strip() if head else None
+
+
+def git_is_at_work(files: Iterable[Path]) -> bool:
+    """Whether git holds the lock of a repository that these files stand in: a checkout may be half done."""
+    tops = {_top(folder) for folder in {file.resolve().parent for file in files}}
+    return any(top is not None and (top / ".git" / "index.lock").exists() for top in tops)
 
 
 def _top(folder: Path) -> Path | None:

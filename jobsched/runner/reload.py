@@ -14,7 +14,7 @@ from jobsched.config.load import load
 from jobsched.errors import ConfigError, StoreError, SyncConflictError, SyncRefusedError
 from jobsched.model.state import DesiredState, Generation, Settings
 from jobsched.runner.heartbeat import Heartbeat
-from jobsched.runner.watcher import signature
+from jobsched.runner.signature import Signature, signature
 from jobsched.store.port import Store
 from jobsched.sync.apply import SyncReport, sync
 
@@ -57,17 +57,19 @@ class Reload:
         except SyncRefusedError as error:
             self._refused("not applied, the last good state runs on", str(error))
 
-    def __call__(self) -> None:
-        """Read the files again and apply them; keeps the running state when they are not valid."""
-        before = signature(self._paths)
+    def __call__(self, seen: Signature) -> None:
+        """Read the files again and apply them; keeps the running state when they are not valid.
+
+        `seen`: their signature when they were found to stand still. If they differ from it after they were read, what
+        was read may be half, and counts for nothing: the watcher sees the difference too and calls again.
+        """
         try:
             desired = load(self._paths, os.environ)
         except ConfigError as error:
-            if signature(self._paths) != before:
-                return  # changed while it was read: the watcher will come again
-            self._refused("the files are not valid, the last good state runs on", str(error))
+            if signature(self._paths) == seen:
+                self._refused("the files are not valid, the last good state runs on", str(error))
             return
-        if signature(self._paths) != before:
+        if signature(self._paths) != seen:
             return
         if desired.content_hash == self.content_hash and self.error is None and not self.stale:
             log.info("the files were read again: nothing has changed")

@@ -35,7 +35,8 @@ from jobsched.runner.reload import Reload
 from jobsched.runner.rescuer import Rescuer
 from jobsched.runner.scheduler import Scheduler
 from jobsched.runner.service import Service, Timer
-from jobsched.runner.watcher import Signature, Watcher
+from jobsched.runner.signature import Signature
+from jobsched.runner.watcher import Watcher
 from jobsched.store.port import Doorbell, Topic
 
 log = logging.getLogger("jobsched")
