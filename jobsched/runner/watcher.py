@@ -41,7 +41,7 @@ class Watcher(Service):
         """`seen`: the signature of what was read last; default: as the files are now. `follows` False: only when told to."""
         super().__init__(clock)
         self._paths, self._on_change, self._follows = paths, on_change, follows
-        self._told = False
+        self._asked = self._answered = 0
         self._handled = signature(paths) if seen is None else seen
         self._moving: Signature | None = None
         self._moved = self._restless_since = 0.0
@@ -61,13 +61,13 @@ class Watcher(Service):
 
     def reload(self) -> None:
         """Treat the files as changed, whatever stat says (SIGHUP)."""
-        self._told = True
+        self._asked += 1
         self.wake()
 
     def step(self) -> float | None:
-        seen = signature(self._paths)
+        asked, seen = self._asked, signature(self._paths)
         self._listen(seen)
-        if not self._told and (seen == self._handled or not self._follows):
+        if asked == self._answered and (seen == self._handled or not self._follows):
             self._moving = None
             return _POLL_SECONDS if self._follows else None
         rest = self._rest(seen)
@@ -75,7 +75,11 @@ class Watcher(Service):
             return rest
         self._on_change(seen)
         # Only now: had it failed, it would be called again.
-        self._moving, self._handled, self._told = None, seen, False
+        self._moving, self._handled = None, seen
+        if signature(self._paths) != seen:
+            return QUIET_SECONDS  # what was read may count for nothing: who asked for it is not answered yet
+        # Not `self._asked`: who asked while it was read is not answered by it.
+        self._answered = asked
         return _POLL_SECONDS if self._follows else None
 
     def _rest(self, seen: Signature) -> float:

@@ -210,3 +210,54 @@ def test_reload_treats_the_files_as_changed(tmp_path: Path) -> None:
     desk.settle()
 
     assert desk.calls == 1
+
+
+def test_a_reload_asked_for_during_another_is_made_too(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+
+    def ask_once(seen: Signature) -> None:
+        desk.called(seen)
+        if desk.calls == 1:
+            desk.watcher.reload()
+
+    desk.watcher._on_change = ask_once
+    desk.watcher.reload()
+    desk.settle()
+    desk.settle()
+    desk.settle()
+
+    assert desk.calls == 2
+
+
+def test_a_reload_that_fails_is_still_owed(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    failures = [RuntimeError("the database is away")]
+
+    def fail_once(seen: Signature) -> None:
+        desk.called(seen)
+        if failures:
+            raise failures.pop()
+
+    desk.watcher._on_change = fail_once
+    desk.watcher.reload()
+    with pytest.raises(RuntimeError):
+        desk.settle()
+    desk.settle()
+
+    assert desk.calls == 2
+
+
+def test_a_reload_during_which_the_files_change_is_made_again_though_they_are_not_followed(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+
+    def edit_once(seen: Signature) -> None:
+        desk.called(seen)
+        if desk.calls == 1:
+            desk.file.write_text(ONE + "# more\n")
+
+    desk.watcher = Watcher(desk.clock, [desk.file], edit_once, follows=False)
+    desk.watcher.reload()
+    for _ in range(3):
+        desk.settle()
+
+    assert desk.calls == 2
