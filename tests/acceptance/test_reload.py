@@ -27,7 +27,7 @@ JOBS = 8
 
 def version(number: int, jobs: int = JOBS, prefix: str = "job") -> str:
     """A file whose jobs all tell which version they are of."""
-    lines = [f"  {prefix}-{each}: {{command: ['true'], timeout: {number}0s}}\n" for each in range(jobs)]
+    lines = [f"  {prefix}-{each}:\n    command: ['true']\n    timeout: {number}0s\n" for each in range(jobs)]
     return "version: 1\njobs:\n" + "".join(lines)
 
 
@@ -83,10 +83,13 @@ def written_in_place(file: Path, text: str) -> None:
 def written_slowly(file: Path, text: str) -> None:
     with file.open("w") as opened:
         pause()  # it is empty
-        opened.write(text[: len(text) // 2])  # within a line
+        # Valid so far, with too few jobs gone for the brake, and the last one's timeout a tenth.
+        half = text.index(f"job-{JOBS - 3}:")
+        half = text.index("timeout: ", half) + len("timeout: 2")
+        opened.write(text[:half])
         opened.flush()
         pause()
-        opened.write(text[len(text) // 2 :])
+        opened.write(text[half:])
 
 
 def renamed_over(file: Path, text: str) -> None:
@@ -102,7 +105,7 @@ def renamed_from_elsewhere(file: Path, text: str) -> None:
 
 
 def edited_by_sed(file: Path, text: str) -> None:
-    timeout = text.partition("timeout: ")[2].partition("}")[0]
+    timeout = text.partition("timeout: ")[2].partition("\n")[0]
     subprocess.run(["sed", "-i", f"s/timeout: [0-9]*s/timeout: {timeout}/", str(file)], check=True)
 
 
