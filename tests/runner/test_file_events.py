@@ -125,15 +125,17 @@ def test_following_the_same_folders_again_changes_nothing(listening: Listening, 
 
 
 def test_nothing_goes_on_after_the_end(file: Path) -> None:
-    threads = threading.active_count()
+    threads = set(threading.enumerate())
     listening = Listening()
     listening.follow(file)
-    observer = listening.events._observer
+    begun = set(threading.enumerate()) - threads
 
     listening.events.stop()
 
-    observer.join(20)
-    assert threading.active_count() == threads
+    assert begun
+    for thread in begun:
+        thread.join(20)
+        assert not thread.is_alive()
 
 
 def test_what_cannot_be_listened_to_is_said_once(
