@@ -11,6 +11,7 @@ from jobsched.cli.errors import explained
 
 #: Command → (module, what it does). The modules are imported when their command is.
 COMMANDS = {
+    "init": ("init", "Write a first jobs.yaml."),
     "validate": ("validate", "Check files: what is wrong and where. No database, no network."),
     "plan": ("plan", "Show what sync would do."),
     "sync": ("sync", "Make the database equal the files."),
