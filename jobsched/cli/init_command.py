@@ -45,6 +45,7 @@ jobs:
 
 # Next:
 #   jobsched next hello            when it will run
+#   jobsched exec hello            perform it here and now, without a database
 #   jobsched run                   apply this file, follow it, and run its jobs until Ctrl-C
 #   jobsched runs                  what ran, and how it ended
 #   jobsched schema > s.json       a JSON Schema of this file, for editors

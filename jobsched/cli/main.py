@@ -23,6 +23,7 @@ COMMANDS = {
     "runs": ("runs", "List runs, newest first."),
     "logs": ("logs", "Show what a run wrote."),
     "trigger": ("trigger", "Run a job now."),
+    "exec": ("exec", "Perform a job here and now, without a database."),
     "schema": ("schema", "Print the JSON Schema of jobs.yaml."),
     "db": ("db", "Look after the database's schema."),
 }

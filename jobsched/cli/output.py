@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,6 +16,12 @@ def say(text: str = "", *, err: bool = False, **style: Any) -> None:
     shown = printable(text)
     plain = bool(os.environ.get("NO_COLOR"))
     click.echo(click.style(shown, **style) if style and not plain else shown, err=err)
+
+
+def pass_on(text: str, *, err: bool = False) -> None:
+    """What a job writes, as it comes: on a terminal escaped as by `say`, elsewhere as it is."""
+    shown = printable(text) if (sys.stderr if err else sys.stdout).isatty() else text
+    click.echo(shown, nl=False, err=err)
 
 
 def print_json(value: Any) -> None:

@@ -1,19 +1,17 @@
 """jobsched trigger."""
 
-import json
 from datetime import timedelta
-from typing import Any
 
 import click
 
 from jobsched.cli.output import print_json, say
+from jobsched.cli.payload import payload_of, payload_option
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
-from jobsched.errors import PayloadError
 
 
 @click.command("trigger")
 @click.argument("job")
-@click.option("--payload", metavar="JSON", help="A JSON object that replaces the job's payload.")
+@payload_option
 @click.option("--wait", is_flag=True, help="Wait for the run; exit code 1 if it does not succeed.")
 @click.option("--timeout", metavar="DURATION", help="With --wait: how long at most.")
 @database_option
@@ -33,7 +31,7 @@ def command(
     from jobsched.model.report import run_as_json
     from jobsched.model.run import RunState
 
-    given, limit = _payload(payload), _timeout(timeout)
+    given, limit = payload_of(payload), _timeout(timeout)
     with client_of(find_target(database, namespace)) as client:
         made = client.trigger(job, given)
         if output == "table":
@@ -48,18 +46,6 @@ def command(
         say(f"run {run.id} {run.state}" + (f": {run.error[-1].get('message')}" if run.error else ""))
     if wait and run.state is not RunState.SUCCEEDED:
         raise SystemExit(1)
-
-
-def _payload(text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise PayloadError(f"--payload is no JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise PayloadError('--payload must be a JSON object, like {"name": 1}')
-    return value
 
 
 def _timeout(text: str | None) -> timedelta | None:

@@ -1,0 +1,103 @@
+"""jobsched exec."""
+
+import difflib
+import io
+import json
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from jobsched.cli.output import say
+from jobsched.cli.payload import payload_of, payload_option
+from jobsched.cli.target import DEFAULT_FILE, load_and_warn
+from jobsched.errors import CommandError, UnknownJobError
+
+if TYPE_CHECKING:
+    from jobsched.cli.performance import Performance
+    from jobsched.model.job import Job
+    from jobsched.model.state import DesiredState
+
+
+@click.command("exec")
+@click.argument("job")
+@payload_option
+def command(job: str, *, payload: str | None) -> None:
+    """Perform JOB of ./jobs.yaml here and now: one attempt, no database, no limit on how many at once.
+
+    Its output goes to the terminal as it comes. Exit code 0 or 1; of a command that ends by itself, its own;
+    130 when Ctrl-C stopped it. Its timeout holds.
+    """
+    from jobsched.cli.handler_check import put_on_path
+    from jobsched.cli.node_options import imports_of
+    from jobsched.cli.performance import Performance, heed_signals
+    from jobsched.clock import SystemClock
+    from jobsched.handlers.registry import default_registry
+    from jobsched.model.handler import PythonHandler
+    from jobsched.model.payload import check_payload_size
+
+    given = payload_of(payload)
+    if given is not None:
+        check_payload_size(given)
+    state = load_and_warn([DEFAULT_FILE])
+    wanted = _job(state, job)
+    put_on_path([DEFAULT_FILE])
+    if isinstance(wanted.handler, PythonHandler):
+        default_registry.imports(imports_of(state.settings))
+        # Not for calls: what logs a call would show the URL with its secrets.
+        logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Piped too, it comes when it is written.
+        sys.stdout.reconfigure(line_buffering=True)
+    heed_signals()
+    performance = Performance(wanted, dict(wanted.payload) if given is None else given, default_registry, SystemClock())
+    code = _perform(performance, wanted)
+    if performance.given_up:
+        # Its thread would go on writing while the interpreter ends, and might hold what that needs.
+        sys.stdout.flush()
+        os._exit(code)
+    raise SystemExit(code)
+
+
+def _job(state: "DesiredState", name: str) -> "Job":
+    job = state.jobs.get(name)
+    if job is None:
+        nearest = difflib.get_close_matches(name, state.jobs, 1)
+        raise UnknownJobError(state.namespace, name, nearest[0] if nearest else None)
+    return job
+
+
+def _perform(performance: "Performance", job: "Job") -> int:
+    """Say how it ended; the exit code."""
+    from jobsched.cli.performance import Interrupted
+    from jobsched.model.handler import CommandHandler, ShellHandler
+
+    try:
+        result = performance.run()
+    except Interrupted as signalled:
+        say(f"{job.name}: stopped", err=True)
+        return 128 + signalled.number
+    except Exception as error:  # whatever a handler raises
+        if error is performance.unshown:
+            raise
+        return _failed(job, error)
+    if result is not None and not isinstance(job.handler, CommandHandler | ShellHandler):
+        say(f"result: {json.dumps(result, ensure_ascii=False)}", err=True)
+    return 0
+
+
+def _failed(job: "Job", error: Exception) -> int:
+    from jobsched.runner.executor import error_entry
+
+    if isinstance(error, CommandError) and error.exit_code is not None:
+        code = error.exit_code
+        # Its stderr, which the error's text ends with, has been shown as it came.
+        say(f"{job.name}: " + (f"exit code {code}" if code > 0 else f"ended by signal {-code}"), err=True, fg="red")
+        return code if code > 0 else 128 - code
+    entry = error_entry(error)
+    if "traceback" in entry:
+        say(entry["traceback"].rstrip(), err=True)
+    say(f"{job.name}: {entry['type']}: {entry['message']}", err=True, fg="red")
+    return 1
