@@ -2,7 +2,7 @@
 
 import difflib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -18,7 +18,7 @@ from jobsched.store.open import open_store
 from jobsched.store.port import Store
 
 _LARGEST_ID = 2**63 - 1
-#: How often `wait` looks, in seconds: it grows from the first to the second.
+#: How often `wait` and `follow` look, in seconds: it grows from the first to the second.
 _FIRST_LOOK, _SLOWEST_LOOK = 0.02, 0.5
 
 
@@ -154,6 +154,22 @@ class Client:
     ) -> list[LogLine]:
         """Lines that a run's attempts wrote, oldest first, after a place (attempt, seq)."""
         return self.store.log(run_id, attempt=attempt, after=after, limit=limit)
+
+    def follow(self, run_id: int, *, attempt: int | None = None) -> Iterator[LogLine]:
+        """Lines of a run, those that are there and those that come, until it is final. Raises UnknownRunError."""
+        never, pause, after, ended = threading.Event(), _FIRST_LOOK, (0, -1), False
+        while True:
+            # Asked before its lines are read: what it wrote until then is among them.
+            final, lines = self.run(run_id).state.final, self.log(run_id, attempt=attempt, after=after)
+            yield from lines
+            if lines:
+                after, pause = (lines[-1].attempt, lines[-1].seq), _FIRST_LOOK
+            elif ended:
+                return
+            # The last lines of many may be stored a moment after the end is: one more look.
+            ended = final
+            self._clock.wait(never, pause)
+            pause = _FIRST_LOOK if ended else min(pause * 1.5, _SLOWEST_LOOK)
 
     # -- the whole
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -38,6 +39,9 @@ def explained() -> Iterator[None]:
         raise SystemExit(1) from None
     except (JobschedError, TimeoutError) as error:
         raise Failure(str(error)) from error
+    except KeyboardInterrupt:
+        # Whoever pressed Ctrl-C knows: no word of it, and the code that shells expect.
+        raise SystemExit(128 + signal.SIGINT) from None
     except BrokenPipeError:
         # The reader (head, a pager) has seen enough.
         _close_quietly(sys.stdout)

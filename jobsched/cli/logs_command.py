@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobsched.cli.output import print_json, say
+from jobsched.cli.output import print_json, print_json_line, say
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 
 if TYPE_CHECKING:
@@ -16,20 +16,45 @@ if TYPE_CHECKING:
 @click.command("logs")
 @click.argument("run_id", metavar="RUN", type=int)
 @click.option("--attempt", type=int, metavar="N", help="Only of this attempt.")
+@click.option("-f", "--follow", is_flag=True, help="Go on showing what it writes until it has ended.")
 @database_option
 @namespace_option
 @output_option
-def command(run_id: int, *, attempt: int | None, database: str | None, namespace: str | None, output: str) -> None:
-    """Show what RUN wrote, attempt by attempt, and the errors it ended with."""
+def command(
+    run_id: int, *, attempt: int | None, follow: bool, database: str | None, namespace: str | None, output: str
+) -> None:
+    """Show what RUN wrote, attempt by attempt, and the errors it ended with.
+
+    With -f, -o json prints one object a line.
+    """
     with client_of(find_target(database, namespace)) as client:
         run = client.run(run_id)
+        if follow:
+            _follow(client, run_id, attempt, output)
+            return
         lines = _all_lines(client, run_id, attempt)
     if output == "json":
         print_json([_as_json(line) for line in lines])
         return
     for line in lines:
-        say(f"{line.at.astimezone():%H:%M:%S.%f}"[:12] + f" {line.stream:6} {line.text}")
+        _print_line(line)
     _print_end(run, wrote=bool(lines))
+
+
+def _follow(client: "Client", run_id: int, attempt: int | None, output: str) -> None:
+    wrote = False
+    for line in client.follow(run_id, attempt=attempt):
+        wrote = True
+        if output == "json":
+            print_json_line(_as_json(line))
+        else:
+            _print_line(line)
+    if output == "table":
+        _print_end(client.run(run_id), wrote=wrote)
+
+
+def _print_line(line: "LogLine") -> None:
+    say(f"{line.at.astimezone():%H:%M:%S.%f}"[:12] + f" {line.stream:6} {line.text}")
 
 
 def _all_lines(client: "Client", run_id: int, attempt: int | None) -> "list[LogLine]":

@@ -29,6 +29,11 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
+def print_json_line(value: Any) -> None:
+    """One of many values that come one by one, on a line of its own."""
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
     """A table without lines, as wide as it must be; `empty` says what it means that there are no rows."""
     from rich import box
