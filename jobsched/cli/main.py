@@ -24,6 +24,7 @@ COMMANDS = {
     "logs": ("logs", "Show what a run wrote."),
     "trigger": ("trigger", "Run a job now."),
     "exec": ("exec", "Perform a job here and now, without a database."),
+    "prune": ("prune", "Delete finished runs that are no longer kept."),
     "schema": ("schema", "Print the JSON Schema of jobs.yaml."),
     "db": ("db", "Look after the database's schema."),
 }
