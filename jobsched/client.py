@@ -2,6 +2,7 @@
 
 import difflib
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -13,6 +14,7 @@ from jobsched.model.instants import as_utc
 from jobsched.model.payload import check_payload_size
 from jobsched.model.run import Created, LogLine, NewRun, Run, RunFilter, RunState, Source
 from jobsched.model.state import Generation, Node, StoredJob
+from jobsched.model.stats import Stats
 from jobsched.schedule.fires import run_for
 from jobsched.store.open import open_store
 from jobsched.store.port import Store
@@ -20,6 +22,8 @@ from jobsched.store.port import Store
 _LARGEST_ID = 2**63 - 1
 #: How often `wait` and `follow` look, in seconds: it grows from the first to the second.
 _FIRST_LOOK, _SLOWEST_LOOK = 0.02, 0.5
+_PAGE = 1000
+_FINAL = tuple(state for state in RunState if state.final)
 
 
 class Client:
@@ -184,3 +188,12 @@ class Client:
     def counts(self) -> dict[tuple[str, RunState], int]:
         """How many unfinished runs there are, by (queue, state)."""
         return self.store.counts([self.namespace])
+
+    def stats(self, *, since: datetime) -> Stats:
+        """Numbers for people; reads each finished run made since then, so ask for a day rather than for ever."""
+        finished: Counter[tuple[str | None, RunState]] = Counter()
+        before = None
+        while page := self.runs(states=_FINAL, since=since, before_id=before, limit=_PAGE):
+            finished.update((run.job, run.state) for run in page)
+            before = page[-1].id
+        return Stats(since=as_utc(since), unfinished=self.counts(), finished=dict(finished))

@@ -20,6 +20,7 @@ COMMANDS = {
     "list": ("list", "List the jobs."),
     "show": ("show", "Show one job."),
     "status": ("status", "Show nodes, queues and the newest generation."),
+    "stats": ("stats", "Count runs by queue, job and state."),
     "runs": ("runs", "List runs, newest first."),
     "logs": ("logs", "Show what a run wrote."),
     "trigger": ("trigger", "Run a job now."),

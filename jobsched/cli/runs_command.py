@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobsched.cli.output import print_json, print_table
+from jobsched.cli.since import since_of
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 from jobsched.cli.text import local_time, rough
 
@@ -43,7 +44,8 @@ def command(
         now = client.store.now()
         if job is not None and not (runs := client.runs(job=job, limit=1)):
             client.job(job)  # says so if there is none of this name
-        runs = client.runs(job=job, states=[RunState(state) for state in states], since=_since(since, now), limit=count)
+        made_since = None if since is None else since_of(since, now)
+        runs = client.runs(job=job, states=[RunState(state) for state in states], since=made_since, limit=count)
     if output == "json":
         print_json([run_as_json(run) for run in runs])
         return
@@ -52,24 +54,6 @@ def command(
         [_row(run, now) for run in runs],
         empty="no runs",
     )
-
-
-def _since(text: str | None, now: datetime) -> datetime | None:
-    from jobsched.model.durations import parse_duration
-    from jobsched.model.instants import parse_instant
-
-    if text is None:
-        return None
-    try:
-        return now - parse_duration(text)
-    except ValueError:
-        pass
-    try:
-        return parse_instant(text)
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is neither a duration (1h, 2d) nor an RFC 3339 instant", param_hint="--since"
-        ) from None
 
 
 def _row(run: "Run", now: datetime) -> list[str]:

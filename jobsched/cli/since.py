@@ -1,0 +1,22 @@
+"""The value of `--since`: an instant, or how long ago."""
+
+from datetime import datetime
+
+import click
+
+
+def since_of(text: str, now: datetime) -> datetime:
+    """Raises click.BadParameter on what is neither."""
+    from jobsched.model.durations import parse_duration
+    from jobsched.model.instants import parse_instant
+
+    try:
+        return now - parse_duration(text)
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return parse_instant(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is neither a duration (1h, 2d) nor an RFC 3339 instant", param_hint="--since"
+        ) from None

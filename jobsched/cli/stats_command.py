@@ -1,0 +1,70 @@
+"""jobsched stats."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jobsched.cli.output import print_json, print_table, say
+from jobsched.cli.since import since_of
+from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
+from jobsched.cli.text import local_time
+
+if TYPE_CHECKING:
+    from jobsched.model.stats import Stats
+
+_FINAL = ("succeeded", "failed", "cancelled", "skipped")
+
+
+@click.command("stats")
+@click.option(
+    "--since",
+    metavar="T",
+    default="1d",
+    show_default=True,
+    help="Count what was made since an RFC 3339 instant, or within a duration: 1h, 2d.",
+)
+@database_option
+@namespace_option
+@output_option
+def command(*, since: str, database: str | None, namespace: str | None, output: str) -> None:
+    """Count runs: the unfinished by queue and state, the finished by job and state.
+
+    Finished runs are counted as far as history keeps them.
+    """
+    with client_of(find_target(database, namespace)) as client:
+        stats = client.stats(since=since_of(since, client.store.now()))
+    jobs = _by_job(stats)
+    if output == "json":
+        print_json({"namespace": client.namespace, **_as_json(stats, jobs)})
+        return
+    print_table(
+        ["QUEUE", "STATE", "RUNS"],
+        [[queue, str(state), f"{count:,}"] for (queue, state), count in sorted(stats.unfinished.items())],
+        empty="no unfinished runs",
+    )
+    say(f"\nmade since {local_time(stats.since)} and finished:")
+    rows = [[job or "(ad hoc)", *(f"{counts[state]:,}" for state in _FINAL)] for job, counts in jobs]
+    if len(rows) > 1:
+        rows.append(["(all)", *(f"{sum(counts[state] for _, counts in jobs):,}" for state in _FINAL)])
+    print_table(["JOB", *(state.upper() for state in _FINAL)], rows, empty="no finished runs")
+
+
+def _by_job(stats: "Stats") -> list[tuple[str | None, dict[str, int]]]:
+    """Each job's numbers by final state, the ad-hoc runs' last."""
+    found: dict[str | None, dict[str, int]] = {}
+    for (job, state), count in stats.finished.items():
+        found.setdefault(job, dict.fromkeys(_FINAL, 0))[str(state)] = count
+    return sorted(found.items(), key=lambda entry: (entry[0] is None, entry[0] or ""))
+
+
+def _as_json(stats: "Stats", jobs: list[tuple[str | None, dict[str, int]]]) -> dict[str, Any]:
+    from jobsched.model.instants import format_instant
+
+    return {
+        "since": format_instant(stats.since),
+        "queues": [
+            {"queue": queue, "state": str(state), "runs": count}
+            for (queue, state), count in sorted(stats.unfinished.items())
+        ],
+        "jobs": [{"job": job, **counts} for job, counts in jobs],
+    }
