@@ -1,5 +1,6 @@
 """jobsched run."""
 
+import logging
 import os
 import signal
 import sys
@@ -12,9 +13,12 @@ import click
 
 from jobsched.cli.output import say
 from jobsched.cli.target import database_of, database_option, files, paths_argument, prepare
+from jobsched.cli.waiting import prepare_when_reachable, wait_option
 
 if TYPE_CHECKING:
     from jobsched.runner.runner import Runner
+
+log = logging.getLogger("jobsched")
 
 
 @click.command("run")
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
 @click.option("--no-sync", is_flag=True, help="Run what the database has; the files only name it.")
 @click.option("--last-good", is_flag=True, help="Should the files be invalid, run what the database has.")
 @click.option("--migrate", is_flag=True, help="Upgrade an older schema first.")
+@wait_option
 @click.option("--log-format", type=click.Choice(["auto", "text", "json"]), help="text on a terminal, else json.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more.")
 def command(
@@ -50,6 +55,7 @@ def command(
     no_sync: bool,
     last_good: bool,
     migrate: bool,
+    wait_for_db: bool,
     log_format: str | None,
     verbose: bool,
 ) -> None:
@@ -74,7 +80,10 @@ def command(
     nodelog.set_up(log_format_of(log_format, settings), verbose=verbose)
     store = open_store(database_of(database, read.desired))
     try:
-        prepare(store, migrate=migrate)
+        if not wait_for_db:
+            prepare(store, migrate=migrate)
+        elif not prepare_when_reachable(store, migrate=migrate, tell=log.warning, stopped=lambda: stop.asked):
+            raise SystemExit(0)
         put_on_path(chosen)
         default_registry.imports(imports_of(settings))
         runner = Runner(
@@ -124,6 +133,11 @@ class _Signals:
         signal.signal(signal.SIGINT, self._stop)
         if hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, self._reload)
+
+    @property
+    def asked(self) -> bool:
+        """A signal has asked to stop."""
+        return self._count > 0
 
     def connect(self, runner: "Runner") -> None:
         """From now on signals go to this runner; one that came before does too."""

@@ -8,6 +8,7 @@ import click
 
 from jobsched.cli.output import say
 from jobsched.cli.target import database_of, database_option, files, load_and_warn, paths_argument, prepare
+from jobsched.cli.waiting import prepare_when_reachable, wait_option
 
 
 @click.command("sync")
@@ -17,7 +18,10 @@ from jobsched.cli.target import database_of, database_option, files, load_and_wa
     "--allow-delete", is_flag=True, help="Remove jobs even if they are all, or more than half and more than five."
 )
 @click.option("--migrate", is_flag=True, help="Upgrade an older schema first.")
-def command(paths: Sequence[Path], *, database: str | None, allow_delete: bool, migrate: bool) -> None:
+@wait_option
+def command(
+    paths: Sequence[Path], *, database: str | None, allow_delete: bool, migrate: bool, wait_for_db: bool
+) -> None:
     """Make the database equal jobs.yaml (or the PATHs), in one transaction, as a new generation."""
     from jobsched.cli.plan_command import print_plan
     from jobsched.config.commit import commit_of
@@ -29,7 +33,10 @@ def command(paths: Sequence[Path], *, database: str | None, allow_delete: bool, 
     desired = load_and_warn(chosen)
     store = open_store(database_of(database, desired))
     try:
-        prepare(store, migrate=migrate)
+        if wait_for_db:
+            prepare_when_reachable(store, migrate=migrate, tell=lambda text: say(text, err=True))
+        else:
+            prepare(store, migrate=migrate)
         desired = replace(desired, commit=commit_of([Path(file) for file in desired.files]))
         report = sync(store, desired, applied_by=who(), allow_delete=allow_delete)
         if report.outcome == "applied" and report.plan is not None and report.generation is not None:
