@@ -24,6 +24,11 @@ def pass_on(text: str, *, err: bool = False) -> None:
     click.echo(shown, nl=False, err=err)
 
 
+def clear_screen() -> None:
+    """An empty terminal to write on; nothing elsewhere."""
+    click.clear()
+
+
 def print_json(value: Any) -> None:
     """Indented JSON; non-ASCII as it is."""
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))

@@ -1,45 +1,103 @@
 """jobsched status."""
 
+import threading
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from jobsched.cli.output import print_json, print_table, say
+from jobsched.cli.output import clear_screen, print_json, print_json_line, print_table, say
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 from jobsched.cli.text import local_time, relative, rough
+from jobsched.clock import SystemClock
+from jobsched.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
+    from jobsched.client import Client
     from jobsched.model.run import RunState
     from jobsched.model.state import Generation, Node
 
+_WATCH_SECONDS = 2.0
+
 
 @click.command("status")
+@click.option("--watch", is_flag=True, help=f"Show it anew every {_WATCH_SECONDS:g} s, until Ctrl-C.")
 @database_option
 @namespace_option
 @output_option
-def command(*, database: str | None, namespace: str | None, output: str) -> None:
-    """Show the newest generation, the nodes and the queues."""
+def command(*, watch: bool, database: str | None, namespace: str | None, output: str) -> None:
+    """Show the newest generation, the nodes and the queues.
+
+    With --watch, -o json prints one object a line.
+    """
     with client_of(find_target(database, namespace)) as client:
-        nodes, counts, now = client.nodes(), client.counts(), client.store.now()
-        generations = client.generations(1)
-        late = client.store.next_due([client.namespace])
-    newest = generations[0] if generations else None
+        if watch:
+            _watch(client, output)
+        seen = _look(client)
     if output == "json":
-        print_json({"namespace": client.namespace, **_as_json(newest, nodes, counts, late)})
-        return
-    say(_generation_text(client.namespace, newest, now))
+        print_json(_as_json(seen))
+    else:
+        _print(seen)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One look at the store."""
+
+    namespace: str
+    now: datetime
+    newest: "Generation | None"
+    nodes: "list[Node]"
+    counts: "dict[tuple[str, RunState], int]"
+    next_at: datetime | None
+
+
+def _look(client: "Client") -> _Seen:
+    generations = client.generations(1)
+    return _Seen(
+        namespace=client.namespace,
+        now=client.store.now(),
+        newest=generations[0] if generations else None,
+        nodes=client.nodes(),
+        counts=client.counts(),
+        next_at=client.store.next_due([client.namespace]),
+    )
+
+
+def _watch(client: "Client", output: str) -> NoReturn:
+    """Look again and again; a database that goes away meanwhile is shown as that."""
+    clock, never = SystemClock(), threading.Event()
+    while True:
+        try:
+            seen = _look(client)
+        except StoreUnavailableError as error:
+            clear_screen()
+            say(f"error: {error}", err=True, fg="red")
+        else:
+            if output == "json":
+                print_json_line(_as_json(seen))
+            else:
+                clear_screen()
+                _print(seen)
+        clock.wait(never, _WATCH_SECONDS)
+
+
+def _print(seen: _Seen) -> None:
+    now = seen.now
+    say(_generation_text(seen.namespace, seen.newest, now))
     print_table(
         ["NODE", "HOST", "PID", "STATE", "HEARTBEAT", "RUNNING", "NOTES"],
-        [_node_row(node, now) for node in nodes],
+        [_node_row(node, now) for node in seen.nodes],
         empty="no node runs; start one with: jobsched run",
     )
     say()
-    rows = [[queue, str(state), str(count)] for (queue, state), count in sorted(counts.items())]
+    rows = [[queue, str(state), str(count)] for (queue, state), count in sorted(seen.counts.items())]
     print_table(["QUEUE", "STATE", "RUNS"], rows, empty="no unfinished runs")
+    late = seen.next_at
     if late is not None:
         say(f"next slot: {relative(late, now)}" if late > now else f"a slot has been due for {rough(now - late)}")
-    for node in nodes:
+    for node in seen.nodes:
         if node.alive and node.info.get("error"):
             say(f"\nnode {node.id}, since {node.info['error_since']}:", fg="red")
             say(str(node.info["error"]))
@@ -77,15 +135,12 @@ def _node_row(node: "Node", now: datetime) -> list[str]:
     ]
 
 
-def _as_json(
-    newest: "Generation | None",
-    nodes: "list[Node]",
-    counts: "dict[tuple[str, RunState], int]",
-    next_at: datetime | None,
-) -> dict[str, Any]:
+def _as_json(seen: _Seen) -> dict[str, Any]:
     from jobsched.model.instants import format_instant
 
+    newest = seen.newest
     return {
+        "namespace": seen.namespace,
         "generation": newest
         and {
             "number": newest.number,
@@ -107,10 +162,11 @@ def _as_json(
                 "namespaces": list(node.namespaces),
                 **node.info,
             }
-            for node in nodes
+            for node in seen.nodes
         ],
         "queues": [
-            {"queue": queue, "state": str(state), "runs": count} for (queue, state), count in sorted(counts.items())
+            {"queue": queue, "state": str(state), "runs": count}
+            for (queue, state), count in sorted(seen.counts.items())
         ],
-        "next_at": None if next_at is None else format_instant(next_at),
+        "next_at": None if seen.next_at is None else format_instant(seen.next_at),
     }

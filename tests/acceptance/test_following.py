@@ -1,17 +1,19 @@
-"""Looking on while things happen: `logs -f`."""
+"""Looking on while things happen: `logs -f`, `status --watch`."""
 
 import json
+import os
+import pty
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Workplace
+    from tests.acceptance.conftest import Restartable, Workplace
 
 pytestmark = pytest.mark.acceptance
 
@@ -25,25 +27,27 @@ WAITS = """
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
+@contextmanager
+def started_in(workplace: "Workplace", *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    """A command whose output is read while it runs."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "jobsched", *arguments],
+        cwd=workplace.folder,
+        env=workplace.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 @pytest.fixture
 def start(workplace: "Workplace") -> Iterator[Start]:
-    """Starts a command whose output is read while it runs."""
     with ExitStack() as cleanup:
-
-        def started(*arguments: str) -> "subprocess.Popen[str]":
-            process = subprocess.Popen(
-                [sys.executable, "-m", "jobsched", *arguments],
-                cwd=workplace.folder,
-                env=workplace.environment(),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            cleanup.enter_context(process)
-            cleanup.callback(process.kill)
-            return process
-
-        yield started
+        yield lambda *arguments: cleanup.enter_context(started_in(workplace, *arguments))
 
 
 def test_logs_follow_a_run_until_it_has_ended(workplace: "Workplace", start: Start) -> None:
@@ -92,3 +96,75 @@ def test_ctrl_c_ends_following_without_a_word(workplace: "Workplace", start: Sta
 
     assert (following.returncode, *rest) == (130, "", "")
     (workplace.folder / "go").touch()
+
+
+def test_status_is_watched_until_ctrl_c(workplace: "Workplace", start: Start) -> None:
+    workplace.write(WAITS)
+    workplace.jobsched("sync")
+
+    watching = start("status", "--watch")
+    read_until(watching, "generation 1")
+    workplace.write(WAITS + "      two: {command: ['true']}\n")
+    workplace.jobsched("sync")
+    read_until(watching, "generation 2")
+    watching.send_signal(signal.SIGINT)
+
+    assert "\x1b" not in watching.communicate(timeout=60)[0]
+    assert watching.returncode == 130
+
+
+def test_status_is_watched_as_json_one_object_a_line(workplace: "Workplace", start: Start) -> None:
+    workplace.write(WAITS)
+    workplace.jobsched("sync")
+
+    watching = start("status", "--watch", "-o", "json")
+    assert watching.stdout is not None
+    looks = [json.loads(watching.stdout.readline()) for _ in range(2)]
+
+    assert [look["generation"]["number"] for look in looks] == [1, 1]
+
+
+@pytest.mark.parametrize("restartable", ["fast"], indirect=True)
+def test_watching_outlives_a_restart_of_the_database(restartable: "Restartable") -> None:
+    workplace = restartable.workplace
+    workplace.write(WAITS)
+    workplace.jobsched("sync")
+
+    with started_in(workplace, "status", "--watch") as watching:
+        read_until(watching, "generation 1")
+        restartable.stop()
+        assert watching.stderr is not None
+        said = watching.stderr.readline()
+        restartable.start()
+        workplace.write(WAITS + "      two: {command: ['true']}\n")
+        workplace.jobsched("sync")
+        read_until(watching, "generation 2")
+
+    assert said.startswith("error: ")
+
+
+def test_a_terminal_is_redrawn(place: "Workplace") -> None:
+    place.write(WAITS)
+    place.jobsched("sync")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(place.folder)
+        os.execve(sys.executable, [sys.executable, "-m", "jobsched", "status", "--watch"], place.environment())
+    written = b""
+    try:
+        while written.count(b"\x1b[2J") < 2:
+            written += os.read(terminal, 65536)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(terminal)
+
+    assert written.split(b"\x1b[2J")[1].count(b"generation 1") == 1
+
+
+def read_until(process: "subprocess.Popen[str]", text: str) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if text in line:
+            return
+    raise AssertionError(f"{text!r} did not come; it ended with {process.wait(60)}")
