@@ -35,6 +35,8 @@ _BEGIN_MIGRATION = "begin; set local lock_timeout = '120s'; set local statement_
 class PostgresDialect(Dialect):
     """One database of a server."""
 
+    sql_name = "postgresql"
+
     def __init__(self, location: Location, *, clock: Clock | None) -> None:
         super().__init__(clock)
         self._where, self._name = location.where, location.name

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Table, bindparam
 
@@ -74,6 +74,11 @@ class Dialect(ABC):
     @abstractmethod
     def name(self) -> str:
         """The URL for people, without password."""
+
+    #: What SQLAlchemy calls this database.
+    sql_name: ClassVar[str]
+    #: Statements that a new database needs before its schema.
+    before_schema: ClassVar[str] = ""
 
     @abstractmethod
     def close(self) -> None: ...

@@ -1,5 +1,7 @@
 """The schema's version: compared here without alembic, which is imported only to migrate."""
 
+import io
+
 from sqlalchemy import Connection, inspect, text
 
 from jobsched.errors import SchemaError
@@ -11,6 +13,7 @@ VERSION_TABLE = "jobsched_schema_version"
 #: Every migration, oldest first; a test holds this against the scripts.
 REVISIONS = ("0001",)
 HEAD = REVISIONS[-1]
+_SCRIPTS = "jobsched_sql:migrations"
 
 
 def schema(dialect: Dialect) -> SchemaStatus:
@@ -53,7 +56,20 @@ def _migrate(connection: Connection) -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", "jobsched_sql:migrations")
+    config.set_main_option("script_location", _SCRIPTS)
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     fault_point("in_migration")
+
+
+def script(dialect: Dialect) -> str:
+    """The statements that `migrate` would make in an empty database; connects to none."""
+    from alembic import command
+    from alembic.config import Config
+
+    written = io.StringIO()
+    config = Config(output_buffer=written)
+    config.set_main_option("script_location", _SCRIPTS)
+    config.attributes["dialect_name"] = dialect.sql_name
+    command.upgrade(config, "head", sql=True)
+    return dialect.before_schema + written.getvalue()

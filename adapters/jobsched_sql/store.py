@@ -46,6 +46,9 @@ class SqlStore:
     def migrate(self) -> None:
         schema.migrate(self._dialect)
 
+    def schema_script(self) -> str:
+        return schema.script(self._dialect)
+
     # -- sync
 
     def actual(self, namespace: str) -> ActualState:

@@ -25,6 +25,9 @@ from jobsched_sqlite.wake import SocketDoorbell, folder_of, ring
 class SqliteDialect(Dialect):
     """One file. The write transaction is the lock of everything, so nothing in it needs to be locked again."""
 
+    sql_name = "sqlite"
+    before_schema = "PRAGMA journal_mode = wal;\n\n"
+
     def __init__(self, location: Location, *, clock: Clock | None, create: bool) -> None:
         super().__init__(clock)
         self._location, self._create = location, create

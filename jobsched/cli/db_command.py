@@ -45,3 +45,19 @@ def check(*, database: str | None) -> None:
         store.close()
     if status.state != "current":
         raise SystemExit(1)
+
+
+@command.command("sql")
+@database_option
+def sql(*, database: str | None) -> None:
+    """Print the SQL that sets up an empty database, for whoever must apply it by hand. Connects to none.
+
+    The database's URL only says which dialect it is.
+    """
+    from jobsched.store.open import open_store
+
+    store = open_store(find_target(database, "default").url, create=False)
+    try:
+        say(store.schema_script().rstrip())
+    finally:
+        store.close()

@@ -72,6 +72,9 @@ class Store(Protocol):
     def migrate(self) -> None:
         """Bring the schema up to this program's version, under a lock, idempotently; SchemaError if it is newer."""
 
+    def schema_script(self) -> str:
+        """SQL that makes this program's schema in an empty database; the database itself is not asked."""
+
     # -- sync
 
     def actual(self, namespace: str) -> ActualState:

@@ -50,6 +50,14 @@ class SchemaContract:
 
         assert {store.schema().state for store in stores} == {"current"}
 
+    def test_asking_for_the_script_of_the_schema_makes_none(self, open_empty: Callable[[], Store]) -> None:
+        store = open_empty()
+
+        script = store.schema_script()
+
+        assert "jobsched_runs" in script
+        assert store.schema().state == "missing"
+
     def test_a_newer_schema_is_seen_and_never_migrated(self, newer_store: Store) -> None:
         seen = newer_store.schema()
 

@@ -2,10 +2,13 @@
 
 import logging
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -16,6 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from jobsched.store.open import open_store
+from jobsched.testing.builders import a_run, runs
 from jobsched_sql.schema import HEAD, REVISIONS, VERSION_TABLE
 from jobsched_sql.tables import metadata
 
@@ -33,17 +37,63 @@ def test_the_known_revisions_are_those_of_the_scripts() -> None:
     assert scripts.get_current_head() == HEAD
 
 
-def test_the_migrated_schema_is_that_of_the_tables(database_url: str) -> None:
+@pytest.fixture(params=["migrated", "by script"])
+def made_url(request: pytest.FixtureRequest, database_kind: str) -> str:
+    """A database whose schema was made by `migrate`, or by hand with the script."""
+    if request.param == "migrated":
+        migrated: str = request.getfixturevalue(f"{database_kind}_url")
+        return migrated
+    url: str = request.getfixturevalue(f"empty_{database_kind}_url")
+    store = open_store(url, create=False)
+    script = store.schema_script()
+    store.close()
+    if database_kind == "sqlite":
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file:
+            file.executescript(script)
+    else:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(script.encode())
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    kind: str = request.param
+    return kind
+
+
+def test_the_schema_made_is_the_one_needed(made_url: str) -> None:
+    store = open_store(made_url)
+    store.enqueue([a_run()])
+    state, made = store.schema().state, runs(store)
+    store.close()
+
+    assert state == "current"
+    assert len(made) == 1
+
+
+def test_an_sqlite_file_made_by_script_lets_readers_and_a_writer_work_at_once(empty_sqlite_url: str) -> None:
+    store = open_store(empty_sqlite_url, create=False)
+
+    with closing(sqlite3.connect(empty_sqlite_url.removeprefix("sqlite:///"))) as file:
+        file.executescript(store.schema_script())
+        mode = file.execute("pragma journal_mode").fetchone()
+    store.close()
+
+    assert mode == ("wal",)
+
+
+def test_the_migrated_schema_is_that_of_the_tables(made_url: str) -> None:
     options = {"version_table": VERSION_TABLE, "compare_type": False}
 
-    with engine_for(database_url).connect() as connection:
+    with engine_for(made_url).connect() as connection:
         differences = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
 
     assert differences == []
 
 
-def test_named_rules_of_the_migrated_schema_are_those_of_the_tables(database_url: str) -> None:
-    found = inspect(engine_for(database_url))
+def test_named_rules_of_the_migrated_schema_are_those_of_the_tables(made_url: str) -> None:
+    found = inspect(engine_for(made_url))
 
     for table in metadata.sorted_tables:
         checks = {check["name"]: None for check in found.get_check_constraints(table.name)}
