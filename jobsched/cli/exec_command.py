@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from jobsched.cli.job_names import job_names
 from jobsched.cli.output import say
 from jobsched.cli.payload import payload_of, payload_option
 from jobsched.cli.target import DEFAULT_FILE, load_and_warn
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command("exec")
-@click.argument("job")
+@click.argument("job", shell_complete=job_names)
 @payload_option
 def command(job: str, *, payload: str | None) -> None:
     """Perform JOB of ./jobs.yaml here and now: one attempt, no database, no limit on how many at once.

@@ -28,6 +28,7 @@ COMMANDS = {
     "prune": ("prune", "Delete finished runs that are no longer kept."),
     "schema": ("schema", "Print the JSON Schema of jobs.yaml."),
     "db": ("db", "Look after the database's schema."),
+    "completion": ("completion", "Print the completion script of a shell."),
 }
 
 
@@ -52,7 +53,8 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
-        if name not in COMMANDS and not name.startswith("-"):
+        # While a shell completes, nothing is an error.
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
             near = difflib.get_close_matches(name, COMMANDS, 1)
             hint = f" Did you mean {near[0]!r}?" if near else " See: jobsched --help"
             raise click.UsageError(f"no command {name!r}.{hint}", ctx)

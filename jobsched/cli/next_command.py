@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from jobsched.cli.job_names import job_names
 from jobsched.cli.output import print_json, print_table, say
 from jobsched.cli.target import DEFAULT_FILE, Target, client_of, database_option, find_target, namespace_option
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("next")
-@click.argument("job", required=False)
+@click.argument("job", required=False, shell_complete=job_names)
 @click.option("--cron", "expressions", metavar="EXPR", multiple=True, help="A cron expression instead of a job.")
 @click.option(
     "--timezone", default=None, metavar="ZONE", help="Zone of --cron, and of the times shown; default UTC or the job's."

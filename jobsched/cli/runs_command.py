@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from jobsched.cli.job_names import job_names
 from jobsched.cli.output import print_json, print_table
 from jobsched.cli.since import since_of
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
@@ -17,7 +18,7 @@ STATES = ("scheduled", "pending", "blocked", "running", "succeeded", "failed", "
 
 
 @click.command("runs")
-@click.option("--job", metavar="JOB", help="Only of this job.")
+@click.option("--job", metavar="JOB", shell_complete=job_names, help="Only of this job.")
 @click.option(
     "--state", "states", type=click.Choice(STATES), multiple=True, help="Only in this state; may be repeated."
 )

@@ -4,6 +4,7 @@ import json
 
 import click
 
+from jobsched.cli.job_names import job_names
 from jobsched.cli.list_command import job_as_json
 from jobsched.cli.output import print_json, print_table, say
 from jobsched.cli.runs_command import state_text
@@ -12,7 +13,7 @@ from jobsched.cli.text import local_time, relative
 
 
 @click.command("show")
-@click.argument("job")
+@click.argument("job", shell_complete=job_names)
 @database_option
 @namespace_option
 @output_option

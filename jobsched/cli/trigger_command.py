@@ -4,13 +4,14 @@ from datetime import timedelta
 
 import click
 
+from jobsched.cli.job_names import job_names
 from jobsched.cli.output import print_json, say
 from jobsched.cli.payload import payload_of, payload_option
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 
 
 @click.command("trigger")
-@click.argument("job")
+@click.argument("job", shell_complete=job_names)
 @payload_option
 @click.option("--wait", is_flag=True, help="Wait for the run; exit code 1 if it does not succeed.")
 @click.option("--timeout", metavar="DURATION", help="With --wait: how long at most.")
