@@ -87,14 +87,15 @@ class Performance:
         after = self._job.timeout.after.total_seconds() if self._job.timeout else None
         self._cancel.deadline = None if after is None else self._clock.monotonic() + after
         interrupted = None
-        self._thread.start()
         try:
-            if not self._clock.wait(self._ended, after):
-                self._stop("timeout")
+            # Within: it may write, and be answered with Ctrl-C, before `start` has returned.
+            self._thread.start()
+            reason: CancelReason | None = None if self._clock.wait(self._ended, after) else "timeout"
         except Interrupted as signalled:
-            interrupted = signalled
+            interrupted, reason = signalled, "cancelled"
             say("stopping; Ctrl-C again stops at once", err=True)
-            self._stop("cancelled")
+        if reason is not None:
+            self._stop(reason)
         if interrupted is not None:
             raise interrupted
         if not self._ended.is_set():

@@ -192,6 +192,29 @@ def test_a_second_ctrl_c_stops_a_function_that_does_not_obey(place: "Workplace",
     assert process.wait(60) == 130
 
 
+def test_ctrl_c_ends_the_time_that_a_timeout_leaves(place: "Workplace", start: Start) -> None:
+    place.module(
+        "work",
+        """
+        import threading
+        from jobsched import Context
+
+        def ignore(ctx: Context):
+            ctx.wait(600)
+            print("late")
+            threading.Event().wait(600)
+        """,
+    )
+    declare(place, "handler: 'work:ignore', timeout: {after: 100ms, kill_after: 1h}")
+    process = start()
+    assert process.stdout is not None
+
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(60) == 130
+
+
 def test_a_reader_that_goes_away_stops_the_command(place: "Workplace", start: Start) -> None:
     declare(place, "command: ['yes']")
     process = start()
