@@ -8,10 +8,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from jobsched.clock import Clock, SystemClock
-from jobsched.errors import UnknownJobError, UnknownRunError
+from jobsched.errors import RefusedError, UnknownJobError, UnknownRunError
 from jobsched.model.instants import as_utc
 from jobsched.model.payload import check_payload_size
-from jobsched.model.run import Created, LogLine, NewRun, Run, RunFilter, RunState, Source
+from jobsched.model.run import Answer, Created, LogLine, NewRun, Refusal, Run, RunFilter, RunState, Source
 from jobsched.model.state import Generation, Node, StoredJob
 from jobsched.schedule.fires import run_for
 from jobsched.store.open import open_store
@@ -149,6 +149,25 @@ class Client:
             pause = min(pause * 1.5, _SLOWEST_LOOK)
         return run
 
+    def requeue(self, run_id: int) -> Run:
+        """Run a failed, cancelled or skipped run again: same id and slot, `retries` granted afresh, errors kept.
+
+        Raises UnknownRunError; RefusedError if it is not over, succeeded, stands for several slots, its job is gone, its
+        last attempt's thread goes on, or another unfinished run has its unique key.
+        """
+        self._obtain("requeued", self.requeue_all([run_id])[0])
+        return self.run(run_id)
+
+    def requeue_all(self, run_ids: Sequence[int]) -> list[Answer]:
+        """`requeue` for many: what became of each, in their order. Never raises for a run that cannot be requeued."""
+        return self.store.requeue(run_ids)
+
+    def _obtain(self, asked: str, answer: Answer) -> None:
+        if answer.refused is Refusal.UNKNOWN:
+            raise UnknownRunError(answer.id)
+        if answer.refused is not None:
+            raise RefusedError(answer.id, asked, answer.refused.value, why_refused(answer))
+
     def log(
         self, run_id: int, *, attempt: int | None = None, after: tuple[int, int] = (0, -1), limit: int = 10_000
     ) -> list[LogLine]:
@@ -168,3 +187,26 @@ class Client:
     def counts(self) -> dict[tuple[str, RunState], int]:
         """How many unfinished runs there are, by (queue, state)."""
         return self.store.counts([self.namespace])
+
+
+def why_refused(answer: Answer) -> str:
+    """The reason in a clause for people."""
+    match answer.refused:
+        case Refusal.UNKNOWN:
+            return "there is none of this number; it was never made, or its history has been pruned"
+        case Refusal.UNFINISHED:
+            return f"it is {answer.state}, not over"
+        case Refusal.FINISHED:
+            return f"it is over: {answer.state}"
+        case Refusal.SUCCEEDED:
+            return "it succeeded; to run its job again: jobsched trigger"
+        case Refusal.COVERS:
+            return "it stands for several slots"
+        case Refusal.ABANDONED:
+            return "the thread of its last attempt does not end; wait until it does, or end its node"
+        case Refusal.JOB_GONE:
+            return "its job is no longer declared"
+        case Refusal.UNIQUE_KEY:
+            return "another unfinished run has its unique key"
+        case None:
+            return "it was not refused"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobsched.model.run import Claim, Created, LogLine, NewRun, OwnedRun, Run, RunFilter, RunState, Transition
+from jobsched.model.run import Answer, Claim, Created, LogLine, NewRun, OwnedRun, Run, RunFilter, RunState, Transition
 from jobsched.model.state import (
     ActualState,
     DueJob,
@@ -16,7 +16,7 @@ from jobsched.model.state import (
     SyncChange,
 )
 from jobsched.store.port import Beat, Doorbell, Promoted, Retention, Topic
-from jobsched_sql import admission, due_runs, insertion, logs, nodes, questions, retention, schema, slots, sync
+from jobsched_sql import admission, by_hand, due_runs, insertion, logs, nodes, questions, retention, schema, slots, sync
 from jobsched_sql.dialect import ClaimWish, Dialect
 
 _MAKES_WORK = frozenset({RunState.PENDING, RunState.SCHEDULED})
@@ -136,6 +136,16 @@ class SqlStore:
     def owned(self, node: int) -> list[OwnedRun]:
         return self._dialect.read(lambda connection: nodes.owned(connection, node))
 
+    # -- runs, by hand
+
+    def requeue(self, run_ids: Sequence[int]) -> list[Answer]:
+        def again(some: Sequence[int]) -> list[Answer]:
+            return self._dialect.write(lambda connection: by_hand.requeue(connection, self._dialect, some))
+
+        answers = _in_parts(run_ids, again)
+        self._ring_if(any(answer.refused is None for answer in answers))
+        return answers
+
     # -- nodes
 
     def register(
@@ -206,3 +216,10 @@ class SqlStore:
 
     def listen(self, on_ring: Callable[[Topic], None]) -> Doorbell:
         return self._dialect.listen(on_ring)
+
+
+def _in_parts(run_ids: Sequence[int], act: Callable[[Sequence[int]], list[Answer]]) -> list[Answer]:
+    """Of many runs, some at once, each time in a transaction of their own: nobody else waits long."""
+    unique = list(dict.fromkeys(run_ids))
+    parts = [unique[start : start + by_hand.AT_ONCE] for start in range(0, len(unique), by_hand.AT_ONCE)]
+    return [answer for part in parts for answer in act(part)]

@@ -43,7 +43,9 @@ def command(
         now = client.store.now()
         if job is not None and not (runs := client.runs(job=job, limit=1)):
             client.job(job)  # says so if there is none of this name
-        runs = client.runs(job=job, states=[RunState(state) for state in states], since=_since(since, now), limit=count)
+        runs = client.runs(
+            job=job, states=[RunState(state) for state in states], since=since_instant(since, now), limit=count
+        )
     if output == "json":
         print_json([run_as_json(run) for run in runs])
         return
@@ -54,7 +56,8 @@ def command(
     )
 
 
-def _since(text: str | None, now: datetime) -> datetime | None:
+def since_instant(text: str | None, now: datetime) -> datetime | None:
+    """The instant of --since: an RFC 3339 one, or a duration before now."""
     from jobsched.model.durations import parse_duration
     from jobsched.model.instants import parse_instant
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from jobsched.model.job import History
-from jobsched.model.run import Claim, Created, LogLine, NewRun, OwnedRun, Run, RunFilter, RunState, Transition
+from jobsched.model.run import Answer, Claim, Created, LogLine, NewRun, OwnedRun, Run, RunFilter, RunState, Transition
 from jobsched.model.state import ActualState, DueJob, Firing, Generation, Node, SchemaStatus, StoredJob, SyncChange
 
 
@@ -132,6 +132,14 @@ class Store(Protocol):
 
     def owned(self, node: int) -> list[OwnedRun]:
         """The running runs of a node."""
+
+    # -- runs, by hand: all that can be done is, and the others say why not, in the order given
+
+    def requeue(self, run_ids: Sequence[int]) -> list[Answer]:
+        """Failed, cancelled and skipped runs are to run again: same id and slot, attempts granted afresh, errors kept.
+
+        They become scheduled, pending or blocked as if they were new; a slot waits for its key like a trigger.
+        """
 
     # -- nodes
 

@@ -21,6 +21,7 @@ from jobsched.testing.contract.nodes import NodeContract
 from jobsched.testing.contract.pruning import PruneContract
 from jobsched.testing.contract.questions import QuestionContract
 from jobsched.testing.contract.races import RaceContract
+from jobsched.testing.contract.requeueing import RequeueContract
 from jobsched.testing.contract.schema import SchemaContract
 from jobsched.testing.contract.slots import SlotContract
 from jobsched.testing.contract.sync import SyncContract
@@ -36,6 +37,7 @@ class StoreContract(
     ClaimContract,
     FinishContract,
     AbandonContract,
+    RequeueContract,
     NodeContract,
     LogContract,
     QuestionContract,
