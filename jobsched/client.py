@@ -162,6 +162,18 @@ class Client:
         """`requeue` for many: what became of each, in their order. Never raises for a run that cannot be requeued."""
         return self.store.requeue(run_ids)
 
+    def cancel(self, run_id: int) -> Run:
+        """End a waiting run now; ask the node of a running one to stop it (the run stays running until it obeys).
+
+        Raises UnknownRunError; RefusedError if it is over.
+        """
+        self._obtain("cancelled", self.cancel_all([run_id])[0])
+        return self.run(run_id)
+
+    def cancel_all(self, run_ids: Sequence[int]) -> list[Answer]:
+        """`cancel` for many: what became of each, in their order. Never raises for a run that is over."""
+        return self.store.cancel(run_ids)
+
     def _obtain(self, asked: str, answer: Answer) -> None:
         if answer.refused is Refusal.UNKNOWN:
             raise UnknownRunError(answer.id)

@@ -1,4 +1,4 @@
-"""What people do to single runs: requeue. Whatever is refused is answered with the reason, and hinders no other."""
+"""What people do to single runs: requeue, cancel. Whatever is refused is answered with the reason, and hinders no other."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -8,10 +8,10 @@ from sqlalchemy import Connection, select, tuple_, update
 from sqlalchemy.engine import Row
 
 from jobsched.model.definition import job_from_definition
-from jobsched.model.run import Answer, Refusal, RunState
+from jobsched.model.run import Answer, Reason, Refusal, RunState
 from jobsched_sql.admission import admit_locked, lock_limits
 from jobsched_sql.dialect import Dialect, Key
-from jobsched_sql.tables import UNFINISHED, jobs, runs
+from jobsched_sql.tables import UNFINISHED, in_state, jobs, runs
 
 #: Runs that one transaction changes.
 AT_ONCE = 500
@@ -41,6 +41,34 @@ def requeue(connection: Connection, dialect: Dialect, run_ids: Sequence[int]) ->
         _put_back(connection, row, attempts.get((row.namespace, row.job)), now)
     admit_locked(connection, dialect, limits)
     return _answers(connection, run_ids, refused)
+
+
+def cancel(connection: Connection, dialect: Dialect, run_ids: Sequence[int]) -> tuple[list[Answer], set[Key]]:
+    """Waiting runs end, of running ones it is noted that they shall; also the keys that have a free place now."""
+    now, rows = dialect.now(connection), _rows(connection, run_ids, lock=True)
+    running = [row.id for row in rows.values() if row.state == RunState.RUNNING.value]
+    waiting = [row for row in rows.values() if row.finished_at is None and row.state != RunState.RUNNING.value]
+    refused = {id_: Refusal.UNKNOWN for id_ in run_ids if id_ not in rows}
+    refused |= {row.id: Refusal.FINISHED for row in rows.values() if row.finished_at is not None}
+    connection.execute(
+        update(runs).where(runs.c.id.in_(running), runs.c.cancel_requested_at.is_(None)).values(cancel_requested_at=now)
+    )
+    connection.execute(
+        update(runs)
+        .where(runs.c.id.in_([row.id for row in waiting]))
+        .values(state=RunState.CANCELLED.value, reason=Reason.CANCELLED.value, finished_at=now)
+    )
+    freed = {Key(row.namespace, row.concurrency_key) for row in waiting if row.concurrency_key is not None}
+    return _answers(connection, run_ids, refused), freed
+
+
+def cancel_requests(connection: Connection, node: int) -> set[tuple[int, int]]:
+    """(id, claim_no) of running runs of this node that it is asked to stop."""
+    c = runs.c
+    statement = select(c.id, c.claim_no).where(
+        in_state(RunState.RUNNING), c.node == node, c.cancel_requested_at.is_not(None)
+    )
+    return {(row.id, row.claim_no) for row in connection.execute(statement)}
 
 
 def _rows(connection: Connection, run_ids: Sequence[int], *, lock: bool = False) -> dict[int, _AnyRow]:
@@ -111,6 +139,7 @@ def _put_back(connection: Connection, row: _AnyRow, granted: int | None, now: da
             result=None,
             node=None,
             finished_at=None,
+            cancel_requested_at=None,
             available_at=row.available_at if later else now,
             # Losses are forgiven too: otherwise a run lost three times would fail again at its first one.
             losses=0,

@@ -17,7 +17,7 @@ from jobsched.model.state import (
 )
 from jobsched.store.port import Beat, Doorbell, Promoted, Retention, Topic
 from jobsched_sql import admission, by_hand, due_runs, insertion, logs, nodes, questions, retention, schema, slots, sync
-from jobsched_sql.dialect import ClaimWish, Dialect
+from jobsched_sql.dialect import ClaimWish, Dialect, Key
 
 _MAKES_WORK = frozenset({RunState.PENDING, RunState.SCHEDULED})
 
@@ -145,6 +145,24 @@ class SqlStore:
         answers = _in_parts(run_ids, again)
         self._ring_if(any(answer.refused is None for answer in answers))
         return answers
+
+    def cancel(self, run_ids: Sequence[int]) -> list[Answer]:
+        freed: set[Key] = set()
+
+        def end(some: Sequence[int]) -> list[Answer]:
+            answers, keys = self._dialect.write(lambda connection: by_hand.cancel(connection, self._dialect, some))
+            freed.update(keys)
+            return answers
+
+        answers = _in_parts(run_ids, end)
+        if freed:
+            self.admit(sorted({key.namespace for key in freed}), sorted({key.key for key in freed}))
+        if any(answer.state is RunState.RUNNING for answer in answers):
+            self._dialect.ring("cancels")
+        return answers
+
+    def cancel_requests(self, node: int) -> set[tuple[int, int]]:
+        return self._dialect.read(lambda connection: by_hand.cancel_requests(connection, node))
 
     # -- nodes
 

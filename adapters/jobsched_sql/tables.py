@@ -68,6 +68,7 @@ runs = Table(
     Column("finished_at", Instant),
     Column("node", BigInteger),
     Column("abandoned_by", BigInteger),
+    Column("cancel_requested_at", Instant),
     Column("claim_no", BigInteger, nullable=False, server_default=text("0")),
     Column("losses", Integer, nullable=False, server_default=text("0")),
     Column("attempts_before", Integer, nullable=False, server_default=text("0")),

@@ -22,6 +22,7 @@ COMMANDS = {
     "runs": ("runs", "List runs, newest first."),
     "logs": ("logs", "Show what a run wrote."),
     "trigger": ("trigger", "Run a job now."),
+    "cancel": ("cancel", "Cancel runs: waiting ones now, running ones as soon as they obey."),
     "requeue": ("requeue", "Run failed, cancelled or skipped runs again."),
     "schema": ("schema", "Print the JSON Schema of jobs.yaml."),
     "db": ("db", "Look after the database's schema."),

@@ -41,8 +41,8 @@ class Retention:
     ad_hoc_ages: Mapping[RunState, timedelta] = field(default_factory=dict)
 
 
-#: What a wake-up is about: `runs` (one became pending), `jobs` (a sync, or an earlier next slot).
-Topic = Literal["runs", "jobs"]
+#: What a wake-up is about: `runs` (one became pending), `jobs` (a sync, or an earlier next slot), `cancels` (of running runs).
+Topic = Literal["runs", "jobs", "cancels"]
 
 
 class Doorbell(Protocol):
@@ -124,6 +124,8 @@ class Store(Protocol):
     def finish(self, transitions: Sequence[Transition]) -> set[int]:
         """Move owned runs out of running; the ids of those that were still owned. A retry of a run whose job is gone becomes failed.
 
+        One that was asked to stop is cancelled(cancelled) instead of waiting again.
+
         A run that ends as `abandoned` goes on holding its key: see `end_abandoned`.
         """
 
@@ -140,6 +142,15 @@ class Store(Protocol):
 
         They become scheduled, pending or blocked as if they were new; a slot waits for its key like a trigger.
         """
+
+    def cancel(self, run_ids: Sequence[int]) -> list[Answer]:
+        """Waiting runs are cancelled(cancelled); running ones keep their state, and their nodes are asked to stop them.
+
+        Whoever asks for another attempt of a run that was asked to stop ends it as cancelled(cancelled): see `finish`.
+        """
+
+    def cancel_requests(self, node: int) -> set[tuple[int, int]]:
+        """(id, claim_no) of the running runs of a node that it is asked to stop."""
 
     # -- nodes
 

@@ -12,6 +12,7 @@ The fixtures close what they opened.
 """
 
 from jobsched.testing.contract.abandonment import AbandonContract
+from jobsched.testing.contract.cancelling import CancelContract
 from jobsched.testing.contract.claims import ClaimContract
 from jobsched.testing.contract.enqueueing import EnqueueContract
 from jobsched.testing.contract.finishing import FinishContract
@@ -37,6 +38,7 @@ class StoreContract(
     ClaimContract,
     FinishContract,
     AbandonContract,
+    CancelContract,
     RequeueContract,
     NodeContract,
     LogContract,

@@ -63,3 +63,36 @@ def test_requeue_wants_runs_or_a_job_that_exists(place: "Workplace") -> None:
     assert "did you mean 'one'" in place.jobsched("requeue", "--job", "onne", code=1).stderr
     assert place.jobsched("requeue", "--job", "one").stdout == "no such runs of one\n"
     assert place.as_json("requeue", "--job", "one") == []
+
+
+def test_a_running_command_is_cancelled_before_the_slow_poll_would_see_it(workplace: "Workplace") -> None:
+    workplace.write("""
+        version: 1
+        settings: {poll: 5m}
+        jobs:
+          long: {command: ["sleep", "600"], retries: 3}
+    """)
+    workplace.start_node(JOBSCHED_HEARTBEAT="5m", JOBSCHED_LEASE="15m")
+    workplace.jobsched("trigger", "long")
+    workplace.wait_for_run("long", RunState.RUNNING)
+
+    done = workplace.jobsched("cancel", "1", "--wait")
+
+    assert done.stdout == "asked to stop: run 1\nrun 1 is cancelled\n"
+
+
+def test_cancel_says_of_each_run_what_became_of_it(workplace: "Workplace") -> None:
+    workplace.write("""
+        version: 1
+        jobs:
+          one: {command: ["true"]}
+    """)
+    workplace.jobsched("sync")
+    workplace.jobsched("trigger", "one")
+
+    done = workplace.jobsched("cancel", "1", "99", "-o", "json", code=1)
+    again = workplace.jobsched("cancel", "1", code=1)
+
+    assert '"id": 1,\n    "state": "cancelled",\n    "refused": null' in done.stdout
+    assert "run 99 cannot be cancelled: there is none of this number" in done.stderr
+    assert "run 1 cannot be cancelled: it is over: cancelled" in again.stderr

@@ -62,6 +62,7 @@ def _runs() -> None:
         sa.Column("finished_at", Instant),
         sa.Column("node", sa.BigInteger),
         sa.Column("abandoned_by", sa.BigInteger),
+        sa.Column("cancel_requested_at", Instant),
         sa.Column("claim_no", sa.BigInteger, nullable=False, server_default=sa.text("0")),
         sa.Column("losses", sa.Integer, nullable=False, server_default=sa.text("0")),
         sa.Column("attempts_before", sa.Integer, nullable=False, server_default=sa.text("0")),
