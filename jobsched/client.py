@@ -174,6 +174,17 @@ class Client:
         """`cancel` for many: what became of each, in their order. Never raises for a run that is over."""
         return self.store.cancel(run_ids)
 
+    def delete(self, run_id: int) -> None:
+        """Forget a run that is over, with its logs; its slot is not fired again.
+
+        Raises UnknownRunError; RefusedError if it is not over, or its last attempt's thread goes on.
+        """
+        self._obtain("deleted", self.delete_all([run_id])[0])
+
+    def delete_all(self, run_ids: Sequence[int]) -> list[Answer]:
+        """`delete` for many: what became of each, in their order. Never raises for a run that is not over."""
+        return self.store.delete(run_ids)
+
     def _obtain(self, asked: str, answer: Answer) -> None:
         if answer.refused is Refusal.UNKNOWN:
             raise UnknownRunError(answer.id)

@@ -1,17 +1,18 @@
-"""What people do to single runs: requeue, cancel. Whatever is refused is answered with the reason, and hinders no other."""
+"""What people do to single runs: requeue, cancel, delete. Whatever is refused is answered with the reason, and hinders no other."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select, tuple_, update
+from sqlalchemy import delete as delete_from
 from sqlalchemy.engine import Row
 
 from jobsched.model.definition import job_from_definition
 from jobsched.model.run import Answer, Reason, Refusal, RunState
 from jobsched_sql.admission import admit_locked, lock_limits
 from jobsched_sql.dialect import Dialect, Key
-from jobsched_sql.tables import UNFINISHED, in_state, jobs, runs
+from jobsched_sql.tables import UNFINISHED, in_state, jobs, run_logs, runs
 
 #: Runs that one transaction changes.
 AT_ONCE = 500
@@ -69,6 +70,24 @@ def cancel_requests(connection: Connection, node: int) -> set[tuple[int, int]]:
         in_state(RunState.RUNNING), c.node == node, c.cancel_requested_at.is_not(None)
     )
     return {(row.id, row.claim_no) for row in connection.execute(statement)}
+
+
+def delete(connection: Connection, run_ids: Sequence[int]) -> list[Answer]:
+    """Rows and logs of runs that are over."""
+    rows = _rows(connection, run_ids, lock=True)
+    refused = {id_: _hinders_deletion(rows.get(id_)) for id_ in dict.fromkeys(run_ids)}
+    gone = [id_ for id_, refusal in refused.items() if refusal is None]
+    connection.execute(delete_from(run_logs).where(run_logs.c.run_id.in_(gone)))
+    connection.execute(delete_from(runs).where(runs.c.id.in_(gone)))
+    return _answers(connection, run_ids, {id_: refusal for id_, refusal in refused.items() if refusal is not None})
+
+
+def _hinders_deletion(row: _AnyRow | None) -> Refusal | None:
+    if row is None:
+        return Refusal.UNKNOWN
+    if row.finished_at is None:
+        return Refusal.UNFINISHED
+    return None if row.abandoned_by is None else Refusal.ABANDONED
 
 
 def _rows(connection: Connection, run_ids: Sequence[int], *, lock: bool = False) -> dict[int, _AnyRow]:

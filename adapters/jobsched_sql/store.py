@@ -161,6 +161,12 @@ class SqlStore:
             self._dialect.ring("cancels")
         return answers
 
+    def delete(self, run_ids: Sequence[int]) -> list[Answer]:
+        def remove(some: Sequence[int]) -> list[Answer]:
+            return self._dialect.write(lambda connection: by_hand.delete(connection, some))
+
+        return _in_parts(run_ids, remove)
+
     def cancel_requests(self, node: int) -> set[tuple[int, int]]:
         return self._dialect.read(lambda connection: by_hand.cancel_requests(connection, node))
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "trigger": ("trigger", "Run a job now."),
     "cancel": ("cancel", "Cancel runs: waiting ones now, running ones as soon as they obey."),
     "requeue": ("requeue", "Run failed, cancelled or skipped runs again."),
+    "delete": ("delete", "Delete runs that are over, with their logs."),
     "schema": ("schema", "Print the JSON Schema of jobs.yaml."),
     "db": ("db", "Look after the database's schema."),
 }

@@ -152,6 +152,9 @@ class Store(Protocol):
     def cancel_requests(self, node: int) -> set[tuple[int, int]]:
         """(id, claim_no) of the running runs of a node that it is asked to stop."""
 
+    def delete(self, run_ids: Sequence[int]) -> list[Answer]:
+        """Runs that are over are gone, with their logs, unless a thread still performs one; their slots are not fired again."""
+
     # -- nodes
 
     def register(

@@ -14,6 +14,7 @@ The fixtures close what they opened.
 from jobsched.testing.contract.abandonment import AbandonContract
 from jobsched.testing.contract.cancelling import CancelContract
 from jobsched.testing.contract.claims import ClaimContract
+from jobsched.testing.contract.deleting import DeleteContract
 from jobsched.testing.contract.enqueueing import EnqueueContract
 from jobsched.testing.contract.finishing import FinishContract
 from jobsched.testing.contract.keys import KeyContract
@@ -40,6 +41,7 @@ class StoreContract(
     AbandonContract,
     CancelContract,
     RequeueContract,
+    DeleteContract,
     NodeContract,
     LogContract,
     QuestionContract,

@@ -96,3 +96,21 @@ def test_cancel_says_of_each_run_what_became_of_it(workplace: "Workplace") -> No
     assert '"id": 1,\n    "state": "cancelled",\n    "refused": null' in done.stdout
     assert "run 99 cannot be cancelled: there is none of this number" in done.stderr
     assert "run 1 cannot be cancelled: it is over: cancelled" in again.stderr
+
+
+def test_a_run_that_is_over_can_be_deleted_and_a_waiting_one_not(workplace: "Workplace") -> None:
+    workplace.write("""
+        version: 1
+        jobs:
+          one: {command: ["true"]}
+    """)
+    workplace.jobsched("sync")
+    workplace.jobsched("trigger", "one")
+
+    waiting = workplace.jobsched("delete", "1", code=1)
+    workplace.jobsched("cancel", "1")
+    done = workplace.jobsched("delete", "1")
+
+    assert "run 1 cannot be deleted: it is pending, not over" in waiting.stderr
+    assert done.stdout == "run 1 is deleted\n"
+    assert workplace.as_json("runs") == []
