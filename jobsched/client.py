@@ -13,11 +13,14 @@ from jobsched.model.instants import as_utc
 from jobsched.model.payload import check_payload_size
 from jobsched.model.run import Answer, Created, LogLine, NewRun, Refusal, Run, RunFilter, RunState, Source
 from jobsched.model.state import Generation, Node, StoredJob
+from jobsched.schedule.fates import Fate, Unrecorded, fate_at, latest_fates, neighbours
 from jobsched.schedule.fires import run_for
 from jobsched.store.open import open_store
 from jobsched.store.port import Store
 
 _LARGEST_ID = 2**63 - 1
+#: One is of the slot itself; a few more may cover it, should schedules have been edited meanwhile.
+_ROWS_ABOUT_ONE_SLOT = 10
 #: How often `wait` looks, in seconds: it grows from the first to the second.
 _FIRST_LOOK, _SLOWEST_LOOK = 0.02, 0.5
 
@@ -62,6 +65,24 @@ class Client:
     def last_runs(self) -> dict[str, Run]:
         """The newest run of each job that has one; skipped ones do not count."""
         return self.store.last_runs(self.namespace)
+
+    def why(self, name: str, at: datetime | None = None, *, count: int = 5) -> list[Fate]:
+        """What became of a job's slots: of the one at `at`, or else of the newest `count`, newest first.
+
+        An `at` that is no slot comes first, followed by the slots before and after it. Raises UnknownJobError.
+        """
+        stored, now = self.job(name), self.store.now()
+        if at is None:
+            rows = self.store.slot_rows(self.namespace, name, None, now, count)
+            return latest_fates(stored.job, stored.cursor, rows, now, count)
+        fate = self._fate(stored, as_utc(at), now)
+        if fate.unrecorded is not Unrecorded.NO_SLOT:
+            return [fate]
+        return [fate, *(self._fate(stored, slot, now) for slot in neighbours(stored.job, fate.at))]
+
+    def _fate(self, stored: StoredJob, at: datetime, now: datetime) -> Fate:
+        rows = self.store.slot_rows(self.namespace, stored.job.name, at, at, _ROWS_ABOUT_ONE_SLOT)
+        return fate_at(stored.job, stored.cursor, rows, at, now)
 
     def trigger(self, name: str, payload: Mapping[str, Any] | None = None) -> Created:
         """Run a job now, beside its schedule; with a limit it waits its turn. `payload` replaces the job's.

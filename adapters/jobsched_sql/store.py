@@ -218,6 +218,11 @@ class SqlStore:
     def runs(self, wanted: RunFilter) -> list[Run]:
         return self._dialect.read(lambda connection: questions.runs(connection, wanted))
 
+    def slot_rows(self, namespace: str, job: str, first: datetime | None, last: datetime, limit: int) -> list[Run]:
+        return self._dialect.read(
+            lambda connection: questions.slot_rows(connection, namespace, job, first, last, limit)
+        )
+
     def last_runs(self, namespace: str) -> dict[str, Run]:
         return self._dialect.read(lambda connection: questions.last_runs(connection, namespace))
 

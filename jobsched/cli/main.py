@@ -20,6 +20,7 @@ COMMANDS = {
     "show": ("show", "Show one job."),
     "status": ("status", "Show nodes, queues and the newest generation."),
     "runs": ("runs", "List runs, newest first."),
+    "why": ("why", "Say what became of a job's slots, and why."),
     "logs": ("logs", "Show what a run wrote."),
     "trigger": ("trigger", "Run a job now."),
     "cancel": ("cancel", "Cancel runs: waiting ones now, running ones as soon as they obey."),

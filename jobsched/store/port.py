@@ -204,6 +204,12 @@ class Store(Protocol):
     def runs(self, wanted: RunFilter) -> list[Run]:
         """Runs, newest first."""
 
+    def slot_rows(self, namespace: str, job: str, first: datetime | None, last: datetime, limit: int) -> list[Run]:
+        """What is recorded of a job's slots from `first` (None: of all) to `last`, newest slot first.
+
+        A row that covers a range is among them if any of the range is.
+        """
+
     def last_runs(self, namespace: str) -> dict[str, Run]:
         """The newest run of each job that has one (skipped ones do not count)."""
 
