@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, select, tuple_, update
 from sqlalchemy import delete as delete_from
 from sqlalchemy.engine import Row
+from sqlalchemy.exc import IntegrityError
 
 from jobsched.model.definition import job_from_definition
 from jobsched.model.run import Answer, Reason, Refusal, RunState
@@ -37,9 +38,13 @@ def requeue(connection: Connection, dialect: Dialect, run_ids: Sequence[int]) ->
             refused[id_] = refusal
             continue
         assert row is not None  # or it had been refused
-        if row.unique_key is not None:
+        granted = attempts.get((row.namespace, row.job))
+        if row.unique_key is None:
+            _put_back(connection, row, granted, now)
+        elif _put_back_unless_taken(connection, row, granted, now):
             taken.add((row.namespace, row.unique_key))
-        _put_back(connection, row, attempts.get((row.namespace, row.job)), now)
+        else:
+            refused[id_] = Refusal.UNIQUE_KEY
     admit_locked(connection, dialect, limits)
     return _answers(connection, run_ids, refused)
 
@@ -166,6 +171,18 @@ def _put_back(connection: Connection, row: _AnyRow, granted: int | None, now: da
             max_attempts=row.attempt + attempts,
         )
     )
+
+
+def _put_back_unless_taken(connection: Connection, row: _AnyRow, granted: int | None, now: datetime) -> bool:
+    """False if since we looked somebody has made a run with its unique key."""
+    connection.exec_driver_sql("savepoint putting_back")
+    try:
+        _put_back(connection, row, granted, now)
+    except IntegrityError:
+        connection.exec_driver_sql("rollback to savepoint putting_back")
+        return False
+    connection.exec_driver_sql("release savepoint putting_back")
+    return True
 
 
 def _answers(connection: Connection, run_ids: Sequence[int], refused: Mapping[int, Refusal]) -> list[Answer]:

@@ -182,6 +182,23 @@ class RequeueContract:
             Answer(second.id, FAILED, Refusal.UNIQUE_KEY),
         ]
 
+    def test_a_requeue_beside_an_enqueue_of_its_unique_key_leaves_one_of_them(
+        self, store: Store, open_again: Callable[[], Store]
+    ) -> None:
+        node, other = a_node(store), open_again()
+        for number in range(10):
+            before = failed(store, node, a_run(unique_key=str(number)))
+            acts: list[Callable[[], object]] = [
+                partial(store.requeue, [before.id]),
+                partial(other.enqueue, [a_run(unique_key=str(number))]),
+            ]
+
+            in_parallel(acts, lambda act: act())
+
+            assert states(store, states=(PENDING,)) == [PENDING]
+            claimed = claim(store, node)
+            store.finish([a_transition(one) for one in claimed])
+
     def test_the_refused_do_not_hinder_the_others(self, store: Store) -> None:
         before = failed(store, a_node(store), a_run())
 
