@@ -9,17 +9,20 @@ from types import TracebackType
 from typing import Any, Self
 
 from jobsched.clock import Clock, SystemClock
-from jobsched.errors import UnknownJobError, UnknownRunError
+from jobsched.errors import RefusedError, UnknownJobError, UnknownRunError
 from jobsched.model.instants import as_utc
 from jobsched.model.payload import check_payload_size
-from jobsched.model.run import Created, LogLine, NewRun, Run, RunFilter, RunState, Source
+from jobsched.model.run import Answer, Created, LogLine, NewRun, Refusal, Run, RunFilter, RunState, Source
 from jobsched.model.state import Generation, Node, StoredJob
 from jobsched.model.stats import Stats
+from jobsched.schedule.fates import Fate, Unrecorded, fate_at, latest_fates, neighbours
 from jobsched.schedule.fires import run_for
 from jobsched.store.open import open_store
 from jobsched.store.port import Store
 
 _LARGEST_ID = 2**63 - 1
+#: One is of the slot itself; a few more may cover it, should schedules have been edited meanwhile.
+_ROWS_ABOUT_ONE_SLOT = 10
 #: How often `wait` and `follow` look, in seconds: it grows from the first to the second.
 _FIRST_LOOK, _SLOWEST_LOOK = 0.02, 0.5
 _PAGE = 1000
@@ -66,6 +69,24 @@ class Client:
     def last_runs(self) -> dict[str, Run]:
         """The newest run of each job that has one; skipped ones do not count."""
         return self.store.last_runs(self.namespace)
+
+    def why(self, name: str, at: datetime | None = None, *, count: int = 5) -> list[Fate]:
+        """What became of a job's slots: of the one at `at`, or else of the newest `count`, newest first.
+
+        An `at` that is no slot comes first, followed by the slots before and after it. Raises UnknownJobError.
+        """
+        stored, now = self.job(name), self.store.now()
+        if at is None:
+            rows = self.store.slot_rows(self.namespace, name, None, now, count)
+            return latest_fates(stored.job, stored.cursor, rows, now, count)
+        fate = self._fate(stored, as_utc(at), now)
+        if fate.unrecorded is not Unrecorded.NO_SLOT:
+            return [fate]
+        return [fate, *(self._fate(stored, slot, now) for slot in neighbours(stored.job, fate.at))]
+
+    def _fate(self, stored: StoredJob, at: datetime, now: datetime) -> Fate:
+        rows = self.store.slot_rows(self.namespace, stored.job.name, at, at, _ROWS_ABOUT_ONE_SLOT)
+        return fate_at(stored.job, stored.cursor, rows, at, now)
 
     def trigger(self, name: str, payload: Mapping[str, Any] | None = None) -> Created:
         """Run a job now, beside its schedule; with a limit it waits its turn. `payload` replaces the job's.
@@ -153,6 +174,48 @@ class Client:
             pause = min(pause * 1.5, _SLOWEST_LOOK)
         return run
 
+    def requeue(self, run_id: int) -> Run:
+        """Run a failed, cancelled or skipped run again: same id and slot, `retries` granted afresh, errors kept.
+
+        Raises UnknownRunError; RefusedError if it is not over, succeeded, stands for several slots, its job is gone, its
+        last attempt's thread goes on, or another unfinished run has its unique key.
+        """
+        self._obtain("requeued", self.requeue_all([run_id])[0])
+        return self.run(run_id)
+
+    def requeue_all(self, run_ids: Sequence[int]) -> list[Answer]:
+        """`requeue` for many: what became of each, in their order. Never raises for a run that cannot be requeued."""
+        return self.store.requeue(run_ids)
+
+    def cancel(self, run_id: int) -> Run:
+        """End a waiting run now; ask the node of a running one to stop it (the run stays running until it obeys).
+
+        Raises UnknownRunError; RefusedError if it is over.
+        """
+        self._obtain("cancelled", self.cancel_all([run_id])[0])
+        return self.run(run_id)
+
+    def cancel_all(self, run_ids: Sequence[int]) -> list[Answer]:
+        """`cancel` for many: what became of each, in their order. Never raises for a run that is over."""
+        return self.store.cancel(run_ids)
+
+    def delete(self, run_id: int) -> None:
+        """Forget a run that is over, with its logs; its slot is not fired again.
+
+        Raises UnknownRunError; RefusedError if it is not over, or its last attempt's thread goes on.
+        """
+        self._obtain("deleted", self.delete_all([run_id])[0])
+
+    def delete_all(self, run_ids: Sequence[int]) -> list[Answer]:
+        """`delete` for many: what became of each, in their order. Never raises for a run that is not over."""
+        return self.store.delete(run_ids)
+
+    def _obtain(self, asked: str, answer: Answer) -> None:
+        if answer.refused is Refusal.UNKNOWN:
+            raise UnknownRunError(answer.id)
+        if answer.refused is not None:
+            raise RefusedError(answer.id, asked, answer.refused.value, why_refused(answer))
+
     def log(
         self, run_id: int, *, attempt: int | None = None, after: tuple[int, int] = (0, -1), limit: int = 10_000
     ) -> list[LogLine]:
@@ -197,3 +260,26 @@ class Client:
             finished.update((run.job, run.state) for run in page)
             before = page[-1].id
         return Stats(since=as_utc(since), unfinished=self.counts(), finished=dict(finished))
+
+
+def why_refused(answer: Answer) -> str:
+    """The reason in a clause for people."""
+    match answer.refused:
+        case Refusal.UNKNOWN:
+            return "there is none of this number; it was never made, or its history has been pruned"
+        case Refusal.UNFINISHED:
+            return f"it is {answer.state}, not over"
+        case Refusal.FINISHED:
+            return f"it is over: {answer.state}"
+        case Refusal.SUCCEEDED:
+            return "it succeeded; to run its job again: jobsched trigger"
+        case Refusal.COVERS:
+            return "it stands for several slots"
+        case Refusal.ABANDONED:
+            return "the thread of its last attempt does not end; wait until it does, or end its node"
+        case Refusal.JOB_GONE:
+            return "its job is no longer declared"
+        case Refusal.UNIQUE_KEY:
+            return "another unfinished run has its unique key"
+        case None:
+            return "it was not refused"

@@ -18,6 +18,7 @@
     │   ├── UnknownJobError
     │   ├── UnknownRunError
     │   └── UnknownHandlerError     nothing importable or registered has this name
+    ├── RefusedError                what was asked of a run cannot be done to it
     ├── PayloadError                a payload that is no JSON object, too large, or does not fit its handler
     ├── ResultError                 a handler returned what JSON cannot hold
     ├── HandlerExitError            a handler tried to end its thread or the process: sys.exit and the like
@@ -145,6 +146,14 @@ class UnknownHandlerError(NotFoundError):
     def __init__(self, handler: str, why: str) -> None:
         super().__init__(f"unknown handler {handler!r}: {why}")
         self.handler, self.why = handler, why
+
+
+class RefusedError(JobschedError):
+    """What was asked of a run cannot be done; `refusal` is the word for why."""
+
+    def __init__(self, run_id: int, asked: str, refusal: str, why: str) -> None:
+        super().__init__(f"run {run_id} cannot be {asked}: {why}")
+        self.run_id, self.refusal = run_id, refusal
 
 
 class PayloadError(JobschedError):

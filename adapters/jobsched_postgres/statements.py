@@ -186,7 +186,8 @@ returning run.id
 """
 
 #: With transitions after which a run would run again. Its job is held while we look whether it is there,
-#: so that a sync that removes it at this moment finds the run waiting, or we find the job gone.
+#: so that a sync that removes it at this moment finds the run waiting, or we find the job gone. Whether it was
+#: asked to stop is read from the row that is written, since who asks holds nothing but that row.
 FINISH_OR_AGAIN = """
 with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now),
 done as materialized (
@@ -201,18 +202,22 @@ held as materialized (
   order by job.namespace collate "C", job.name collate "C"
   for key share of job),
 fate as materialized (
-  select done.*, done.state in ('scheduled', 'pending') and run.job is not null
+  select done.*, done.state in ('scheduled', 'pending') as again,
+    done.state in ('scheduled', 'pending') and run.job is not null
     and not exists (select 1 from held where held.namespace = run.namespace and held.name = run.job) as gone
   from done join jobsched_runs run on run.id = done.id)
 update jobsched_runs run set
-  state = case when not gone then fate.state when fate.reason is null then 'cancelled' else 'failed' end,
-  reason = case when gone then coalesce(fate.reason, 'job_removed') else fate.reason end,
+  state = case when not again then fate.state when run.cancel_requested_at is not null then 'cancelled'
+    when not gone then fate.state when fate.reason is null then 'cancelled' else 'failed' end,
+  reason = case when again and run.cancel_requested_at is not null then 'cancelled'
+    when gone then coalesce(fate.reason, 'job_removed') else fate.reason end,
   attempt = fate.attempt, losses = fate.losses, result = fate.result::json,
-  finished_at = case when gone or fate.state not in ('scheduled', 'pending') then clock.now end,
-  available_at = case when gone then run.available_at else coalesce(fate.available_at, run.available_at) end,
-  node = case when gone or fate.state not in ('scheduled', 'pending') then run.node end,
+  finished_at = case when gone or run.cancel_requested_at is not null or not again then clock.now end,
+  available_at = case when gone or run.cancel_requested_at is not null then run.available_at
+    else coalesce(fate.available_at, run.available_at) end,
+  node = case when gone or run.cancel_requested_at is not null or not again then run.node end,
   abandoned_by = case when fate.abandoned and run.concurrency_key is not null
-      and (gone or fate.state not in ('scheduled', 'pending')) then run.node
+      and (gone or run.cancel_requested_at is not null or not again) then run.node
     else run.abandoned_by end,
   error = case when fate.error is null then run.error
     when run.error is null then ('[' || fate.error || ']')::json

@@ -57,13 +57,19 @@ def lock_rooms(connection: Connection, dialect: Dialect, runs: Iterable[NewRun])
     wanted = sorted({key for run in runs if (key := key_of(run)) is not None})
     if not wanted:
         return {}
+    limits = lock_limits(connection, dialect, wanted)
+    enough = max(*limits.values(), *(run.max_queued or 0 for run in runs), 0) + 1
+    loads = dialect.loads(connection, limits, enough)
+    return {key: _room(limit, loads[key]) for key, limit in limits.items()}
+
+
+def lock_limits(connection: Connection, dialect: Dialect, wanted: Sequence[Key]) -> dict[Key, int]:
+    """Lock keys, given in order, and read their limits; keys that nobody declared are made."""
     limits = dialect.lock_keys(connection, wanted)
     if unknown := [key for key in wanted if key not in limits]:
         dialect.add_keys(connection, dict.fromkeys(unknown, AD_HOC_LIMIT), replace=False)
         limits |= dialect.lock_keys(connection, unknown)
-    enough = max(*limits.values(), *(run.max_queued or 0 for run in runs), 0) + 1
-    loads = dialect.loads(connection, limits, enough)
-    return {key: _room(limit, loads[key]) for key, limit in limits.items()}
+    return limits
 
 
 def _room(limit: int, load: Load) -> Room:

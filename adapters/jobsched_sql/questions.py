@@ -1,6 +1,7 @@
 """What people and the runner ask: runs, jobs, counts."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
@@ -12,6 +13,7 @@ from jobsched_sql.sync import stored_job
 from jobsched_sql.tables import UNFINISHED, generations, in_state
 from jobsched_sql.tables import jobs as jobs_table
 from jobsched_sql.tables import runs as runs_table
+from jobsched_sql.types import Instant
 
 _CHUNK = 500
 _COUNTED = (RunState.SCHEDULED, RunState.PENDING, RunState.BLOCKED, RunState.RUNNING)
@@ -60,6 +62,23 @@ def _filtered(wanted: RunFilter) -> Select[Any]:
     if wanted.before_id is not None:
         statement = statement.where(c.id < wanted.before_id)
     return statement
+
+
+def slot_rows(
+    connection: Connection, namespace: str, job: str, first: datetime | None, last: datetime, limit: int
+) -> list[Run]:
+    """Rows of slots that are, or cover, an instant from `first` to `last`, newest slot first."""
+    c = runs_table.c
+    statement = (
+        select(runs_table)
+        .where(c.namespace == namespace, c.job == job, c.scheduled_at.is_not(None))
+        .where(func.coalesce(c.covers_first, c.scheduled_at, type_=Instant) <= last)
+        .order_by(c.scheduled_at.desc())
+        .limit(limit)
+    )
+    if first is not None:
+        statement = statement.where(c.scheduled_at >= first)
+    return [run_of(row) for row in connection.execute(statement)]
 
 
 def last_runs(connection: Connection, namespace: str) -> dict[str, Run]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobsched.model.run import Claim, Created, LogLine, NewRun, OwnedRun, Run, RunFilter, RunState, Transition
+from jobsched.model.run import Answer, Claim, Created, LogLine, NewRun, OwnedRun, Run, RunFilter, RunState, Transition
 from jobsched.model.state import (
     ActualState,
     DueJob,
@@ -16,8 +16,8 @@ from jobsched.model.state import (
     SyncChange,
 )
 from jobsched.store.port import Beat, Doorbell, Promoted, Retention, Topic
-from jobsched_sql import admission, due_runs, insertion, logs, nodes, questions, retention, schema, slots, sync
-from jobsched_sql.dialect import ClaimWish, Dialect
+from jobsched_sql import admission, by_hand, due_runs, insertion, logs, nodes, questions, retention, schema, slots, sync
+from jobsched_sql.dialect import ClaimWish, Dialect, Key
 
 _MAKES_WORK = frozenset({RunState.PENDING, RunState.SCHEDULED})
 
@@ -139,6 +139,40 @@ class SqlStore:
     def owned(self, node: int) -> list[OwnedRun]:
         return self._dialect.read(lambda connection: nodes.owned(connection, node))
 
+    # -- runs, by hand
+
+    def requeue(self, run_ids: Sequence[int]) -> list[Answer]:
+        def again(some: Sequence[int]) -> list[Answer]:
+            return self._dialect.write(lambda connection: by_hand.requeue(connection, self._dialect, some))
+
+        answers = _in_parts(run_ids, again)
+        self._ring_if(any(answer.refused is None for answer in answers))
+        return answers
+
+    def cancel(self, run_ids: Sequence[int]) -> list[Answer]:
+        freed: set[Key] = set()
+
+        def end(some: Sequence[int]) -> list[Answer]:
+            answers, keys = self._dialect.write(lambda connection: by_hand.cancel(connection, self._dialect, some))
+            freed.update(keys)
+            return answers
+
+        answers = _in_parts(run_ids, end)
+        if freed:
+            self.admit(sorted({key.namespace for key in freed}), sorted({key.key for key in freed}))
+        if any(answer.state is RunState.RUNNING for answer in answers):
+            self._dialect.ring("cancels")
+        return answers
+
+    def delete(self, run_ids: Sequence[int]) -> list[Answer]:
+        def remove(some: Sequence[int]) -> list[Answer]:
+            return self._dialect.write(lambda connection: by_hand.delete(connection, some))
+
+        return _in_parts(run_ids, remove)
+
+    def cancel_requests(self, node: int) -> set[tuple[int, int]]:
+        return self._dialect.read(lambda connection: by_hand.cancel_requests(connection, node))
+
     # -- nodes
 
     def register(
@@ -187,6 +221,11 @@ class SqlStore:
     def runs(self, wanted: RunFilter) -> list[Run]:
         return self._dialect.read(lambda connection: questions.runs(connection, wanted))
 
+    def slot_rows(self, namespace: str, job: str, first: datetime | None, last: datetime, limit: int) -> list[Run]:
+        return self._dialect.read(
+            lambda connection: questions.slot_rows(connection, namespace, job, first, last, limit)
+        )
+
     def last_runs(self, namespace: str) -> dict[str, Run]:
         return self._dialect.read(lambda connection: questions.last_runs(connection, namespace))
 
@@ -212,3 +251,10 @@ class SqlStore:
 
     def listen(self, on_ring: Callable[[Topic], None]) -> Doorbell:
         return self._dialect.listen(on_ring)
+
+
+def _in_parts(run_ids: Sequence[int], act: Callable[[Sequence[int]], list[Answer]]) -> list[Answer]:
+    """Of many runs, some at once, each time in a transaction of their own: nobody else waits long."""
+    unique = list(dict.fromkeys(run_ids))
+    parts = [unique[start : start + by_hand.AT_ONCE] for start in range(0, len(unique), by_hand.AT_ONCE)]
+    return [answer for part in parts for answer in act(part)]

@@ -68,8 +68,10 @@ runs = Table(
     Column("finished_at", Instant),
     Column("node", BigInteger),
     Column("abandoned_by", BigInteger),
+    Column("cancel_requested_at", Instant),
     Column("claim_no", BigInteger, nullable=False, server_default=text("0")),
     Column("losses", Integer, nullable=False, server_default=text("0")),
+    Column("attempts_before", Integer, nullable=False, server_default=text("0")),
     Column("generation", BigInteger),
     Column("concurrency_key", Text),
     Column("unique_key", Text),
@@ -101,7 +103,10 @@ runs = Table(
     CheckConstraint("state <> 'blocked' or concurrency_key is not null", name="jobsched_runs_blocked_is_keyed"),
     CheckConstraint("abandoned_by is null or concurrency_key is not null", name="jobsched_runs_abandoned_is_keyed"),
     CheckConstraint("scheduled_at is null or job is not null", name="jobsched_runs_slot_has_job"),
-    CheckConstraint("attempt >= 0 and claim_no >= 0 and losses >= 0", name="jobsched_runs_counts_not_negative"),
+    CheckConstraint(
+        "attempt >= 0 and claim_no >= 0 and losses >= 0 and attempts_before >= 0",
+        name="jobsched_runs_counts_not_negative",
+    ),
     CheckConstraint(
         "(covers_first is null and covers_last is null) or covers_first <= covers_last",
         name="jobsched_runs_covers_in_order",

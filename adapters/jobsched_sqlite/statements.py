@@ -110,10 +110,13 @@ update jobsched_runs set state = ?1, reason = ?2, attempt = ?3, losses = ?4, res
 where id = ?9 and state = 'running' and node = ?10 and claim_no = ?11
 """
 
-JOBS_OF_RUNS = """
-select r.id, exists (select 1 from jobsched_jobs j where j.namespace = r.namespace and j.name = r.job)
+#: Runs that do not wait again, and whether because they were asked to stop; the others because their job is gone.
+NOT_AGAIN = """
+select r.id, r.cancel_requested_at is not null
 from json_each(?) f cross join jobsched_runs r on r.id = f.value
-where r.job is not null
+where r.cancel_requested_at is not null
+  or (r.job is not null
+    and not exists (select 1 from jobsched_jobs j where j.namespace = r.namespace and j.name = r.job))
 """
 
 APPEND_LOG = """

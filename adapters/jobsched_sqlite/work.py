@@ -53,7 +53,7 @@ def _with_instants(row: Any, started_at: datetime) -> tuple[Any, ...]:
 
 def finish(connection: Connection, transitions: Sequence[Transition], now: datetime) -> set[int]:
     """Move owned runs out of running; which were owned. All at once, and one by one only if some were not."""
-    rows = [_row(one, to_micros(now)) for one in _as_jobs_stand(connection, transitions)]
+    rows = [_row(one, to_micros(now)) for one in _as_runs_stand(connection, transitions)]
     connection.exec_driver_sql("savepoint finishing")
     ours = connection.exec_driver_sql(statements.FINISH, rows).rowcount
     finished = {one.id for one in transitions}
@@ -68,17 +68,22 @@ def finish(connection: Connection, transitions: Sequence[Transition], now: datet
     return finished
 
 
-def _as_jobs_stand(connection: Connection, transitions: Sequence[Transition]) -> Sequence[Transition]:
-    """A run that would run again, but whose job is gone, ends instead."""
+def _as_runs_stand(connection: Connection, transitions: Sequence[Transition]) -> Sequence[Transition]:
+    """A run that would run again, but was asked to stop, or whose job is gone, ends instead."""
     again = [one.id for one in transitions if not leaves_for_good(one)]
     if not again:
         return transitions
-    rows = connection.exec_driver_sql(statements.JOBS_OF_RUNS, (json.dumps(again),))
-    gone = {id_ for id_, has_job in rows if not has_job}
-    return [_ended(one) if one.id in gone and not leaves_for_good(one) else one for one in transitions]
+    rows = connection.exec_driver_sql(statements.NOT_AGAIN, (json.dumps(again),))
+    stopped = {id_: bool(asked) for id_, asked in rows}
+    return [
+        _ended(one, stopped=stopped[one.id]) if one.id in stopped and not leaves_for_good(one) else one
+        for one in transitions
+    ]
 
 
-def _ended(transition: Transition) -> Transition:
+def _ended(transition: Transition, *, stopped: bool) -> Transition:
+    if stopped:
+        return replace(transition, state=RunState.CANCELLED, reason=Reason.CANCELLED, available_at=None)
     if transition.reason is not None:
         return replace(transition, state=RunState.FAILED, available_at=None)
     return replace(transition, state=RunState.CANCELLED, reason=Reason.JOB_REMOVED, available_at=None)

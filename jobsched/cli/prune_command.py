@@ -11,8 +11,9 @@ from jobsched.cli.target import client_of, database_option, find_target, namespa
 @namespace_option
 def command(*, database: str | None, namespace: str | None) -> None:
     """Delete now the finished runs that `history` no longer keeps, as nodes do from time to time."""
+    from jobsched.clock import SystemClock
     from jobsched.runner.pruner import Pruner
 
     with client_of(find_target(database, namespace)) as client:
-        deleted = Pruner(client.store, [client.namespace])()
+        deleted = Pruner(client.store, SystemClock(), [client.namespace]).everything()
     say(f"{client.namespace}: {deleted:,} finished run{'' if deleted == 1 else 's'} deleted")

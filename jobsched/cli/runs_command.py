@@ -64,7 +64,7 @@ def _row(run: "Run", now: datetime) -> list[str]:
         state_text(run),
         f"{run.attempt}/{run.max_attempts}",
         local_time(run.scheduled_at or run.created_at),
-        _late(run),
+        lateness(run),
         rough(_took(run, now)) if run.started_at and run.attempt else "-",
     ]
 
@@ -77,7 +77,7 @@ def state_text(run: "Run") -> str:
     return f"{run.state} ({run.reason}{times})"
 
 
-def _late(run: "Run") -> str:
+def lateness(run: "Run") -> str:
     """How long after it was due the latest attempt started."""
     if run.started_at is None:
         return "-"

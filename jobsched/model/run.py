@@ -189,6 +189,31 @@ class OwnedRun:
     losses: int
 
 
+class Refusal(StrEnum):
+    """Why what was asked about a run was not done."""
+
+    UNKNOWN = "unknown"  #: no such run: never made, or pruned
+    FINISHED = "finished"
+    UNFINISHED = "unfinished"
+    SUCCEEDED = "succeeded"  #: nothing is left to be done again
+    COVERS = "covers"  #: the row stands for several slots
+    ABANDONED = "abandoned"  #: its last attempt's thread goes on
+    JOB_GONE = "job_gone"
+    UNIQUE_KEY = "unique_key"  #: an unfinished run has its unique key now
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What asking something of one run led to: the state it has now, and why it was refused, if it was.
+
+    `state`: None if there is no such run, or no longer.
+    """
+
+    id: int
+    state: RunState | None
+    refused: Refusal | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class LogLine:
     """One line of what an attempt wrote. `stream`: stdout, stderr or log."""

@@ -58,6 +58,13 @@ class Pruner:
             log.debug("pruned %d runs", deleted)
         return deleted
 
+    def everything(self) -> int:
+        """All jobs that have history, and ad-hoc runs, until there is nothing left to delete; how many."""
+        deleted = self()
+        while self._waiting:
+            deleted += self()
+        return deleted
+
     def _prune_jobs(self) -> int:
         with self._lock:
             chosen = list(self._waiting)[:_JOBS_AT_ONCE]

@@ -21,6 +21,7 @@ from jobsched.model.run import RunState
 from jobsched.model.state import DesiredState
 from jobsched.observe.capture import Capture
 from jobsched.runner.admission import Admission
+from jobsched.runner.canceller import Canceller
 from jobsched.runner.completer import Completer
 from jobsched.runner.deadlines import Deadlines
 from jobsched.runner.definitions import Definitions
@@ -126,6 +127,8 @@ class Runner:
         beat = options.heartbeat.total_seconds()
         self._fence = Timer("fence", clock, min(1.0, beat / 3), self.heartbeat.check_fence)
         self._rescuer = Timer("rescuer", clock, beat, rescue)
+        cancels = min(beat, options.poll.total_seconds())
+        self._canceller = Timer("canceller", clock, cancels, Canceller(store, self.heartbeat, self.held))
         self._pruner = Timer("pruner", clock, _PRUNE_SECONDS, pruner)
         self._generations = Timer("generations", clock, beat, self._refresh)
 
@@ -174,7 +177,7 @@ class Runner:
             self._stopped = True
         self._ended.set()
         # What keeps the lease and the deadlines of running handlers goes on until they have ended.
-        keeping = (self.completer, self.heartbeat, self.deadlines, self._fence, self.admission)
+        keeping = (self.completer, self.heartbeat, self.deadlines, self._fence, self.admission, self._canceller)
         for service in self._services():
             if service not in keeping:
                 service.stop()
@@ -242,7 +245,7 @@ class Runner:
 
     def _services(self) -> Iterable[Service]:
         yield from (self.completer, self.heartbeat, self._fence, self.deadlines, self.admission)
-        yield from (self.dispatcher, self.scheduler, self._rescuer, self._pruner, self._generations)
+        yield from (self._canceller, self.dispatcher, self.scheduler, self._rescuer, self._pruner, self._generations)
         if self.watcher is not None:
             yield self.watcher
 
@@ -256,6 +259,9 @@ class Runner:
         self.dispatcher.thread_freed()
 
     def _rung(self, topic: Topic) -> None:
+        if topic == "cancels":
+            self._canceller.wake()
+            return
         if topic == "jobs":
             self._generations.wake()
         else:

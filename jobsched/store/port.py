@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from jobsched.model.job import History
-from jobsched.model.run import Claim, Created, LogLine, NewRun, OwnedRun, Run, RunFilter, RunState, Transition
+from jobsched.model.run import Answer, Claim, Created, LogLine, NewRun, OwnedRun, Run, RunFilter, RunState, Transition
 from jobsched.model.state import ActualState, DueJob, Firing, Generation, Node, SchemaStatus, StoredJob, SyncChange
 
 
@@ -41,8 +41,8 @@ class Retention:
     ad_hoc_ages: Mapping[RunState, timedelta] = field(default_factory=dict)
 
 
-#: What a wake-up is about: `runs` (one became pending), `jobs` (a sync, or an earlier next slot).
-Topic = Literal["runs", "jobs"]
+#: What a wake-up is about: `runs` (one became pending), `jobs` (a sync, or an earlier next slot), `cancels` (of running runs).
+Topic = Literal["runs", "jobs", "cancels"]
 
 
 class Doorbell(Protocol):
@@ -127,6 +127,8 @@ class Store(Protocol):
     def finish(self, transitions: Sequence[Transition]) -> set[int]:
         """Move owned runs out of running; the ids of those that were still owned. A retry of a run whose job is gone becomes failed.
 
+        One that was asked to stop is cancelled(cancelled) instead of waiting again.
+
         A run that ends as `abandoned` goes on holding its key: see `end_abandoned`.
         """
 
@@ -135,6 +137,26 @@ class Store(Protocol):
 
     def owned(self, node: int) -> list[OwnedRun]:
         """The running runs of a node."""
+
+    # -- runs, by hand: all that can be done is, and the others say why not, in the order given
+
+    def requeue(self, run_ids: Sequence[int]) -> list[Answer]:
+        """Failed, cancelled and skipped runs are to run again: same id and slot, attempts granted afresh, errors kept.
+
+        They become scheduled, pending or blocked as if they were new; a slot waits for its key like a trigger.
+        """
+
+    def cancel(self, run_ids: Sequence[int]) -> list[Answer]:
+        """Waiting runs are cancelled(cancelled); running ones keep their state, and their nodes are asked to stop them.
+
+        Whoever asks for another attempt of a run that was asked to stop ends it as cancelled(cancelled): see `finish`.
+        """
+
+    def cancel_requests(self, node: int) -> set[tuple[int, int]]:
+        """(id, claim_no) of the running runs of a node that it is asked to stop."""
+
+    def delete(self, run_ids: Sequence[int]) -> list[Answer]:
+        """Runs that are over are gone, with their logs, unless a thread still performs one; their slots are not fired again."""
 
     # -- nodes
 
@@ -184,6 +206,12 @@ class Store(Protocol):
 
     def runs(self, wanted: RunFilter) -> list[Run]:
         """Runs, newest first."""
+
+    def slot_rows(self, namespace: str, job: str, first: datetime | None, last: datetime, limit: int) -> list[Run]:
+        """What is recorded of a job's slots from `first` (None: of all) to `last`, newest slot first.
+
+        A row that covers a range is among them if any of the range is.
+        """
 
     def last_runs(self, namespace: str) -> dict[str, Run]:
         """The newest run of each job that has one (skipped ones do not count)."""

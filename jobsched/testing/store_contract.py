@@ -12,7 +12,9 @@ The fixtures close what they opened.
 """
 
 from jobsched.testing.contract.abandonment import AbandonContract
+from jobsched.testing.contract.cancelling import CancelContract
 from jobsched.testing.contract.claims import ClaimContract
+from jobsched.testing.contract.deleting import DeleteContract
 from jobsched.testing.contract.enqueueing import EnqueueContract
 from jobsched.testing.contract.finishing import FinishContract
 from jobsched.testing.contract.keys import KeyContract
@@ -21,6 +23,7 @@ from jobsched.testing.contract.nodes import NodeContract
 from jobsched.testing.contract.pruning import PruneContract
 from jobsched.testing.contract.questions import QuestionContract
 from jobsched.testing.contract.races import RaceContract
+from jobsched.testing.contract.requeueing import RequeueContract
 from jobsched.testing.contract.schema import SchemaContract
 from jobsched.testing.contract.slots import SlotContract
 from jobsched.testing.contract.sync import SyncContract
@@ -36,6 +39,9 @@ class StoreContract(
     ClaimContract,
     FinishContract,
     AbandonContract,
+    CancelContract,
+    RequeueContract,
+    DeleteContract,
     NodeContract,
     LogContract,
     QuestionContract,

@@ -1,6 +1,6 @@
 """The contract's chapter on slots: each is covered by one row, whoever fires it and how often."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from jobsched.model.run import Covers, Reason, RunState, Source
 from jobsched.store.port import Store
@@ -13,6 +13,7 @@ from jobsched.testing.builders import (
     a_job,
     a_skipped_slot,
     a_slot,
+    a_trigger,
     a_write,
     an_edit,
     given_jobs,
@@ -204,3 +205,35 @@ class SlotContract:
 
         assert store.due(["default"], START + MINUTE, 10) == []
         assert store.next_due(["default"]) is None
+
+    # -- looking back
+
+    def test_rows_of_slots_are_listed_by_slot_the_newest_first(self, store: Store) -> None:
+        job = a_free_job()
+        stored = given_jobs(store, job)["nightly"]
+        slots = [START + minute * MINUTE for minute in (3, 1, 2)]
+        store.fire([a_firing(stored, *(a_slot(job, slot) for slot in slots))])
+        store.enqueue([a_trigger(job)])
+
+        def listed(first: datetime | None, last: datetime, limit: int = 10) -> list[datetime | None]:
+            return [row.scheduled_at for row in store.slot_rows("default", "nightly", first, last, limit)]
+
+        assert listed(None, START + 9 * MINUTE) == sorted(slots, reverse=True)
+        assert listed(None, START + 9 * MINUTE, limit=1) == [START + 3 * MINUTE]
+        assert listed(START + 2 * MINUTE, START + 2 * MINUTE) == [START + 2 * MINUTE]
+        assert listed(START + 4 * MINUTE, START + 9 * MINUTE) == []
+        assert store.slot_rows("default", "hourly", None, START + 9 * MINUTE, 10) == []
+        assert store.slot_rows("elsewhere", "nightly", None, START + 9 * MINUTE, 10) == []
+
+    def test_a_row_that_covers_a_range_is_found_by_each_instant_in_it(self, store: Store) -> None:
+        job = a_free_job()
+        stored = given_jobs(store, job)["nightly"]
+        covers = Covers(first=START + 2 * MINUTE, last=START + 4 * MINUTE, count=3)
+        [made] = store.fire([a_firing(stored, a_skipped_slot(job, covers.last, covers=covers))])
+
+        found = [
+            [row.id for row in store.slot_rows("default", "nightly", instant, instant, 10)]
+            for instant in (START + minute * MINUTE for minute in range(1, 6))
+        ]
+
+        assert found == [[], [made.id], [made.id], [made.id], []]

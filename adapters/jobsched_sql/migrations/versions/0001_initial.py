@@ -62,8 +62,10 @@ def _runs() -> None:
         sa.Column("finished_at", Instant),
         sa.Column("node", sa.BigInteger),
         sa.Column("abandoned_by", sa.BigInteger),
+        sa.Column("cancel_requested_at", Instant),
         sa.Column("claim_no", sa.BigInteger, nullable=False, server_default=sa.text("0")),
         sa.Column("losses", sa.Integer, nullable=False, server_default=sa.text("0")),
+        sa.Column("attempts_before", sa.Integer, nullable=False, server_default=sa.text("0")),
         sa.Column("generation", sa.BigInteger),
         sa.Column("concurrency_key", sa.Text),
         sa.Column("unique_key", sa.Text),
@@ -92,7 +94,7 @@ def _rules_of_runs() -> list[sa.CheckConstraint]:
         "blocked_is_keyed": "state <> 'blocked' or concurrency_key is not null",
         "abandoned_is_keyed": "abandoned_by is null or concurrency_key is not null",
         "slot_has_job": "scheduled_at is null or job is not null",
-        "counts_not_negative": "attempt >= 0 and claim_no >= 0 and losses >= 0",
+        "counts_not_negative": "attempt >= 0 and claim_no >= 0 and losses >= 0 and attempts_before >= 0",
         "covers_in_order": "(covers_first is null and covers_last is null) or covers_first <= covers_last",
     }
     return [sa.CheckConstraint(rule, name=f"jobsched_runs_{name}") for name, rule in rules.items()]

@@ -1,0 +1,193 @@
+"""What people do to single runs: requeue, cancel, delete. Whatever is refused is answered with the reason, and hinders no other."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select, tuple_, update
+from sqlalchemy import delete as delete_from
+from sqlalchemy.engine import Row
+from sqlalchemy.exc import IntegrityError
+
+from jobsched.model.definition import job_from_definition
+from jobsched.model.run import Answer, Reason, Refusal, RunState
+from jobsched_sql.admission import admit_locked, lock_limits
+from jobsched_sql.dialect import Dialect, Key
+from jobsched_sql.tables import UNFINISHED, in_state, jobs, run_logs, runs
+
+#: Runs that one transaction changes.
+AT_ONCE = 500
+_HIGHEST_ID = 2**63 - 1
+_AnyRow = Row[*tuple[Any, ...]]
+_JobName = tuple[str, str]
+
+
+def requeue(connection: Connection, dialect: Dialect, run_ids: Sequence[int]) -> list[Answer]:
+    """Runs that are over, and can be run again, wait again. The locks are taken in the order of the whole store."""
+    seen = _rows(connection, run_ids)
+    attempts = _attempts_of_jobs(connection, {(row.namespace, row.job) for row in seen.values() if row.job is not None})
+    keys = sorted({Key(row.namespace, row.concurrency_key) for row in seen.values() if row.concurrency_key is not None})
+    limits = lock_limits(connection, dialect, keys) if keys else {}
+    now, rows = dialect.now(connection), _rows(connection, run_ids, lock=True)
+    taken = _taken_keys(connection, rows.values())
+    refused: dict[int, Refusal] = {}
+    for id_ in sorted(set(run_ids)):
+        row = rows.get(id_)
+        refusal = _hinders_requeue(row, attempts, taken)
+        if refusal is not None:
+            refused[id_] = refusal
+            continue
+        assert row is not None  # or it had been refused
+        granted = attempts.get((row.namespace, row.job))
+        if row.unique_key is None:
+            _put_back(connection, row, granted, now)
+        elif _put_back_unless_taken(connection, row, granted, now):
+            taken.add((row.namespace, row.unique_key))
+        else:
+            refused[id_] = Refusal.UNIQUE_KEY
+    admit_locked(connection, dialect, limits)
+    return _answers(connection, run_ids, refused)
+
+
+def cancel(connection: Connection, dialect: Dialect, run_ids: Sequence[int]) -> tuple[list[Answer], set[Key]]:
+    """Waiting runs end, of running ones it is noted that they shall; also the keys that have a free place now."""
+    now, rows = dialect.now(connection), _rows(connection, run_ids, lock=True)
+    running = [row.id for row in rows.values() if row.state == RunState.RUNNING.value]
+    waiting = [row for row in rows.values() if row.finished_at is None and row.state != RunState.RUNNING.value]
+    refused = {id_: Refusal.UNKNOWN for id_ in run_ids if id_ not in rows}
+    refused |= {row.id: Refusal.FINISHED for row in rows.values() if row.finished_at is not None}
+    connection.execute(
+        update(runs).where(runs.c.id.in_(running), runs.c.cancel_requested_at.is_(None)).values(cancel_requested_at=now)
+    )
+    connection.execute(
+        update(runs)
+        .where(runs.c.id.in_([row.id for row in waiting]))
+        .values(state=RunState.CANCELLED.value, reason=Reason.CANCELLED.value, finished_at=now)
+    )
+    freed = {Key(row.namespace, row.concurrency_key) for row in waiting if row.concurrency_key is not None}
+    return _answers(connection, run_ids, refused), freed
+
+
+def cancel_requests(connection: Connection, node: int) -> set[tuple[int, int]]:
+    """(id, claim_no) of running runs of this node that it is asked to stop."""
+    c = runs.c
+    statement = select(c.id, c.claim_no).where(
+        in_state(RunState.RUNNING), c.node == node, c.cancel_requested_at.is_not(None)
+    )
+    return {(row.id, row.claim_no) for row in connection.execute(statement)}
+
+
+def delete(connection: Connection, run_ids: Sequence[int]) -> list[Answer]:
+    """Rows and logs of runs that are over."""
+    rows = _rows(connection, run_ids, lock=True)
+    refused = {id_: _hinders_deletion(rows.get(id_)) for id_ in dict.fromkeys(run_ids)}
+    gone = [id_ for id_, refusal in refused.items() if refusal is None]
+    connection.execute(delete_from(run_logs).where(run_logs.c.run_id.in_(gone)))
+    connection.execute(delete_from(runs).where(runs.c.id.in_(gone)))
+    return _answers(connection, run_ids, {id_: refusal for id_, refusal in refused.items() if refusal is not None})
+
+
+def _hinders_deletion(row: _AnyRow | None) -> Refusal | None:
+    if row is None:
+        return Refusal.UNKNOWN
+    if row.finished_at is None:
+        return Refusal.UNFINISHED
+    return None if row.abandoned_by is None else Refusal.ABANDONED
+
+
+def _rows(connection: Connection, run_ids: Sequence[int], *, lock: bool = False) -> dict[int, _AnyRow]:
+    """Runs by id, without those that cannot exist: a database refuses to compare with what is no id."""
+    possible = sorted({id_ for id_ in run_ids if 0 < id_ <= _HIGHEST_ID})
+    statement = select(runs).where(runs.c.id.in_(possible)).order_by(runs.c.id)
+    found = connection.execute(statement.with_for_update() if lock else statement)
+    return {row.id: row for row in found}
+
+
+def _attempts_of_jobs(connection: Connection, names: set[_JobName]) -> dict[_JobName, int]:
+    """How many attempts these jobs grant now. Held until the end, so that a sync which removes one finds the run waiting."""
+    if not names:
+        return {}
+    statement = (
+        select(jobs.c.namespace, jobs.c.name, jobs.c.definition)
+        .where(tuple_(jobs.c.namespace, jobs.c.name).in_(sorted(names)))
+        .order_by(jobs.c.namespace, jobs.c.name)
+        .with_for_update(read=True, key_share=True)
+    )
+    return {
+        (row.namespace, row.name): job_from_definition(row.namespace, row.name, row.definition).max_attempts
+        for row in connection.execute(statement)
+    }
+
+
+def _taken_keys(connection: Connection, rows: Iterable[_AnyRow]) -> set[tuple[str, str]]:
+    """Unique keys of these runs that unfinished runs have."""
+    wanted = sorted({(row.namespace, row.unique_key) for row in rows if row.unique_key is not None})
+    if not wanted:
+        return set()
+    c = runs.c
+    statement = select(c.namespace, c.unique_key).where(
+        tuple_(c.namespace, c.unique_key).in_(wanted), c.unique_key.is_not(None), UNFINISHED
+    )
+    return {(row.namespace, row.unique_key) for row in connection.execute(statement)}
+
+
+def _hinders_requeue(
+    row: _AnyRow | None, attempts: Mapping[_JobName, int], taken: set[tuple[str, str]]
+) -> Refusal | None:
+    if row is None:
+        return Refusal.UNKNOWN
+    if row.finished_at is None:
+        return Refusal.UNFINISHED
+    if row.state == RunState.SUCCEEDED.value:
+        return Refusal.SUCCEEDED
+    if row.covers_first is not None:
+        return Refusal.COVERS
+    if row.abandoned_by is not None:
+        return Refusal.ABANDONED
+    if row.job is not None and (row.namespace, row.job) not in attempts:
+        return Refusal.JOB_GONE
+    return Refusal.UNIQUE_KEY if (row.namespace, row.unique_key) in taken else None
+
+
+def _put_back(connection: Connection, row: _AnyRow, granted: int | None, now: datetime) -> None:
+    """A keyed run that is due is blocked until it is admitted. An ad-hoc one is granted what it was made with."""
+    later = row.available_at > now
+    due = RunState.PENDING if row.concurrency_key is None else RunState.BLOCKED
+    attempts = row.max_attempts - row.attempts_before if granted is None else granted
+    connection.execute(
+        update(runs)
+        .where(runs.c.id == row.id)
+        .values(
+            state=(RunState.SCHEDULED if later else due).value,
+            reason=None,
+            result=None,
+            node=None,
+            finished_at=None,
+            cancel_requested_at=None,
+            available_at=row.available_at if later else now,
+            # Losses are forgiven too: otherwise a run lost three times would fail again at its first one.
+            losses=0,
+            attempts_before=row.attempt,
+            max_attempts=row.attempt + attempts,
+        )
+    )
+
+
+def _put_back_unless_taken(connection: Connection, row: _AnyRow, granted: int | None, now: datetime) -> bool:
+    """False if since we looked somebody has made a run with its unique key."""
+    connection.exec_driver_sql("savepoint putting_back")
+    try:
+        _put_back(connection, row, granted, now)
+    except IntegrityError:
+        connection.exec_driver_sql("rollback to savepoint putting_back")
+        return False
+    connection.exec_driver_sql("release savepoint putting_back")
+    return True
+
+
+def _answers(connection: Connection, run_ids: Sequence[int], refused: Mapping[int, Refusal]) -> list[Answer]:
+    rows = _rows(connection, run_ids)
+    return [
+        Answer(id_, RunState(rows[id_].state) if id_ in rows else None, refused.get(id_))
+        for id_ in dict.fromkeys(run_ids)
+    ]

@@ -1,0 +1,111 @@
+"""jobsched why."""
+
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from jobsched.cli.output import print_json, say
+from jobsched.cli.runs_command import lateness, state_text
+from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from jobsched.model.job import Job
+    from jobsched.model.run import Run
+    from jobsched.schedule.fates import Fate
+
+_UNRECORDED = {
+    "no_slot": "no slot of its schedule",
+    "suspended": "it is suspended: nothing is fired",
+    "to_come": "its time has not come",
+    "unaccounted": "not accounted for yet: no node has fired it; see: jobsched status",
+    "forgotten": "nothing is recorded: the job or its schedule is newer, or the row was pruned or deleted",
+}
+_SKIPPED = {
+    "overlap": "as many runs as its limit allows were unfinished",
+    "misfire": "no node fired it in time, and its catch_up leaves it out",
+    "paused": "it was suspended",
+    "calendar": "its calendar excludes it",
+    "coalesced": "a newer slot was found at the same time, and ran",
+}
+
+
+@click.command("why")
+@click.argument("job")
+@click.option("--at", metavar="T", help="About this RFC 3339 instant; else about the latest slots.")
+@click.option(
+    "-n", "--count", default=5, show_default=True, type=click.IntRange(1, 1000), help="How many slots at most."
+)
+@database_option
+@namespace_option
+@output_option
+def command(job: str, *, at: str | None, count: int, database: str | None, namespace: str | None, output: str) -> None:
+    """Say what became of JOB's slots: ran, waits, skipped and why, not accounted for yet, or no slot at all."""
+    from jobsched.schedule.zones import zone_of
+
+    instant = _instant(at)
+    with client_of(find_target(database, namespace)) as client:
+        stored = client.job(job)
+        fates = client.why(job, instant, count=count)
+    if output == "json":
+        print_json([_as_json(fate) for fate in fates])
+        return
+    zone = zone_of(stored.job.timezone)
+    _say_why_none(stored.job)
+    # No table: its columns would be cut in a narrow terminal, and the end of these lines is what is asked for.
+    for fate in fates:
+        say(f"{_shown(fate.at, zone)}  {_text(fate, zone)}")
+    if not fates:
+        say("no slot has come yet")
+
+
+def _instant(text: str | None) -> "datetime | None":
+    from jobsched.model.instants import parse_instant
+
+    try:
+        return None if text is None else parse_instant(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--at") from None
+
+
+def _say_why_none(job: "Job") -> None:
+    if not (job.cron or job.every or job.at):
+        say(f"{job.name} has no schedule: it runs by trigger only", err=True)
+    elif job.suspend:
+        say(f"{job.name} is suspended: no slots are fired until its suspend is removed", err=True)
+
+
+def _shown(instant: "datetime", zone: ZoneInfo) -> str:
+    return instant.astimezone(zone).isoformat(sep=" ")
+
+
+def _text(fate: "Fate", zone: ZoneInfo) -> str:
+    """What became of it in a clause."""
+    if fate.run is None:
+        return _UNRECORDED[str(fate.unrecorded)]
+    run, text = fate.run, f"run {fate.run.id} {state_text(fate.run)}"
+    if run.state == "skipped":
+        text += f": {_SKIPPED.get(str(run.reason), run.reason)}"
+    elif run.attempt:
+        text += f", attempt {run.attempt} of {run.max_attempts}, started {lateness(run)}"
+    return text + _range(run, zone)
+
+
+def _range(run: "Run", zone: ZoneInfo) -> str:
+    """The slots that a row stands for, if they are several."""
+    if run.covers is None or run.covers.first == run.covers.last:
+        return ""
+    return f"; so were all from {_shown(run.covers.first, zone)} to {_shown(run.covers.last, zone)}"
+
+
+def _as_json(fate: "Fate") -> dict[str, Any]:
+    from jobsched.model.instants import format_instant
+    from jobsched.model.report import run_as_json
+
+    return {
+        "at": format_instant(fate.at),
+        "unrecorded": None if fate.unrecorded is None else str(fate.unrecorded),
+        "run": None if fate.run is None else run_as_json(fate.run),
+    }

@@ -1,0 +1,78 @@
+"""What became of slots: the rows that are recorded of a job, beside the slots that its schedule demands."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from jobsched.model.job import Job
+from jobsched.model.run import Run
+from jobsched.schedule.schedule import Schedule, schedule_of
+
+_TICK = timedelta(microseconds=1)
+
+
+class Unrecorded(StrEnum):
+    """Why nothing is recorded of an instant."""
+
+    NO_SLOT = "no_slot"  #: the schedule does not demand it
+    SUSPENDED = "suspended"  #: the schedule would demand it, and nothing is fired until the job is resumed
+    TO_COME = "to_come"
+    UNACCOUNTED = "unaccounted"  #: its time has come, and no node has fired it yet
+    FORGOTTEN = "forgotten"  #: before the job or its schedule was as it is, or its row was pruned or deleted
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """One instant, and the run or the skipped row that accounts for it, or why there is none."""
+
+    at: datetime
+    run: Run | None
+    unrecorded: Unrecorded | None = None
+
+
+def fate_at(job: Job, cursor: datetime, rows: Sequence[Run], at: datetime, now: datetime) -> Fate:
+    """What became of one instant. `rows`: at least those that are, or cover, that instant."""
+    exact = (row for row in rows if row.scheduled_at == at)
+    covering = (row for row in rows if row.covers is not None and row.covers.first <= at <= row.covers.last)
+    row = next(exact, None) or next(covering, None)
+    if row is not None:
+        return Fate(at, row)
+    schedule = schedule_of(job)
+    if schedule is None or schedule.previous(at) != at:
+        return Fate(at, None, Unrecorded.NO_SLOT)
+    if at <= cursor:
+        return Fate(at, None, Unrecorded.FORGOTTEN)
+    if job.suspend:
+        return Fate(at, None, Unrecorded.SUSPENDED)
+    return Fate(at, None, Unrecorded.TO_COME if at > now else Unrecorded.UNACCOUNTED)
+
+
+def latest_fates(job: Job, cursor: datetime, rows: Sequence[Run], now: datetime, count: int) -> list[Fate]:
+    """The newest slots up to now, newest first: those that nobody has accounted for, then the rows.
+
+    `rows`: the newest of the job's slots, newest first. They may be of an earlier schedule.
+    """
+    schedule = None if job.suspend else schedule_of(job)
+    open_slots = [] if schedule is None else _slots_back(schedule, cursor, now, count)
+    fates = [Fate(slot, None, Unrecorded.UNACCOUNTED) for slot in open_slots]
+    fates += [Fate(row.scheduled_at, row) for row in rows if row.scheduled_at is not None]
+    return fates[:count]
+
+
+def neighbours(job: Job, at: datetime) -> list[datetime]:
+    """The slots before and after an instant that is none, as the schedule is now."""
+    schedule = schedule_of(job)
+    if schedule is None:
+        return []
+    return [slot for slot in (schedule.previous(at), schedule.next_after(at)) if slot is not None]
+
+
+def _slots_back(schedule: Schedule, after: datetime, until: datetime, count: int) -> list[datetime]:
+    """The newest slots in (after, until], newest first."""
+    slots: list[datetime] = []
+    slot = schedule.previous(until)
+    while slot is not None and slot > after and len(slots) < count:
+        slots.append(slot)
+        slot = schedule.previous(slot - _TICK)
+    return slots

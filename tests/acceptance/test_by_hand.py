@@ -1,0 +1,116 @@
+"""What people do to runs from the command line, beside a node at work."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jobsched.model.run import RunState
+
+if TYPE_CHECKING:
+    from tests.acceptance.conftest import Workplace
+
+pytestmark = pytest.mark.acceptance
+
+FAILED, SUCCEEDED = RunState.FAILED, RunState.SUCCEEDED
+
+
+def test_failed_runs_of_a_job_are_run_again_when_their_cause_is_mended(workplace: "Workplace") -> None:
+    workplace.write("""
+        version: 1
+        jobs:
+          needy: {command: ["cat", "needed"]}
+    """)
+    workplace.start_node()
+    for _ in range(2):
+        workplace.jobsched("trigger", "needy", "--wait", code=1)
+    (workplace.folder / "needed").write_text("here")
+
+    done = workplace.jobsched("requeue", "--job", "needy", "--since", "1h")
+
+    assert done.stdout == "run 1 is pending\nrun 2 is blocked\n"
+    runs = workplace.wait_for_run("needy", SUCCEEDED, count=2)
+    assert [(run.id, run.attempt, len(run.error)) for run in runs] == [(1, 2, 1), (2, 2, 1)]
+
+
+def test_requeue_says_of_each_run_what_became_of_it(workplace: "Workplace") -> None:
+    workplace.write("""
+        version: 1
+        jobs:
+          fine: {command: ["true"]}
+          bad: {command: ["false"], concurrency: allow}
+    """)
+    workplace.start_node()
+    workplace.jobsched("trigger", "fine", "--wait")
+    workplace.jobsched("trigger", "bad", "--wait", code=1)
+
+    done = workplace.jobsched("requeue", "1", "2", "99", "-o", "json", code=1)
+
+    assert '"id": 2,\n    "state": "pending",\n    "refused": null' in done.stdout
+    assert "run 1 cannot be requeued: it succeeded" in done.stderr
+    assert "run 99 cannot be requeued: there is none of this number" in done.stderr
+
+
+def test_requeue_wants_runs_or_a_job_that_exists(place: "Workplace") -> None:
+    place.write("""
+        version: 1
+        jobs:
+          one: {command: ["true"]}
+    """)
+    place.jobsched("sync")
+
+    assert "give the numbers of runs, or --job" in place.jobsched("requeue", code=2).stderr
+    assert "--since and --state go with --job" in place.jobsched("requeue", "1", "--since", "1h", code=2).stderr
+    assert "did you mean 'one'" in place.jobsched("requeue", "--job", "onne", code=1).stderr
+    assert place.jobsched("requeue", "--job", "one").stdout == "no such runs of one\n"
+    assert place.as_json("requeue", "--job", "one") == []
+
+
+def test_a_running_command_is_cancelled_before_the_slow_poll_would_see_it(workplace: "Workplace") -> None:
+    workplace.write("""
+        version: 1
+        settings: {poll: 5m}
+        jobs:
+          long: {command: ["sleep", "600"], retries: 3}
+    """)
+    workplace.start_node(JOBSCHED_HEARTBEAT="5m", JOBSCHED_LEASE="15m")
+    workplace.jobsched("trigger", "long")
+    workplace.wait_for_run("long", RunState.RUNNING)
+
+    done = workplace.jobsched("cancel", "1", "--wait")
+
+    assert done.stdout == "asked to stop: run 1\nrun 1 is cancelled\n"
+
+
+def test_cancel_says_of_each_run_what_became_of_it(workplace: "Workplace") -> None:
+    workplace.write("""
+        version: 1
+        jobs:
+          one: {command: ["true"]}
+    """)
+    workplace.jobsched("sync")
+    workplace.jobsched("trigger", "one")
+
+    done = workplace.jobsched("cancel", "1", "99", "-o", "json", code=1)
+    again = workplace.jobsched("cancel", "1", code=1)
+
+    assert '"id": 1,\n    "state": "cancelled",\n    "refused": null' in done.stdout
+    assert "run 99 cannot be cancelled: there is none of this number" in done.stderr
+    assert "run 1 cannot be cancelled: it is over: cancelled" in again.stderr
+
+
+def test_a_run_that_is_over_can_be_deleted_and_a_waiting_one_not(workplace: "Workplace") -> None:
+    workplace.write("""
+        version: 1
+        jobs:
+          one: {command: ["true"]}
+    """)
+    workplace.jobsched("sync")
+    workplace.jobsched("trigger", "one")
+
+    waiting = workplace.jobsched("delete", "1", code=1)
+    workplace.jobsched("cancel", "1")
+    done = workplace.jobsched("delete", "1")
+
+    assert "run 1 cannot be deleted: it is pending, not over" in waiting.stderr
+    assert done.stdout == "run 1 is deleted\n"
+    assert workplace.as_json("runs") == []

@@ -1,0 +1,99 @@
+"""`jobsched why`: what a person is told of slots that ran, that were missed, and that are none."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jobsched.client import Client
+from jobsched.model.run import Covers, Reason, RunState
+from jobsched.model.state import Firing
+from jobsched.schedule.fires import account
+
+if TYPE_CHECKING:
+    from tests.acceptance.conftest import Workplace
+
+pytestmark = pytest.mark.acceptance
+
+EACH_SECOND = """
+    version: 1
+    jobs:
+      tick: {command: ["true"], every: 1s, catch_up: skip}
+"""
+NEVER_SOON = """
+    version: 1
+    jobs:
+      rare: {command: ["true"], cron: "0 0 29 2 *", timezone: Europe/Rome}
+      by-hand: {command: ["true"]}
+      still: {command: ["true"], every: 1s, suspend: true}
+"""
+
+
+def test_a_slot_that_ran_is_told_with_its_run(workplace: "Workplace") -> None:
+    workplace.write(EACH_SECOND)
+    workplace.start_node()
+    run = workplace.wait_for_run("tick", RunState.SUCCEEDED)[0]
+
+    assert run.scheduled_at is not None
+    told = workplace.jobsched("why", "tick", "--at", run.scheduled_at.isoformat()).stdout
+    latest = workplace.as_json("why", "tick", "-n", "2")
+
+    assert f"  run {run.id} succeeded, attempt 1 of 1, started +" in told
+    assert all((fate["run"] is None) == (fate["unrecorded"] == "unaccounted") for fate in latest)
+
+
+def test_slots_that_an_outage_cost_are_told_with_the_range(workplace: "Workplace") -> None:
+    workplace.write(EACH_SECOND)
+    workplace.jobsched("sync")
+    missed = after_an_outage(workplace.client, "tick", timedelta(hours=1))
+
+    middle = missed.first + timedelta(minutes=30)
+    told = workplace.jobsched("why", "tick", "--at", middle.isoformat()).stdout
+
+    assert "skipped (misfire x" in told
+    assert "no node fired it in time, and its catch_up leaves it out; so were all from " in told
+
+
+def test_an_instant_that_is_no_slot_is_told_with_its_neighbours(workplace: "Workplace") -> None:
+    workplace.write(NEVER_SOON)
+    workplace.jobsched("sync")
+
+    told = workplace.jobsched("why", "rare", "--at", "2096-02-01T12:00:00Z").stdout
+
+    assert told.splitlines() == [
+        "2096-02-01 13:00:00+01:00  no slot of its schedule",
+        "2092-02-29 00:00:00+01:00  its time has not come",
+        "2096-02-29 00:00:00+01:00  its time has not come",
+    ]
+
+
+def test_jobs_without_slots_say_so(workplace: "Workplace") -> None:
+    workplace.write(NEVER_SOON)
+    workplace.jobsched("sync")
+
+    by_hand, still = workplace.jobsched("why", "by-hand"), workplace.jobsched("why", "still")
+
+    assert "by-hand has no schedule: it runs by trigger only" in by_hand.stderr
+    assert "still is suspended" in still.stderr
+    assert by_hand.stdout == still.stdout == "no slot has come yet\n"
+    assert "did you mean 'rare'" in workplace.jobsched("why", "rrare", code=1).stderr
+    assert "--at" in workplace.jobsched("why", "rare", "--at", "noon", code=2).stderr
+
+
+def after_an_outage(client: Client, name: str, outage: timedelta) -> Covers:
+    """What a node records that comes back after so long; the slots that it had missed."""
+    stored = client.job(name)
+    accounted = account(stored.job, stored.cursor, stored.cursor + outage)
+    firing = Firing(
+        namespace="default",
+        job=name,
+        schedule_revision=stored.schedule_revision,
+        seen_cursor=stored.cursor,
+        cursor=accounted.cursor,
+        next_at=accounted.next_at,
+        runs=accounted.runs,
+    )
+    assert client.store.fire([firing])
+    [covers] = [run.covers for run in accounted.runs if run.skipped is Reason.MISFIRE]
+    assert covers is not None
+    return covers
