@@ -1,0 +1,92 @@
+"""What the documents claim is so: examples are computed, rows of tables name tests that exist, links lead somewhere."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from jobsched.model.job import Dst
+from jobsched.schedule.cron import CronSchedule
+from jobsched.schedule.schedule import slots_after
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
+
+COMPUTED, TESTED = "<!-- computed by tests/unit/test_docs.py -->", "<!-- each row names its tests -->"
+_TEST = re.compile(r"\btest_\w+")
+
+
+def tables(page: Path, mark: str) -> Iterator[list[list[str]]]:
+    """The rows below their headings of each table that stands right below `mark`."""
+    for part in page.read_text(encoding="utf-8").split(f"{mark}\n")[1:]:
+        rows = [line for line in part.partition("\n\n")[0].splitlines() if line.startswith("|")]
+        yield [[cell.strip() for cell in re.split(r"(?<!\\)\|", row.strip("|"))] for row in rows[2:]]
+
+
+def code(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+CRON_ROWS, DAY_ROWS = tables(DOCS / "time.md", COMPUTED)
+
+
+@pytest.mark.parametrize("row", CRON_ROWS, ids=lambda row: row[0])
+def test_the_slots_of_an_expression_are_those_shown(row: list[str]) -> None:
+    [expression], expected = map(code, row)
+    schedule = CronSchedule(expression, "UTC", job_name="nightly")
+
+    found = islice(slots_after(schedule, NEW_YEAR), len(expected))
+
+    assert [f"{slot:%Y-%m-%dT%H:%M:%SZ}" for slot in found] == expected
+
+
+@pytest.mark.parametrize("row", DAY_ROWS, ids=lambda row: f"{row[0]} {row[1]} {row[3]}")
+def test_the_slots_of_a_day_on_which_clocks_change_are_those_shown(row: list[str]) -> None:
+    expression, said, zone, day, slots = row
+    dst = Dst() if said == "default" else Dst(**dict([said.split(": ")]))  # type: ignore[arg-type]
+    schedule = CronSchedule(code(expression)[0], zone, dst=dst)
+    midnight = datetime.fromisoformat(day).replace(tzinfo=schedule.zone)
+
+    before = midnight.astimezone(UTC) - timedelta(seconds=1)
+    found = slots_after(schedule, before, (midnight + timedelta(days=1)).astimezone(UTC) - timedelta(seconds=1))
+
+    local = [slot.astimezone(schedule.zone).isoformat() for slot in found]
+    assert [text[11:16] + text[19:] for text in local] == code(slots)
+
+
+@pytest.fixture(scope="module")
+def known_tests() -> set[str]:
+    files = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "jobsched" / "testing").rglob("*.py")]
+    return {name for file in files for name in re.findall(r"def (test_\w+)", file.read_text(encoding="utf-8"))}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_test_that_a_page_names_exists(page: Path, known_tests: set[str]) -> None:
+    comments = re.findall(r"<!--(.*?)-->", page.read_text(encoding="utf-8"), re.DOTALL)
+
+    named = {name for comment in comments for name in _TEST.findall(comment)} - {"test_docs"}
+
+    assert named - known_tests == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_row_of_a_table_of_answers_names_a_test(page: Path) -> None:
+    rows = [row for table in tables(page, TESTED) for row in table]
+
+    assert [row for row in rows if not _TEST.search(row[-1].partition("<!--")[2])] == []
+
+
+def test_the_tables_of_answers_are_found() -> None:
+    assert [len(table) for table in tables(DOCS / "time.md", TESTED)] == [3, 16]
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.name)
+def test_every_link_of_a_page_leads_to_a_file(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+
+    assert [target for target in targets if not (page.parent / target).exists()] == []
