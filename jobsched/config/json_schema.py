@@ -72,4 +72,4 @@ def _default(model: str, field: str) -> Any:
         return format_duration(default)
     if isinstance(default, tuple):
         return list(default) or None
-    return default if default != {} else None
+    return default if default not in ({}, "") else None

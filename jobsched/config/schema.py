@@ -89,7 +89,9 @@ class HttpOptions(Options):
     url: Annotated[kinds.Referring, Field(pattern=r"^(?:https?://|\$\{)", max_length=8192)] = Field(
         description="Where to; http or https."
     )
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] = _may("How.")
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] = _may(
+        "How; without it POST if there is a `json` or a payload, else GET."
+    )
     headers: dict[Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")], kinds.Referring] = _may(
         "Headers to send."
     )

@@ -36,7 +36,7 @@ class HttpHandler:
     """One HTTP call. `json`: the body (None: the payload, for methods that carry one). `expect`: codes that succeed."""
 
     url: str
-    method: str = "POST"
+    method: str = ""  #: empty: POST if there is a `json` or a payload, else GET
     # Compared, but not hashed: what JSON holds has no hash.
     headers: Mapping[str, str] = field(default_factory=dict, hash=False)
     json: Any = field(default=None, hash=False)
@@ -56,7 +56,8 @@ def handler_definition(handler: Handler) -> tuple[str, Any]:
         case ShellHandler(script):
             return "shell", script
         case HttpHandler():
-            call: dict[str, Any] = {"method": handler.method, "url": handler.url}
+            call: dict[str, Any] = {"method": handler.method} if handler.method else {}
+            call["url"] = handler.url
             if handler.headers:
                 call["headers"] = dict(handler.headers)
             if handler.json is not None:
@@ -78,7 +79,7 @@ def handler_from_definition(kind: str, value: Any) -> Handler:
         case "http":
             return HttpHandler(
                 url=value["url"],
-                method=value.get("method", "POST"),
+                method=value.get("method", ""),
                 headers=value.get("headers", {}),
                 json=value.get("json"),
                 expect=tuple(value.get("expect", ())),

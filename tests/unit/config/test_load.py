@@ -107,6 +107,8 @@ def test_the_example_of_the_docs_is_taken_as_it_reads() -> None:
             "{http: {url: 'https://x', method: GET, expect: [200, 404]}}",
             {"handler": HttpHandler("https://x", "GET", expect=(200, 404))},
         ),
+        # Without a method what there is to send decides, when it is called.
+        ("{http: {url: 'https://x'}}", {"handler": HttpHandler("https://x", "")}),
         ("{handler: a, every: 90}", {"every": timedelta(seconds=90)}),
         ("{handler: a, every: 1h30m}", {"every": timedelta(hours=1, minutes=30)}),
         ("{handler: a, every: 1.5}", {"every": timedelta(seconds=1.5)}),

@@ -41,7 +41,7 @@ handlers: st.SearchStrategy[Handler] = st.one_of(
     st.builds(
         HttpHandler,
         url=texts,
-        method=st.sampled_from(["GET", "POST"]),
+        method=st.sampled_from(["", "GET", "POST"]),
         headers=st.dictionaries(texts, texts, max_size=2),
         json=values,
         expect=st.lists(st.integers(100, 599), max_size=2).map(tuple),
