@@ -20,7 +20,7 @@ OTHER_PYTHONS := 3.12 3.13
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run test check lint fmt types imports pytest fast-tests test-all lock clean
+.PHONY: help run test check lint fmt types imports pytest fast-tests test-all reference lock clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -64,6 +64,9 @@ test-all: test ## the same, then the tests on each other Python found (3.12, 3.1
 	  echo "Python $$version: $$found"; \
 	  $(MAKE) --no-print-directory pytest PYTHON="$$found" VENV=.venv-$$version || status=1; \
 	done; exit $$status
+
+reference: $(DEV_READY) ## write docs/jobs-yaml.md and docs/cli.md anew from the program
+	$(BIN)/python docs/generate.py
 
 lock: ## resolve pyproject.toml anew into requirements/*.txt (LOCK_FLAGS=--upgrade: to the newest versions)
 	$(PYTHON) -m venv .venv-lock

@@ -1,6 +1,7 @@
 """What the documents claim is so: examples are computed, rows of tables name tests that exist, links lead somewhere."""
 
 import re
+import runpy
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -57,6 +58,13 @@ def test_the_slots_of_a_day_on_which_clocks_change_are_those_shown(row: list[str
 
     local = [slot.astimezone(schedule.zone).isoformat() for slot in found]
     assert [text[11:16] + text[19:] for text in local] == code(slots)
+
+
+@pytest.mark.parametrize("name", ["jobs-yaml.md", "cli.md"])
+def test_the_references_are_those_of_the_program(name: str) -> None:
+    page = runpy.run_path(str(DOCS / "generate.py"))["PAGES"][name]
+
+    assert (DOCS / name).read_text(encoding="utf-8") == page(), "run: make reference"
 
 
 @pytest.fixture(scope="module")
