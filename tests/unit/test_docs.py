@@ -2,6 +2,8 @@
 
 import re
 import runpy
+import shutil
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -9,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from jobsched.config.load import check_sources
+from jobsched.config.sources import Source
 from jobsched.model.job import Dst
 from jobsched.schedule.cron import CronSchedule
 from jobsched.schedule.schedule import slots_after
@@ -18,6 +22,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 
+SAID = "<!-- said by the program -->"
 COMPUTED, TESTED = "<!-- computed by tests/unit/test_docs.py -->", "<!-- each row names its tests -->"
 _TEST = re.compile(r"\btest_\w+")
 
@@ -58,6 +63,47 @@ def test_the_slots_of_a_day_on_which_clocks_change_are_those_shown(row: list[str
 
     local = [slot.astimezone(schedule.zone).isoformat() for slot in found]
     assert [text[11:16] + text[19:] for text in local] == code(slots)
+
+
+SAID_ROWS = [row for table in tables(DOCS / "troubleshooting.md", SAID) for row in table]
+
+
+@pytest.fixture(scope="module")
+def program() -> str:
+    """All source, with texts that go on over several lines joined."""
+    files = [*(ROOT / "jobsched").rglob("*.py"), *(ROOT / "adapters").rglob("*.py")]
+    return re.sub(r'"\n\s*f?"', "", "".join(file.read_text(encoding="utf-8") for file in files))
+
+
+@pytest.mark.parametrize("row", SAID_ROWS, ids=lambda row: row[0])
+def test_what_troubleshooting_quotes_is_said_by_the_program(row: list[str], program: str) -> None:
+    parts = [part.strip() for part in code(row[0])[0].split("…")]
+
+    assert [part for part in parts if part not in program] == []
+
+
+def test_the_messages_are_found() -> None:
+    assert len(SAID_ROWS) == 25
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_a_page_shows_is_valid(page: Path) -> None:
+    blocks = re.findall(r"^( *)```yaml\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+    for indent, block in blocks:
+        text = "".join(line.removeprefix(indent) for line in block.splitlines(keepends=True))
+        assert check_sources([Source(page.name, text.encode())]).diagnostics == ()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+def test_systemd_takes_the_unit_that_operations_shows(tmp_path: Path) -> None:
+    [text] = re.findall(r"```systemd\n(.*?)```", (DOCS / "operations.md").read_text(encoding="utf-8"), re.DOTALL)
+    unit = tmp_path / "jobsched.service"
+    unit.write_text(text.replace("/srv/jobs/.venv/bin/jobsched", "/bin/true").replace("User=jobsched", "User=root"))
+
+    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, timeout=60)
+
+    assert (done.returncode, [line for line in done.stderr.splitlines() if "jobsched.service" in line]) == (0, [])
 
 
 @pytest.mark.parametrize("name", ["jobs-yaml.md", "cli.md"])
