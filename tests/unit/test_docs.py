@@ -145,3 +145,12 @@ def test_every_link_of_a_page_leads_to_a_file(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
 
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_index_lists_every_page() -> None:
+    """`make docs` takes its order, and fails on a page that is not in it."""
+    listed = re.findall(
+        r"^\| \[[^\]]+\]\(([a-z-]+\.md)\)", (DOCS / "index.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+
+    assert sorted([*listed, "index.md"]) == [page.name for page in PAGES]
