@@ -9,8 +9,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
+import click
 import pytest
 
+from jobsched.cli.main import cli
 from jobsched.config.load import check_sources
 from jobsched.config.sources import Source
 from jobsched.model.job import Dst
@@ -20,6 +22,7 @@ from jobsched.schedule.schedule import slots_after
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
+WRITTEN = [page for page in PAGES if page.name not in {"jobs-yaml.md", "cli.md"}]  #: by hand
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 
 SAID = "<!-- said by the program -->"
@@ -86,7 +89,7 @@ def test_the_messages_are_found() -> None:
     assert len(SAID_ROWS) == 25
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.name)
 def test_every_file_that_a_page_shows_is_valid(page: Path) -> None:
     blocks = re.findall(r"^( *)```yaml\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
@@ -154,3 +157,31 @@ def test_the_index_lists_every_page() -> None:
     )
 
     assert sorted([*listed, "index.md"]) == [page.name for page in PAGES]
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The words of each command line of jobsched that a page shows, up to a comment."""
+    text = page.read_text(encoding="utf-8")
+    blocks = "".join(re.findall(r"^```.*?^```", text, re.DOTALL | re.MULTILINE))
+    found = re.findall(r"`jobsched ([a-z][^`\n]*)`", text)
+    found += re.findall(r"^(?:\$ )?jobsched ([a-z].*)$", blocks, re.MULTILINE)
+    return [line.partition(" #")[0].split() for line in found]
+
+
+@pytest.mark.parametrize("page", [*WRITTEN, ROOT / "README.md"], ids=lambda page: page.name)
+def test_every_command_that_a_page_shows_has_its_options(page: Path) -> None:
+    context = click.Context(cli, info_name="jobsched")
+
+    for words in commands(page):
+        command = cli.get_command(context, words[0])
+        if isinstance(command, click.Group):
+            command = command.get_command(context, words[1].split("|")[0])
+        assert command is not None, words
+        known = {option for param in command.params for option in (*param.opts, *param.secondary_opts)}
+        assert {word.split("=")[0] for word in words if re.match("--?[a-z]", word)} <= known, words
+
+
+def test_commands_are_found() -> None:
+    found = {page.name: len(commands(page)) for page in (*WRITTEN, ROOT / "README.md")}
+
+    assert (found["troubleshooting.md"] > 20, found["operations.md"] > 4, found["README.md"] > 10) == (True, True, True)
