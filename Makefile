@@ -14,13 +14,15 @@ INSTALL := $(PIP) install --require-hashes --only-binary :all: -r
 INSTALL_JOBSCHED := $(PIP) install --no-deps --no-build-isolation --editable .
 RUN_READY := $(VENV)/.run-installed
 DEV_READY := $(VENV)/.dev-installed
+DOCS_VENV := .venv-docs
+DOCS_READY := $(DOCS_VENV)/.installed
 UV_VERSION := 0.13.9
 OTHER_PYTHONS := 3.12 3.13
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run test check lint fmt types imports pytest fast-tests test-all lock clean
+.PHONY: help run test check lint fmt types imports pytest fast-tests test-all reference docs lock clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -65,14 +67,23 @@ test-all: test ## the same, then the tests on each other Python found (3.12, 3.1
 	  $(MAKE) --no-print-directory pytest PYTHON="$$found" VENV=.venv-$$version || status=1; \
 	done; exit $$status
 
+reference: $(DEV_READY) ## write docs/jobs-yaml.md and docs/cli.md anew from the program
+	$(BIN)/python docs/generate.py
+
+# In an environment of its own, so that neither running nor testing waits for Sphinx.
+docs: $(DOCS_READY) ## build docs/ as HTML into build/docs; warnings are errors
+	$(DOCS_VENV)/bin/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs build/docs
+	@echo "build/docs/index.html"
+
 lock: ## resolve pyproject.toml anew into requirements/*.txt (LOCK_FLAGS=--upgrade: to the newest versions)
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip --disable-pip-version-check install --quiet uv==$(UV_VERSION)
-	$(call compile,dev,--group dev)
-	$(call compile,run,--group build --constraints requirements/dev.txt)
+	$(call compile,dev,pyproject.toml --all-extras --group dev)
+	$(call compile,run,pyproject.toml --all-extras --group build --constraints requirements/dev.txt)
+	$(call compile,docs,--group docs)
 
 # One lock for all platforms and Pythons; it names no index, so a mirror serves as well.
-compile = .venv-lock/bin/uv pip compile pyproject.toml --quiet --all-extras $(2) --universal --python-version 3.11 \
+compile = .venv-lock/bin/uv pip compile $(2) --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' $(LOCK_FLAGS) \
 	--output-file requirements/$(1).txt
 
@@ -91,6 +102,12 @@ $(DEV_READY): requirements/dev.txt pyproject.toml | $(BIN)/pip
 	@echo "Installing jobsched and its development tools into $(VENV) ..."
 	@$(INSTALL) requirements/dev.txt
 	@$(INSTALL_JOBSCHED)
+	@touch $@
+
+$(DOCS_READY): requirements/docs.txt
+	@echo "Installing Sphinx into $(DOCS_VENV) ..."
+	@$(PYTHON) -m venv $(DOCS_VENV)
+	@$(DOCS_VENV)/bin/python -m pip --disable-pip-version-check --no-input --quiet install --require-hashes --only-binary :all: -r requirements/docs.txt
 	@touch $@
 
 # pip comes last into a new environment: where it stands, the environment is whole.

@@ -34,7 +34,7 @@ def command(
             return
         lines = _all_lines(client, run_id, attempt)
     if output == "json":
-        print_json([_as_json(line) for line in lines])
+        print_json([as_json(line) for line in lines])
         return
     for line in lines:
         _print_line(line)
@@ -46,7 +46,7 @@ def _follow(client: "Client", run_id: int, attempt: int | None, output: str) -> 
     for line in client.follow(run_id, attempt=attempt):
         wrote = True
         if output == "json":
-            print_json_line(_as_json(line))
+            print_json_line(as_json(line))
         else:
             _print_line(line)
     if output == "table":
@@ -64,7 +64,7 @@ def _all_lines(client: "Client", run_id: int, attempt: int | None) -> "list[LogL
     return lines
 
 
-def _as_json(line: "LogLine") -> dict[str, object]:
+def as_json(line: "LogLine") -> dict[str, object]:
     from jobsched.model.instants import format_instant
 
     return {

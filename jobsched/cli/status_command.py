@@ -36,13 +36,13 @@ def command(*, watch: bool, database: str | None, namespace: str | None, output:
             _watch(client, output)
         seen = _look(client)
     if output == "json":
-        print_json(_as_json(seen))
+        print_json(as_json(seen))
     else:
         _print(seen)
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class Seen:
     """One look at the store."""
 
     namespace: str
@@ -53,9 +53,9 @@ class _Seen:
     next_at: datetime | None
 
 
-def _look(client: "Client") -> _Seen:
+def _look(client: "Client") -> Seen:
     generations = client.generations(1)
-    return _Seen(
+    return Seen(
         namespace=client.namespace,
         now=client.store.now(),
         newest=generations[0] if generations else None,
@@ -76,14 +76,14 @@ def _watch(client: "Client", output: str) -> NoReturn:
             say(f"error: {error}", err=True, fg="red")
         else:
             if output == "json":
-                print_json_line(_as_json(seen))
+                print_json_line(as_json(seen))
             else:
                 clear_screen()
                 _print(seen)
         clock.wait(never, _WATCH_SECONDS)
 
 
-def _print(seen: _Seen) -> None:
+def _print(seen: Seen) -> None:
     now = seen.now
     say(_generation_text(seen.namespace, seen.newest, now))
     print_table(
@@ -135,7 +135,7 @@ def _node_row(node: "Node", now: datetime) -> list[str]:
     ]
 
 
-def _as_json(seen: _Seen) -> dict[str, Any]:
+def as_json(seen: Seen) -> dict[str, Any]:
     from jobsched.model.instants import format_instant
 
     newest = seen.newest

@@ -119,3 +119,6 @@ def test_the_tour_is_true(shell: Shell) -> None:
                 break
             never.wait(0.2)
         assert essence(shown) == essence(step.expected), f"$ {step.command}\n{shown}"
+        if step.command.endswith("&"):
+            # A reader takes longer to type the next command than a node to start; this does not.
+            assert any(" threads on " in shell.run("cat node.log") or never.wait(0.1) for _ in range(300))

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-LOCKS = ("dev.txt", "run.txt")
+PROGRAM_LOCKS = ("dev.txt", "run.txt")
+LOCKS = (*PROGRAM_LOCKS, "docs.txt")
 
 
 def pins(path: Path) -> dict[str, tuple[str, int]]:
@@ -50,7 +51,7 @@ def test_a_lock_names_no_place_to_download_from(root: Path, lock: str) -> None:
     assert re.findall(r"://|--(?:extra-)?index|--find-links|--trusted-host", text) == []
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", PROGRAM_LOCKS)
 def test_what_the_program_the_extras_and_the_build_need_is_pinned(
     root: Path, pyproject: dict[str, Any], lock: str
 ) -> None:
@@ -66,10 +67,11 @@ def test_what_the_program_the_extras_and_the_build_need_is_pinned(
     assert wanted - pins(root / "requirements" / lock).keys() == set()
 
 
-def test_every_development_tool_is_pinned(root: Path, pyproject: dict[str, Any]) -> None:
-    wanted = project_names(pyproject["dependency-groups"]["dev"])
+@pytest.mark.parametrize("group", ["dev", "docs"])
+def test_every_tool_of_a_group_is_pinned(root: Path, pyproject: dict[str, Any], group: str) -> None:
+    wanted = project_names(pyproject["dependency-groups"][group])
 
-    assert wanted - pins(root / "requirements" / "dev.txt").keys() == set()
+    assert wanted - pins(root / "requirements" / f"{group}.txt").keys() == set()
 
 
 def test_what_runs_is_what_was_tested(root: Path) -> None:

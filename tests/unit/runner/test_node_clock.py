@@ -56,6 +56,17 @@ def test_setting_this_machines_clock_moves_nothing() -> None:
     assert clock.skew == -timedelta(hours=1)
 
 
+def test_a_machine_that_slept_asks_the_store_for_the_time() -> None:
+    machine = FakeClock(START)
+    clock, _ = a_clock(machine)
+    clock.measure()
+
+    # The wall clock of both has gone on, and the monotonic one stood still.
+    machine.jump(START + timedelta(hours=1))
+
+    assert clock.now() == START + timedelta(hours=1)
+
+
 def test_a_jump_while_the_store_is_away_is_not_believed() -> None:
     machine = FakeClock(START)
     clock, store = a_clock(machine)

@@ -1,0 +1,1 @@
+"""The parts of the references that are made from the program."""

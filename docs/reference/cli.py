@@ -1,0 +1,223 @@
+"""The reference of the command line: usage and options from click, shapes of JSON from the functions that print it."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+
+from jobsched.cli.list_command import job_as_json
+from jobsched.cli.logs_command import as_json as line_as_json
+from jobsched.cli.main import COMMANDS, cli
+from jobsched.cli.plan_command import as_json as plan_as_json
+from jobsched.cli.status_command import Seen
+from jobsched.cli.status_command import as_json as status_as_json
+from jobsched.config.diagnostics import Diagnostic
+from jobsched.config.diagnostics import as_json as diagnostic_as_json
+from jobsched.model.definition import FieldChange
+from jobsched.model.handler import CommandHandler
+from jobsched.model.job import Job
+from jobsched.model.report import run_as_json
+from jobsched.model.run import Covers, LogLine, Run, RunState, Source
+from jobsched.model.state import Generation, Node, StoredJob
+from jobsched.sync.plan import JobPlan, Plan
+
+HEAD = """\
+# The command line
+
+<!-- Written by `make reference` from the commands; do not edit. -->
+
+Without PATH, commands read `./jobs.yaml`, also to find the database and the namespace. The database is that of `--database`, else of
+`JOBSCHED_DATABASE_URL`, else of the file's `settings.database`, else `sqlite:///jobsched.db`. Commands that only read never create one.
+
+**Exit codes**: 0 all is well; 1 an error, said on standard error; 2 wrong usage. Where a command means more by its exit code, that is said below.
+
+**Output**: what was asked for goes to standard output, errors and warnings to standard error. `NO_COLOR` is heeded. Instants in JSON are RFC 3339 in UTC;
+tables show this machine's time with its offset. Lists are bare arrays. JSON may gain fields; it loses none within a major version.
+"""
+
+EXIT_CODES = {
+    "validate": "0 valid; 1 errors, with `--strict` also warnings; 2 wrong usage.",
+    "plan": "0; with `--detailed-exitcode`: 0 nothing to do, 2 changes, 1 an error, wrong usage too.",
+    "sync": "0 applied, or nothing to do; 1 refused (errors, the brake, the database).",
+    "run": "0 when it was stopped and all was saved; 1 if it could not start, or not save all; with `--until-idle` also if a run failed. "
+    "After a third signal: 128 and the signal's number.",
+    "trigger": "0; with `--wait`: 0 only if the run succeeded.",
+    "init": "0 written; 1 if the file is there.",
+    "exec": "0 done; 1 failed; of a command its own, 128 and the signal's number when one ended it; 130 and 143 when it was stopped.",
+    "cancel": "0; 1 if one was over already; with `--wait`: 1 if one ended otherwise.",
+    "requeue": "0; 1 if one was refused.",
+    "delete": "0; 1 if one was refused.",
+    "db": "`check`: 0 if the schema fits, 1 if not.",
+}
+
+NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
+SLOT = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
+RUN = Run(
+    id=7,
+    namespace="default",
+    job="nightly",
+    handler="billing.jobs:send_invoices",
+    source=Source.SLOT,
+    queue="default",
+    priority=0,
+    state=RunState.SUCCEEDED,
+    reason=None,
+    attempt=2,
+    max_attempts=3,
+    scheduled_at=SLOT,
+    available_at=SLOT + timedelta(seconds=10),
+    started_at=SLOT + timedelta(seconds=10),
+    finished_at=SLOT + timedelta(seconds=12),
+    node=1,
+    generation=3,
+    payload={"dry_run": False},
+    result={"sent": 40},
+    error=(
+        {"attempt": 1, "at": "2026-11-22T01:30:00Z", "reason": "error", "type": "ValueError", "message": "no template"},
+    ),
+    covers=None,
+    created_at=SLOT,
+)
+JOB = StoredJob(
+    job=Job(namespace="default", name="disk", handler=CommandHandler(("df", "-h")), every=timedelta(minutes=5)),
+    revision=1,
+    schedule_revision=1,
+    cursor=NOW,
+    next_at=NOW + timedelta(minutes=5),
+    generation=3,
+)
+GENERATION = Generation(
+    namespace="default",
+    number=3,
+    content_hash="9f2c…",
+    commit=None,
+    applied_at=NOW,
+    applied_by="ana@build",
+    summary={"created": ["disk"], "updated": {"nightly": ["retries"]}, "removed": []},
+)
+NODE = Node(
+    id=1,
+    host="worker-1",
+    pid=4242,
+    version="0.1.0",
+    started_at=NOW,
+    heartbeat_at=NOW,
+    alive=True,
+    namespaces=("default",),
+    info={
+        "threads": 8,
+        "running": 1,
+        "abandoned_threads": 0,
+        "generations": {"default": 3},
+        "skew_seconds": 0.002,
+        "hash": "9f2c…",
+        "stale": False,
+    },
+)
+PLAN = Plan(
+    namespace="default",
+    at=NOW,
+    jobs=(
+        JobPlan(
+            name="nightly",
+            action="update",
+            changes=(FieldChange("retries", None, 5),),
+            next_before=SLOT + timedelta(days=1),
+            next_after=SLOT + timedelta(days=1),
+        ),
+    ),
+    unchanged=1,
+    total=2,
+    seen_generation=2,
+)
+COVERS = Covers(SLOT - timedelta(days=2), SLOT, 3)
+
+#: Command → what its JSON is, and an example of it.
+JSON: dict[str, tuple[str, Callable[[], Any]]] = {
+    "validate": (
+        "`--format json`: an array of findings, empty if there are none",
+        lambda: [
+            diagnostic_as_json(
+                Diagnostic("jobs.yaml", 6, 5, "error", "jobs.greet.retrys", "unknown field", "did you mean `retries`?")
+            )
+        ],
+    ),
+    "plan": ("`-o json`", lambda: plan_as_json(PLAN)),
+    "next": (
+        "`-o json`: an array",
+        lambda: [{"scheduled_at": "2026-11-22T02:30:00+01:00", "utc": "2026-11-22T01:30:00Z"}],
+    ),
+    "list": (
+        "`-o json`: an array of jobs by name; `last_run` is as in `runs`, or null; `definition` is as in jobs.yaml",
+        lambda: [job_as_json(JOB, None)],
+    ),
+    "show": ("`-o json`: one job, as in `list`", lambda: job_as_json(JOB, None)),
+    "status": (
+        "`-o json`; a node whose file is not applied has `error` and `error_since` too",
+        lambda: status_as_json(
+            Seen("default", NOW, GENERATION, [NODE], {("default", RunState.RUNNING): 1}, NOW + timedelta(minutes=5))
+        ),
+    ),
+    "runs": (
+        (
+            "`-o json`: an array of runs, newest first. "
+            "`error` is null or a list, an entry for each failed attempt; `covers` is null or, on a skipped "
+            f"row for several slots, like `{json.dumps(run_as_json(replace(RUN, covers=COVERS))['covers'])}` "
+            "(`count` null above 1,000)"
+        ),
+        lambda: [run_as_json(RUN)],
+    ),
+    "logs": (
+        "`-o json`: an array of lines; `stream` is `stdout`, `stderr`, `log` or `progress`",
+        lambda: [line_as_json(LogLine(7, 2, 0, NOW, "stdout", "40 sent"))],
+    ),
+    "trigger": ("`-o json`: the run, as in `runs`", lambda: None),
+}
+
+
+def page() -> str:
+    return "\n".join([HEAD, *_commands()]).rstrip() + "\n"
+
+
+def _commands() -> Iterator[str]:
+    context = click.Context(cli, info_name="jobsched", **cli.context_settings)
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        yield from _command(command, click.Context(command, info_name=name, parent=context), name, "##")
+
+
+def _command(command: click.Command, context: click.Context, name: str, level: str) -> Iterator[str]:
+    yield f"{level} {name}\n"
+    yield f"```text\n{context.command_path} {' '.join(command.collect_usage_pieces(context))}\n```\n"
+    yield " ".join((command.help or "").split()) + "\n"
+    found = [param.get_help_record(context) for param in command.get_params(context)]
+    rows = [record for record in found if record and record[1]]
+    yield "| option | meaning |"
+    yield "|---|---|"
+    yield from (
+        f"| `{option}` | {meaning} |".replace("[default: ", "[default ") for option, meaning in map(_escaped, rows)
+    )
+    yield ""
+    if name in EXIT_CODES:
+        yield f"**Exit code**: {EXIT_CODES[name]}\n"
+    if name in JSON:
+        yield from _json(*JSON[name])
+    if isinstance(command, click.Group):
+        for each in command.list_commands(context):
+            sub = command.get_command(context, each)
+            assert sub is not None
+            yield from _command(sub, click.Context(sub, info_name=each, parent=context), f"{name} {each}", "###")
+
+
+def _escaped(row: tuple[str, str]) -> tuple[str, str]:
+    return row[0].replace("|", "\\|"), row[1].replace("|", "\\|")
+
+
+def _json(what: str, example: Callable[[], Any]) -> Iterator[str]:
+    yield f"**JSON**: {what}.\n"
+    if (value := example()) is not None:
+        yield f"```json\n{json.dumps(value, ensure_ascii=False, indent=2)}\n```\n"
