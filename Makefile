@@ -6,6 +6,7 @@ VENV ?= .venv
 WORKERS ?= 2
 PYTEST_FLAGS ?=
 LOCK_FLAGS ?=
+BENCH_FLAGS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
@@ -22,7 +23,7 @@ OTHER_PYTHONS := 3.12 3.13
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run test check lint fmt types imports pytest fast-tests test-all reference docs lock clean
+.PHONY: help run test check lint fmt types imports pytest fast-tests test-all reference docs bench lock clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -74,6 +75,9 @@ reference: $(DEV_READY) ## write docs/jobs-yaml.md and docs/cli.md anew from the
 docs: $(DOCS_READY) ## build docs/ as HTML into build/docs; warnings are errors
 	$(DOCS_VENV)/bin/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs build/docs
 	@echo "build/docs/index.html"
+
+bench: $(DEV_READY) ## measure size and speed on this machine (some minutes; BENCH_FLAGS=--quick: fewer)
+	$(BIN)/python benchmarks/bench.py $(BENCH_FLAGS)
 
 lock: ## resolve pyproject.toml anew into requirements/*.txt (LOCK_FLAGS=--upgrade: to the newest versions)
 	$(PYTHON) -m venv .venv-lock

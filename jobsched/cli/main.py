@@ -26,7 +26,7 @@ COMMANDS = {
     "logs": ("logs", "Show what a run wrote."),
     "trigger": ("trigger", "Run a job now."),
     "exec": ("exec", "Perform a job here and now, without a database."),
-    "cancel": ("cancel", "Cancel runs: waiting ones now, running ones as soon as they obey."),
+    "cancel": ("cancel", "Cancel runs, waiting or running."),
     "requeue": ("requeue", "Run failed, cancelled or skipped runs again."),
     "delete": ("delete", "Delete runs that are over, with their logs."),
     "prune": ("prune", "Delete finished runs that are no longer kept."),

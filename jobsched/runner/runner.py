@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from jobsched.client import Client
 from jobsched.clock import Clock, SystemClock
-from jobsched.errors import StoreError, StoreUnavailableError, UnknownHandlerError
+from jobsched.errors import StoreUnavailableError, UnknownHandlerError
 from jobsched.handlers.call import current_log
 from jobsched.handlers.cancel import CancelReason
 from jobsched.handlers.registry import Registry, default_registry
@@ -36,16 +36,13 @@ from jobsched.runner.reload import Reload
 from jobsched.runner.rescuer import Rescuer
 from jobsched.runner.scheduler import Scheduler
 from jobsched.runner.service import Service, Timer
+from jobsched.runner.shutdown import Shutdown
 from jobsched.runner.signature import Signature
 from jobsched.runner.watcher import Watcher
 from jobsched.store.port import Doorbell, Topic
 
 log = logging.getLogger("jobsched")
 
-#: How long handlers get to obey after the grace of a shutdown is over.
-_TO_OBEY = 0.5
-#: And how long the last results are tried to be saved at least, should the store be away.
-_TO_SAVE, _BETWEEN_TRIES = 5.0, 0.2
 _PRUNE_SECONDS = 5.0
 #: One for all nodes of this process: what is printed has one way out.
 _CAPTURE = Capture(current_log.get)
@@ -108,6 +105,7 @@ class Runner:
         self.admission = Admission(store, clock, self.definitions, self.dispatcher.wake)
         pruner = Pruner(store, clock, self._namespaces)
         self.completer = Completer(store, clock, self.held, self.admission.keys_freed, pruner.touch)
+        self._shutdown = Shutdown(clock, self.pool, self.held, self.completer, self._give_back, lambda: self._hard)
         self.deadlines = Deadlines(clock, self._overdue)
         self.executor = Executor(
             clock,
@@ -183,13 +181,14 @@ class Runner:
                 service.stop()
         for held in self.pool.take_waiting():
             self._give_back(held)
-        until = self._await_handlers()
+        until = self.clock.monotonic() + (0.0 if self._hard else self.options.grace.total_seconds())
+        self._shutdown.await_handlers(self.options.grace.total_seconds())
         claiming_ended = self.dispatcher.join(5.0)
         # A heartbeat after we have left would make a new node of us.
         for service in (self.heartbeat, self._fence):
             service.stop()
             service.join(5.0)
-        saved = self._save_last(until) and claiming_ended
+        saved = self._shutdown.save(lambda: self._store.leave(self.heartbeat.node), until) and claiming_ended
         self.pool.close()
         for service in self._services():
             service.stop()
@@ -333,52 +332,6 @@ class Runner:
             for run in self.client.runs(namespace=namespace, states=waiting, limit=100_000)
             if self.options.queues is None or run.queue in self.options.queues
         }
-
-    def _await_handlers(self) -> float:
-        """Wait for handlers, then tell them to stop, then kill what can be; when (monotonic) the grace is over."""
-        grace = 0.0 if self._hard else self.options.grace.total_seconds()
-        until = self.clock.monotonic() + grace
-        if self.pool.active and grace:
-            log.info(
-                "node %d is stopping: it waits up to %g s for %d runs; a second signal ends it at once",
-                self.heartbeat.node,
-                grace,
-                self.pool.active,
-                extra={"event": "node_stopping", "node": self.heartbeat.node},
-            )
-        while not self._hard and (rest := until - self.clock.monotonic()) > 0:
-            if self.pool.wait_idle(min(rest, 0.1)):
-                return until
-        self._cancel_all("shutdown")
-        if not self.pool.wait_idle(_TO_OBEY):
-            for held in self.held.all():
-                held.cancel.hurry()
-            self.pool.wait_idle(_TO_OBEY)
-        return until
-
-    def _save_last(self, until: float) -> bool:
-        """Write what has ended, give back what has not, and leave the nodes; tried until the grace is over."""
-        for held in self.held.all():
-            self._give_back(held)
-            if held.when_ended is not None:
-                # Its thread never ended; that it had its time counts all the same.
-                self.completer.put(held, held.when_ended)
-        tries_end = max(until, self.clock.monotonic() + _TO_SAVE)
-        never = threading.Event()
-        while True:
-            try:
-                self.completer.flush()
-                self._store.leave(self.heartbeat.node)
-            except StoreUnavailableError as error:
-                if self._hard or self.clock.monotonic() >= tries_end:
-                    log.warning("could not save the last results, the lease will give the runs back: %s", error)
-                    return False
-                self.clock.wait(never, _BETWEEN_TRIES)
-            except StoreError:
-                log.exception("could not save the last results, the lease will give the runs back")
-                return False
-            else:
-                return True
 
 
 def _with_threads(options: Options, threads: int | None) -> Options:
