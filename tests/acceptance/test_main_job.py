@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jobsched.model.run import Reason, Run, RunState
+from jobsched.model.run import Reason, RunState
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Workplace
@@ -155,13 +155,8 @@ def test_two_nodes_give_an_every_second_job_one_run_a_second(workplace: "Workpla
     slots = sorted(run.scheduled_at for run in runs if run.scheduled_at)
     assert len(slots) == len(set(slots)) == len(runs)
     assert all((later - earlier).total_seconds() == 1 for earlier, later in pairwise(slots))
-
-    def promptly() -> bool:
-        newest = workplace.runs("tick", RunState.SUCCEEDED)[-20:]
-        return statistics.median(map(lateness, newest)) < 0.05
-
-    # Of some twenty in a row: what else the machine does at the moment is not what this is about.
-    workplace.eventually(promptly, "twenty runs whose median start is within 50 ms of their slots")
+    late = [(run.started_at - run.scheduled_at).total_seconds() for run in runs if run.started_at and run.scheduled_at]
+    assert statistics.median(late) < 0.05
 
 
 def test_sigterm_loses_nothing(workplace: "Workplace") -> None:
@@ -265,10 +260,3 @@ def test_kill_9_between_two_commits_is_recovered(workplace: "Workplace", point: 
     starts = len(counted.read_text().splitlines())
     assert starts == (1 if point == "after_claim" else 2)
     assert run.attempt == 2
-
-
-def lateness(run: Run) -> float:
-    """Seconds from its slot to its start."""
-    assert run.started_at is not None
-    assert run.scheduled_at is not None
-    return (run.started_at - run.scheduled_at).total_seconds()
