@@ -9,8 +9,7 @@ from jobsched.errors import SyncRefusedError
 from jobsched.model.definition import FieldChange, job_differences
 from jobsched.model.job import SCHEDULE_FIELDS, Job
 from jobsched.model.state import ActualState, DesiredState, JobRemoval, JobWrite, StoredJob, SyncChange
-from jobsched.schedule.fires import account
-from jobsched.schedule.schedule import schedule_of
+from jobsched.schedule.fires import account, first_account
 
 #: A change of one of these ends the old succession of slots and begins a new one from now.
 _RESTARTS_SLOTS = SCHEDULE_FIELDS | {"suspend"}
@@ -82,13 +81,13 @@ def plan(desired: DesiredState, actual: ActualState, at: datetime) -> Plan:
 
 def _of_desired(job: Job, stored: StoredJob | None, at: datetime) -> JobPlan | None:
     if stored is None:
-        return JobPlan(name=job.name, action="create", job=job, next_after=_first_slot(job, at))
+        return JobPlan(name=job.name, action="create", job=job, next_after=first_account(job, at).next_at)
     if job == stored.job and _json_of(job) == _json_of(stored.job):
         return None
     changes = tuple(job_differences(stored.job, job))
     if not changes:
         return None
-    next_after = _first_slot(job, at) if _restarts(changes) else stored.next_at
+    next_after = first_account(job, at).next_at if _restarts(changes) else stored.next_at
     return JobPlan(
         name=job.name,
         action="update",
@@ -107,11 +106,6 @@ def _json_of(job: Job) -> str:
 
 def _restarts(changes: tuple[FieldChange, ...]) -> bool:
     return any(change.field in _RESTARTS_SLOTS for change in changes)
-
-
-def _first_slot(job: Job, at: datetime) -> datetime | None:
-    schedule = None if job.suspend else schedule_of(job)
-    return schedule.next_after(at) if schedule else None
 
 
 def change_of(planned: Plan, desired: DesiredState, applied_by: str) -> SyncChange:
