@@ -82,7 +82,15 @@ def test_a_sync_that_would_remove_all_jobs_is_refused_at_start_and_the_stored_on
 
 
 def test_an_edit_during_a_slow_start_is_not_missed(workplace: "Workplace") -> None:
-    workplace.module("slow_import", "import pathlib, time\npathlib.Path('importing').touch()\ntime.sleep(1)\n")
+    workplace.module(
+        "slow_import",
+        """
+        import pathlib, threading
+        pathlib.Path("importing").touch()
+        while not pathlib.Path("edited").exists():
+            threading.Event().wait(0.02)
+        """,
+    )
     workplace.write("""
         version: 1
         settings: {imports: [slow_import]}
@@ -93,6 +101,7 @@ def test_an_edit_during_a_slow_start_is_not_missed(workplace: "Workplace") -> No
     workplace.eventually((workplace.folder / "importing").exists, "the slow import")
 
     workplace.file.write_text(workplace.file.read_text() + "  second: {command: ['true']}\n")
+    (workplace.folder / "edited").touch()
 
     node.wait_for_log("generation 2 applied: 1 created")
 
@@ -210,8 +219,7 @@ def test_kill_9_in_a_handler_is_recovered_by_a_restart(workplace: "Workplace") -
     node = workplace.start_node()
     workplace.client.trigger("once")
     workplace.wait_for_run("once", RunState.RUNNING)
-    while not marker.exists():
-        pass
+    workplace.eventually(marker.exists, "the first attempt")
 
     node.kill()
     workplace.start_node()
@@ -231,8 +239,7 @@ def test_kill_9_in_a_handler_is_recovered_by_a_second_node(workplace: "Workplace
     first = workplace.start_node()
     workplace.client.trigger("once")
     workplace.wait_for_run("once", RunState.RUNNING)
-    while not marker.exists():
-        pass
+    workplace.eventually(marker.exists, "the first attempt")
     second = workplace.start_node()
 
     first.kill()
