@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Annotated, Any, TypeAlias
+from typing import Any
 
-from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from jobsched.config import variables
+from jobsched.config.kinds import anything, before, integer, made_by, mapping, text
 from jobsched.model.durations import format_duration, parse_duration
 from jobsched.model.instants import parse_instant
 
@@ -86,39 +86,22 @@ def _variable_names(value: Any) -> Any:
     return value
 
 
-Duration: TypeAlias = Annotated[timedelta, PlainValidator(_duration()), WithJsonSchema(_DURATION_SCHEMA)]
-PositiveDuration: TypeAlias = Annotated[
-    timedelta, PlainValidator(_duration(above_zero=True)), WithJsonSchema(_DURATION_SCHEMA)
-]
-Period: TypeAlias = Annotated[
-    timedelta, PlainValidator(_duration(timedelta(seconds=1))), WithJsonSchema(_DURATION_SCHEMA)
-]
-Instant: TypeAlias = Annotated[
-    datetime,
-    PlainValidator(_instant),
-    WithJsonSchema({"type": "string", "pattern": _INSTANT_PATTERN, "examples": ["2026-12-24T08:00:00Z"]}),
-]
-Text: TypeAlias = Annotated[str, Field(min_length=1)]
-Name: TypeAlias = Annotated[str, Field(pattern=NAME_PATTERN, max_length=100)]
-Referring: TypeAlias = Annotated[str, BeforeValidator(_with_references)]
-# The pattern stands before the validator: behind it, the JSON Schema would not show it.
-HttpUrl: TypeAlias = Annotated[
-    str, Field(pattern=r"^(?:https?://|\$\{)", max_length=8192), BeforeValidator(_with_references)
-]
+DURATION = made_by(_duration(), _DURATION_SCHEMA)
+POSITIVE_DURATION = made_by(_duration(above_zero=True), _DURATION_SCHEMA)
+PERIOD = made_by(_duration(timedelta(seconds=1)), _DURATION_SCHEMA)
+INSTANT = made_by(_instant, {"type": "string", "pattern": _INSTANT_PATTERN, "examples": ["2026-12-24T08:00:00Z"]})
+TEXT = text(least=1)
+NAME = text(pattern=NAME_PATTERN, most=100)
+REFERRING = before(_with_references, text())
+HTTP_URL = before(_with_references, text(pattern=r"^(?:https?://|\$\{)", most=8192))
 #: A scheme, or a reference that may bring one.
-DatabaseUrl: TypeAlias = Annotated[
-    str, Field(min_length=1, pattern=r"^[A-Za-z][A-Za-z0-9+.-]*://|\$\{"), BeforeValidator(_with_references)
-]
-ReferringJson: TypeAlias = Annotated[Any, BeforeValidator(_json_with_references)]
-Count: TypeAlias = Annotated[int, Field(ge=0, le=1_000_000)]
-Int32: TypeAlias = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
-Tag: TypeAlias = Annotated[str, Field(min_length=1, max_length=64)]
-HttpStatus: TypeAlias = Annotated[int, Field(ge=100, le=599)]
-Environment: TypeAlias = Annotated[dict[str, Referring], BeforeValidator(_variable_names)]
-HandlerName: TypeAlias = Annotated[
-    str,
-    Field(
-        pattern=r"^(?:[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*|[A-Za-z0-9_][A-Za-z0-9._-]*)$",
-        max_length=255,
-    ),
-]
+DATABASE_URL = before(_with_references, text(least=1, pattern=r"^[A-Za-z][A-Za-z0-9+.-]*://|\$\{"))
+REFERRING_JSON = before(_json_with_references, anything())
+COUNT = integer(0, 1_000_000)
+INT32 = integer(-(2**31), 2**31 - 1)
+TAG = text(least=1, most=64)
+HTTP_STATUS = integer(100, 599)
+ENVIRONMENT = before(_variable_names, mapping(text(), REFERRING))
+HANDLER_NAME = text(
+    pattern=r"^(?:[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*|[A-Za-z0-9_][A-Za-z0-9._-]*)$", most=255
+)

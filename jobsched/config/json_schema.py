@@ -4,7 +4,8 @@ from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
-from jobsched.config.schema import FileOptions, SettingsOptions
+from jobsched.config.kinds import Group
+from jobsched.config.schema import FILE, NAMED_GROUPS, SETTINGS
 from jobsched.model.definition import default_of
 from jobsched.model.durations import format_duration
 from jobsched.model.handler import HttpHandler
@@ -36,32 +37,23 @@ _GROUP_DEFAULTS: dict[str, Any] = {
 
 def schema_json() -> dict[str, Any]:
     """The schema, JSON Schema 2020-12; the same for the same version of jobsched."""
-    made = FileOptions.model_json_schema(mode="validation")
-    definitions: dict[str, Any] = made.pop("$defs")
-    for name, schema in {"FileOptions": made, **definitions}.items():
-        schema.pop("title", None)
-        for part in (schema, *schema.get("properties", {}).values()):
-            if "patternProperties" in part:
-                part["additionalProperties"] = False
-        for field, part in schema.get("properties", {}).items():
-            part.pop("title", None)
-            _set_default(name, field, part)
-    return {"$schema": DIALECT, "title": "jobs.yaml", **made, "$defs": dict(sorted(definitions.items()))}
+    definitions = {group.name: _with_defaults(group) for group in sorted(NAMED_GROUPS, key=lambda group: group.name)}
+    return {"$schema": DIALECT, "title": "jobs.yaml", **_with_defaults(FILE), "$defs": definitions}
 
 
-def _set_default(model: str, field: str, part: dict[str, Any]) -> None:
-    # The models know no defaults: None stands for "not given", which no file may write.
-    if part.pop("default", None) is not None:
-        raise AssertionError(f"{model}.{field} has a default of its own")
-    default = _default(model, field)
-    if default is not None:
-        part["default"] = default
+def _with_defaults(group: Group) -> dict[str, Any]:
+    shown = group.shown()
+    for field, part in shown["properties"].items():
+        default = _default(group.name, field)
+        if default is not None:
+            part["default"] = default
+    return shown
 
 
 def _default(model: str, field: str) -> Any:
     if model == "JobEntry" and field in {each.name for each in fields(Job)} - {"handler"}:
         return default_of(field)
-    if model == SettingsOptions.__name__:
+    if model == SETTINGS.name:
         return SETTINGS_DEFAULTS.get(field)
     if model == "FileOptions":
         return {"version": 1, "namespace": "default"}.get(field)

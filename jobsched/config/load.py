@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic_core import ValidationError
 
 from jobsched.config import lint, rules, unsupported
 from jobsched.config.diagnostics import Diagnostic, Diagnostics, Step, TooManyDiagnosticsError
 from jobsched.config.document import Document, read
 from jobsched.config.fields import NAME_PATTERN
 from jobsched.config.messages import Finding, findings, not_a_name, shown
-from jobsched.config.schema import FileHead, JobEntry, field_names
+from jobsched.config.schema import HEAD, JOB, field_names
 from jobsched.config.sources import Source, content_hash, read_sources
 from jobsched.config.values import default_values, job_values, settings_values
 from jobsched.errors import ConfigError
@@ -102,7 +102,7 @@ class _File:
     """One file on its way: checked at the top, its jobs still as written."""
 
     document: Document
-    head: FileHead  #: without the fields that are wrong in themselves
+    head: dict[str, Any]  #: without the fields that are wrong in themselves
     wrong_in_head: frozenset[str]  #: those, which are reported
     jobs: dict[str, Any]
     spoiled: set[tuple[str, int, int]]  #: where the text itself was wrong: nothing more is said there
@@ -115,7 +115,7 @@ class _File:
         document = read(source.content, source.name, found)
         if document is None:
             return None
-        file = cls(document, FileHead(), frozenset(), {}, found.places(), found)
+        file = cls(document, {}, frozenset(), {}, found.places(), found)
         if not isinstance(document.value, dict):
             file.report(_no_mapping(document.value))
             return None
@@ -126,7 +126,7 @@ class _File:
     @property
     def namespace(self) -> str | None:
         """None if it is wrong: nobody knows which one is meant."""
-        return None if "namespace" in self.wrong_in_head else self.head.namespace or DEFAULT_NAMESPACE
+        return None if "namespace" in self.wrong_in_head else self.head.get("namespace", DEFAULT_NAMESPACE)
 
     def report(self, finding: Finding, below: tuple[Step, ...] = ()) -> None:
         path = below + finding.path
@@ -159,16 +159,16 @@ class _File:
                 self.report(_not_supported(refusal), ("defaults",))
         written = {key: value for key, value in top.items() if key != "jobs"}
         try:
-            self.head = FileHead.model_validate(written)
+            self.head = HEAD(written)
         except ValidationError as error:
-            found = list(findings(error, "file", FileHead))
+            found = list(findings(error, "file", HEAD))
             for finding in found:
                 self.report(finding)
             self.wrong_in_head = frozenset(str(finding.path[0]) for finding in found)
             sound = {key: value for key, value in written.items() if key not in self.wrong_in_head}
-            self.head = FileHead.model_validate(sound)
-        if self.head.settings is not None:
-            self.settings = settings_values(self.head.settings)
+            self.head = HEAD(sound)
+        if "settings" in self.head:
+            self.settings = settings_values(self.head["settings"])
             for finding in rules.settings_findings(self.settings):
                 self.report(finding, ("settings",))
 
@@ -176,8 +176,8 @@ class _File:
         """Arguments of Job that this file's jobs begin with; None if its defaults are wrong: then no job is known whole."""
         if "defaults" in self.wrong_in_head:
             return None
-        values = default_values(self.head.defaults, history_max_age)
-        if self.head.defaults is not None:
+        values = default_values(self.head.get("defaults"), history_max_age)
+        if "defaults" in self.head:
             for finding in rules.default_findings(self.document.value["defaults"], values):
                 self.report(finding, ("defaults",))
         return values
@@ -214,7 +214,7 @@ class _File:
                 self.report(finding, ("jobs", name))
         return wrong
 
-    def _checked(self, name: str, entry: Any) -> tuple[JobEntry | None, frozenset[str]]:
+    def _checked(self, name: str, entry: Any) -> tuple[dict[str, Any] | None, frozenset[str]]:
         """The job's options, without those fields that are wrong in themselves, which are reported and named."""
         if _NAME.fullmatch(name) is None or len(name) > 100:
             self.report(Finding((), *not_a_name(name), of_key=True), ("jobs", name))
@@ -224,19 +224,19 @@ class _File:
         for refusal in unsupported.in_job(entry):
             self.report(_not_supported(refusal), ("jobs", name))
         try:
-            return JobEntry.model_validate(entry), frozenset()
+            return JOB(entry), frozenset()
         except ValidationError as error:
-            found = list(findings(error, "job", JobEntry))
+            found = list(findings(error, "job", JOB))
         for finding in found:
             self.report(finding, ("jobs", name))
         spoiled = frozenset(str(finding.path[0]) for finding in found if finding.path)
         try:
-            return JobEntry.model_validate({key: value for key, value in entry.items() if key not in spoiled}), spoiled
+            return JOB({key: value for key, value in entry.items() if key not in spoiled}), spoiled
         except ValidationError:
             return None, spoiled
 
 
-_KNOWN_FIELDS = frozenset(field_names(JobEntry))
+_KNOWN_FIELDS = frozenset(field_names(JOB))
 _SHARED = ("cron", "retries", "timeout", "concurrency", "history", "dst", "tags", "every")
 
 
@@ -292,7 +292,7 @@ def _settings_file(files: Iterable[_File]) -> _File | None:
     """The file that has settings; a second one is reported."""
     owner = None
     for file in files:
-        if file.head.settings is None:
+        if "settings" not in file.head:
             continue
         if owner is None:
             owner = file

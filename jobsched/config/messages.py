@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
+from pydantic_core import ValidationError
 
 from jobsched.config.diagnostics import Step
 from jobsched.config.fields import NAME_PATTERN
 from jobsched.config.foreign import advice
-from jobsched.config.schema import Options, field_names, group_below
+from jobsched.config.kinds import Group
+from jobsched.config.schema import field_names
 
 
 class Finding(NamedTuple):
@@ -22,29 +23,29 @@ class Finding(NamedTuple):
     of_key: bool = False
 
 
-def findings(error: ValidationError, group: str, model: type[Options]) -> Iterator[Finding]:
-    """All of an error, for a `model` that is called `group` where other spellings of its keys are looked up."""
+def findings(error: ValidationError, called: str, group: Group) -> Iterator[Finding]:
+    """All of an error of a group that is `called` so where other spellings of its keys are looked up."""
     for one in error.errors(include_url=False):
         path = tuple(one["loc"])
         if one["type"] == "extra_forbidden":
-            yield _unknown_key(path, group, model)
+            yield _unknown_key(path, called, group)
         elif path[-1:] == ("[key]",):
             yield Finding(path[:-1], *_explain(one), of_key=True)
         else:
             yield Finding(path, *_explain(one))
 
 
-def unknown_key(key: str, group: str, valid: tuple[str, ...]) -> tuple[str, str]:
+def unknown_key(key: str, called: str, valid: tuple[str, ...]) -> tuple[str, str]:
     """Message and hint."""
-    return "unknown field", advice(group, key, valid)
+    return "unknown field", advice(called, key, valid)
 
 
-def _unknown_key(path: tuple[Step, ...], group: str, model: type[Options]) -> Finding:
+def _unknown_key(path: tuple[Step, ...], called: str, group: Group) -> Finding:
     for step in path[:-1]:
-        below = group_below(model, step) if isinstance(step, str) else None
-        if below is not None:
-            group, model = str(step), below
-    return Finding(path, *unknown_key(str(path[-1]), group, field_names(model)), of_key=True)
+        field = group.fields.get(str(step))
+        if field is not None and field.kind.group is not None:
+            called, group = str(step), field.kind.group
+    return Finding(path, *unknown_key(str(path[-1]), called, field_names(group)), of_key=True)
 
 
 def shown(value: Any) -> str:
@@ -70,8 +71,6 @@ _EXPECTED = {
     "list_type": "a list",
     "tuple_type": "a list",
     "dict_type": "a mapping",
-    "model_type": "a mapping",
-    "model_attributes_type": "a mapping",
 }
 
 
@@ -87,7 +86,7 @@ def _explain(error: Mapping[str, Any]) -> tuple[str, str]:
         return _not_one_of(facts["expected"], value)
     if kind in _EXPECTED:
         field = error["loc"][-1]
-        expected = _SHORTHANDS.get(field, _EXPECTED[kind]) if kind.startswith("model") else _EXPECTED[kind]
+        expected = _SHORTHANDS.get(field, _EXPECTED[kind]) if kind == "dict_type" else _EXPECTED[kind]
         return f"expected {expected}, not {shown(value)}", _conversion(kind, field, value)
     return _limit(kind, facts, value, error["loc"])
 

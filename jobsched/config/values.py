@@ -5,15 +5,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from jobsched.config.schema import (
-    ConcurrencyOptions,
-    HttpOptions,
-    JobOptions,
-    Options,
-    RetryOptions,
-    SettingsOptions,
-    TimeoutOptions,
-)
 from jobsched.model.handler import CommandHandler, HttpHandler, PythonHandler, ShellHandler
 from jobsched.model.job import CalendarUse, Concurrency, Dst, History, Retries, Timeout
 from jobsched.model.state import Settings
@@ -21,26 +12,25 @@ from jobsched.model.state import Settings
 _Group = TypeVar("_Group", Retries, History, Dst)
 
 
-def default_values(defaults: JobOptions | None, history_max_age: timedelta | None) -> dict[str, Any]:
+def default_values(defaults: Mapping[str, Any] | None, history_max_age: timedelta | None) -> dict[str, Any]:
     """Arguments of Job that every job of a file begins with."""
     base: dict[str, Any] = {} if history_max_age is None else {"history": History(max_age=history_max_age)}
     return base if defaults is None else job_values(defaults, base)
 
 
-def job_values(options: JobOptions, base: Mapping[str, Any]) -> dict[str, Any]:
+def job_values(options: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of Job: `base`, and over it what the options give. A handler of any kind is `handler`."""
     values = dict(base)
-    given = options.__dict__
-    for name in options.model_fields_set:
+    for name, given in options.items():
         turn = _TURNED.get(name)
         if turn is None:
-            values[name] = given[name]
+            values[name] = given
         else:
             field, make = turn
-            values[field] = make(given[name], base.get(field))
+            values[field] = make(given, base.get(field))
     if "handler" in values:
         for name in _without_effect(values):
-            if name in values and name not in options.model_fields_set:
+            if name in values and name not in options:
                 del values[name]
     return values
 
@@ -55,71 +45,56 @@ def _without_effect(values: Mapping[str, Any]) -> Iterator[str]:
             yield from ("start_at", "end_at", "jitter")
 
 
-def settings_values(options: SettingsOptions) -> Settings:
+def settings_values(options: Mapping[str, Any]) -> Settings:
     """The settings, each None where the file is silent."""
     return Settings(
-        database=options.database,
-        threads=options.threads,
-        heartbeat=options.heartbeat,
-        lease=options.lease,
-        grace=options.grace,
-        imports=tuple(options.imports or ()),
-        history_max_age=options.history.max_age if "history" in options.model_fields_set else None,
-        poll=options.poll,
-        log_format=options.log_format,
+        database=options.get("database"),
+        threads=options.get("threads"),
+        heartbeat=options.get("heartbeat"),
+        lease=options.get("lease"),
+        grace=options.get("grace"),
+        imports=tuple(options.get("imports", ())),
+        history_max_age=options.get("history", {}).get("max_age"),
+        poll=options.get("poll"),
+        log_format=options.get("log_format"),
     )
 
 
-def _given(options: Options) -> dict[str, Any]:
-    given = options.__dict__
-    return {name: given[name] for name in options.model_fields_set}
-
-
-def _over(kind: type[_Group]) -> Callable[[Any, _Group | None], _Group]:
+def _over(kind: type[_Group]) -> Callable[[dict[str, Any], _Group | None], _Group]:
     """Key by key: what is not given comes from the defaults."""
 
-    def make(options: Options, base: _Group | None) -> _Group:
-        return replace(base, **_given(options)) if base is not None else kind(**_given(options))
+    def make(given: dict[str, Any], base: _Group | None) -> _Group:
+        return replace(base, **given) if base is not None else kind(**given)
 
     return make
 
 
-def _retries(options: RetryOptions, base: Retries | None) -> Retries:
-    return _over(Retries)(options, base)
-
-
-def _timeout(options: TimeoutOptions | None, base: Timeout | None) -> Timeout | None:
-    if options is None:
+def _timeout(given: dict[str, Any] | None, base: Timeout | None) -> Timeout | None:
+    if given is None:
         return None
-    return replace(base, **_given(options)) if base is not None else Timeout(**_given(options))
+    return replace(base, **given) if base is not None else Timeout(**given)
 
 
-def _concurrency(options: ConcurrencyOptions, _: Concurrency | None) -> Concurrency:
+def _concurrency(given: dict[str, Any], _: Concurrency | None) -> Concurrency:
     # Replaced as a whole: its parts only mean something together, and `concurrency: 3` always means forbid.
-    given = _given(options)
     if given.get("policy") == "allow":
-        given.setdefault("limit", None)
+        given = {"limit": None, **given}
     return Concurrency(**given)
 
 
-def _http(options: HttpOptions, _: object) -> HttpHandler:
-    given = _given(options)
-    given["json"] = given.pop("body", None)
-    given["expect"] = tuple(given.get("expect", ()))
-    return HttpHandler(**given)
+def _http(given: dict[str, Any], _: object) -> HttpHandler:
+    return HttpHandler(**{**given, "expect": tuple(given.get("expect", ()))})
 
 
-def _calendar(options: Any, _: object) -> CalendarUse:
-    given: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in _given(options).items()
-    }
-    return CalendarUse(**given)
+def _calendar(given: dict[str, Any], _: object) -> CalendarUse:
+    names: dict[str, Any] = {field: tuple(given[field]) for field in ("exclude", "only") if field in given}
+    return CalendarUse(**{**given, **names})
 
 
-def _handler_of(options: Any, _: object) -> Any:
+def _handler_of(given: dict[str, Any], _: object) -> Any:
     """The handler of `on_failure`."""
-    [name] = options.model_fields_set
-    return _TURNED[name][1](options.__dict__[name], None)
+    [(kind, value)] = given.items()
+    return _TURNED[kind][1](value, None)
 
 
 _TURNED: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {

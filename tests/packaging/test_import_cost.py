@@ -40,6 +40,13 @@ def test_help_reads_no_file_and_checks_nothing(root: Path) -> None:
     assert imported_by(root, "--help") & {"yaml", "pydantic", "croniter", "rich"} == set()
 
 
+def test_validating_imports_the_core_of_pydantic_alone_and_nothing_that_a_sound_file_does_not_need(root: Path) -> None:
+    imported = imported_by(root, "validate", "jobs.yaml")
+
+    assert "pydantic_core" in imported
+    assert imported & {"pydantic", "croniter", "rich"} == set()
+
+
 def test_the_package_itself_costs_next_to_nothing(root: Path) -> None:
     script = "import sys; import jobsched; print(*sorted(sys.modules))"
 
