@@ -22,10 +22,10 @@ from pathlib import Path
 from jobsched.client import Client
 from jobsched.config.load import load
 from jobsched.handlers.registry import Registry
+from jobsched.model.desired import DesiredState
 from jobsched.model.handler import PythonHandler
 from jobsched.model.job import Job
 from jobsched.model.run import Source
-from jobsched.model.state import DesiredState
 from jobsched.runner.options import Options
 from jobsched.runner.runner import Runner
 from jobsched.schedule.cron import CronSchedule

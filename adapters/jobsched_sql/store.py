@@ -5,16 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobsched.model.run import Answer, Claim, Created, LogLine, NewRun, OwnedRun, Run, RunFilter, RunState, Transition
-from jobsched.model.state import (
-    ActualState,
-    DueJob,
-    Firing,
-    Generation,
-    Node,
-    SchemaStatus,
-    StoredJob,
-    SyncChange,
-)
+from jobsched.model.state import ActualState, DueJob, Firing, Generation, Node, SchemaStatus, StoredJob, SyncChange
 from jobsched.store.port import Beat, Doorbell, Promoted, Retention, Topic
 from jobsched_sql import admission, by_hand, due_runs, insertion, logs, nodes, questions, retention, schema, slots, sync
 from jobsched_sql.dialect import ClaimWish, Dialect, Key

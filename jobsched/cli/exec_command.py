@@ -18,8 +18,8 @@ from jobsched.errors import CommandError, UnknownJobError
 
 if TYPE_CHECKING:
     from jobsched.cli.performance import Performance
+    from jobsched.model.desired import DesiredState
     from jobsched.model.job import Job
-    from jobsched.model.state import DesiredState
 
 
 @click.command("exec")

@@ -7,9 +7,9 @@ from pathlib import Path
 from jobsched.config.diagnostics import Diagnostic
 from jobsched.errors import PayloadError, UnknownHandlerError
 from jobsched.handlers.registry import Registry, check_payload, default_registry
+from jobsched.model.desired import DesiredState
 from jobsched.model.handler import PythonHandler
 from jobsched.model.job import Job
-from jobsched.model.state import DesiredState
 
 
 def check_handlers(state: DesiredState, paths: Sequence[Path]) -> list[Diagnostic]:

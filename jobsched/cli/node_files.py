@@ -9,7 +9,7 @@ from jobsched.cli.output import say
 from jobsched.cli.target import load_and_warn
 from jobsched.config.load import DEFAULT_NAMESPACE, read_head
 from jobsched.errors import ConfigError
-from jobsched.model.state import DesiredState
+from jobsched.model.desired import DesiredState
 from jobsched.runner.signature import Signature, signature
 
 

@@ -10,8 +10,8 @@ import click
 
 from jobsched.config.fields import NAME_PATTERN
 from jobsched.config.rules import lease_finding
+from jobsched.model.desired import Settings
 from jobsched.model.durations import parse_duration
-from jobsched.model.state import Settings
 from jobsched.runner.options import Options
 
 T = TypeVar("T")

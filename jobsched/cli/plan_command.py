@@ -12,7 +12,8 @@ from jobsched.cli.target import database_of, database_option, files, load_and_wa
 from jobsched.cli.text import printable
 
 if TYPE_CHECKING:
-    from jobsched.model.state import ActualState, DesiredState
+    from jobsched.model.desired import DesiredState
+    from jobsched.model.state import ActualState
     from jobsched.sync.plan import JobPlan, Plan
 
 _SIGNS = {"create": ("+", "green"), "update": ("~", "yellow"), "remove": ("-", "red")}

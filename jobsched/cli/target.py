@@ -130,5 +130,6 @@ output_option = click.option(
 
 if TYPE_CHECKING:  # importing them would cost every command
     from jobsched.client import Client
-    from jobsched.model.state import DesiredState, SchemaStatus
+    from jobsched.model.desired import DesiredState
+    from jobsched.model.state import SchemaStatus
     from jobsched.store.port import Store

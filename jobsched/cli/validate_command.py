@@ -12,7 +12,7 @@ from jobsched.cli.target import files, paths_argument
 
 if TYPE_CHECKING:
     from jobsched.config.diagnostics import Diagnostic
-    from jobsched.model.state import DesiredState
+    from jobsched.model.desired import DesiredState
 
 
 @click.command("validate")

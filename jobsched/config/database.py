@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jobsched.config import variables
-from jobsched.model.state import DesiredState
+from jobsched.model.desired import DesiredState
 
 _SQLITE = "sqlite:///"
 

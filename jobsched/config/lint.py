@@ -9,10 +9,10 @@ from jobsched.config.diagnostics import Diagnostic, Diagnostics, Step
 from jobsched.config.document import Document
 from jobsched.config.messages import Finding
 from jobsched.config.sources import Source
+from jobsched.model.desired import DesiredState
 from jobsched.model.durations import format_duration
 from jobsched.model.handler import HttpHandler
 from jobsched.model.job import Job
-from jobsched.model.state import DesiredState
 
 #: Fields that are used as they are written, and what serves instead.
 _LITERAL = {

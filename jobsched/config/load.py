@@ -19,8 +19,8 @@ from jobsched.config.schema import HEAD, JOB, field_names
 from jobsched.config.sources import Source, content_hash, read_sources
 from jobsched.config.values import default_values, job_values, settings_values
 from jobsched.errors import ConfigError
+from jobsched.model.desired import DesiredState, Settings
 from jobsched.model.job import Job
-from jobsched.model.state import DesiredState, Settings
 
 DEFAULT_NAMESPACE = "default"
 #: What is meant where no path is given.

@@ -9,9 +9,9 @@ from jobsched.config.payload import payload_findings
 from jobsched.config.schedule_rules import ineffective_fields, schedule_findings, zone_findings
 from jobsched.config.schema import SCHEDULE_KINDS
 from jobsched.model.definition import HANDLER_KINDS
+from jobsched.model.desired import Settings
 from jobsched.model.durations import format_duration
 from jobsched.model.job import Concurrency
-from jobsched.model.state import Settings
 
 DEFAULT_HEARTBEAT, DEFAULT_LEASE = timedelta(seconds=10), timedelta(seconds=30)
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from jobsched.model.desired import Settings
 from jobsched.model.handler import CommandHandler, HttpHandler, PythonHandler, ShellHandler
 from jobsched.model.job import CalendarUse, Concurrency, Dst, History, Retries, Timeout
-from jobsched.model.state import Settings
 
 _Group = TypeVar("_Group", Retries, History, Dst)
 

@@ -1,41 +1,12 @@
-"""Desired and actual: what the files say, what the store has, and what it takes to make them equal."""
+"""What the store has, and what it takes to make it equal what the files say (`desired.py`)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from jobsched.model.job import Job
 from jobsched.model.run import NewRun
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """The file's `settings`, each None where the file is silent; `${VAR}` unresolved."""
-
-    database: str | None = None
-    threads: int | None = None
-    heartbeat: timedelta | None = None
-    lease: timedelta | None = None
-    grace: timedelta | None = None
-    imports: tuple[str, ...] = ()
-    history_max_age: timedelta | None = None
-    poll: timedelta | None = None
-    log_format: Literal["auto", "text", "json"] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DesiredState:
-    """One namespace as its files declare it."""
-
-    namespace: str
-    jobs: Mapping[str, Job]
-    settings: Settings = Settings()
-    content_hash: str  #: SHA-256 of the files' bytes, hex
-    commit: str | None = None  #: the git commit of the files' folder, if there is one and they are unchanged in it
-    files: tuple[str, ...] = ()  #: paths as given
-    positions: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)  #: job → file, line, column
-    settings_file: str | None = None  #: the one of `files` that has the settings; None: none has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,8 @@ from pathlib import Path
 from jobsched.config.commit import commit_of
 from jobsched.config.load import load
 from jobsched.errors import ConfigError, StoreError, SyncConflictError, SyncRefusedError
-from jobsched.model.state import DesiredState, Generation, Settings
+from jobsched.model.desired import DesiredState, Settings
+from jobsched.model.state import Generation
 from jobsched.runner.heartbeat import Heartbeat
 from jobsched.runner.signature import Signature, signature
 from jobsched.store.port import Store

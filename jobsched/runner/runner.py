@@ -15,10 +15,10 @@ from jobsched.errors import StoreUnavailableError, UnknownHandlerError
 from jobsched.handlers.call import current_log
 from jobsched.handlers.cancel import CancelReason
 from jobsched.handlers.registry import Registry, default_registry
+from jobsched.model.desired import DesiredState
 from jobsched.model.handler import PythonHandler
 from jobsched.model.instants import format_instant
 from jobsched.model.run import RunState
-from jobsched.model.state import DesiredState
 from jobsched.observe.capture import Capture
 from jobsched.runner.admission import Admission
 from jobsched.runner.canceller import Canceller

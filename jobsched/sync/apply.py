@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jobsched.errors import SyncConflictError
-from jobsched.model.state import DesiredState, Generation
+from jobsched.model.desired import DesiredState
+from jobsched.model.state import Generation
 from jobsched.store.port import Store
 from jobsched.sync.plan import Plan, change_of, plan
 

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from jobsched.errors import SyncRefusedError
 from jobsched.model.definition import FieldChange, job_differences
+from jobsched.model.desired import DesiredState
 from jobsched.model.job import SCHEDULE_FIELDS, Job
-from jobsched.model.state import ActualState, DesiredState, JobRemoval, JobWrite, StoredJob, SyncChange
+from jobsched.model.state import ActualState, JobRemoval, JobWrite, StoredJob, SyncChange
 from jobsched.schedule.fires import account, first_account
 
 #: A change of one of these ends the old succession of slots and begins a new one from now.

@@ -10,10 +10,10 @@ import pytest
 
 from jobsched.client import Client
 from jobsched.handlers.registry import Registry
+from jobsched.model.desired import DesiredState
 from jobsched.model.handler import PythonHandler
 from jobsched.model.job import Job
 from jobsched.model.run import Run, RunState
-from jobsched.model.state import DesiredState
 from jobsched.runner.options import Options
 from jobsched.runner.runner import Runner
 from jobsched.store.open import open_store

@@ -9,7 +9,7 @@ import pytest
 
 from jobsched.config.load import load
 from jobsched.errors import StoreUnavailableError
-from jobsched.model.state import DesiredState
+from jobsched.model.desired import DesiredState
 from jobsched.runner.heartbeat import Heartbeat
 from jobsched.runner.reload import Reload
 from jobsched.runner.watcher import QUIET_SECONDS, UNFINISHED_SECONDS, Watcher

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jobsched.client import Client
+from jobsched.model.desired import DesiredState
 from jobsched.model.handler import CommandHandler, PythonHandler
 from jobsched.model.job import CatchUp, Concurrency, ConcurrencyPolicy, Job, Retries
 from jobsched.model.run import Reason, Run, RunState
-from jobsched.model.state import DesiredState
 from jobsched.store.open import open_store
 from jobsched.sync.apply import sync
 from jobsched.testing.clock import FakeClock

@@ -15,9 +15,9 @@ from jobsched.config.load import Loaded, check, check_sources, load
 from jobsched.config.sources import Source, content_hash, files_of
 from jobsched.errors import ConfigError
 from jobsched.model.definition import definition
+from jobsched.model.desired import DesiredState, Settings
 from jobsched.model.handler import CommandHandler, HttpHandler, PythonHandler, ShellHandler
 from jobsched.model.job import Concurrency, Dst, History, Job, Retries, Timeout
-from jobsched.model.state import DesiredState, Settings
 
 EXAMPLE = """\
 # yaml-language-server: $schema=./jobs.schema.json

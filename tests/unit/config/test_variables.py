@@ -5,7 +5,7 @@ import pytest
 from jobsched.config.database import database_url
 from jobsched.config.variables import check, is_from_environment, required, resolve
 from jobsched.errors import MissingVariableError
-from jobsched.model.state import DesiredState, Settings
+from jobsched.model.desired import DesiredState, Settings
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from jobsched.errors import SyncRefusedError
+from jobsched.model.desired import DesiredState
 from jobsched.model.handler import CommandHandler
 from jobsched.model.job import Job, Retries
 from jobsched.model.run import NewRun, Reason
-from jobsched.model.state import ActualState, DesiredState, Generation, JobWrite, StoredJob
+from jobsched.model.state import ActualState, Generation, JobWrite, StoredJob
 from jobsched.sync.apply import is_stale
 from jobsched.sync.plan import Plan, change_of, plan, summary
 
