@@ -113,7 +113,7 @@ class SqliteDialect(Dialect):
         return {Key(namespace, key): limit for namespace, key, limit in rows}
 
     def loads(self, connection: Connection, keys: Collection[Key], enough: int) -> dict[Key, Load]:
-        rows = connection.exec_driver_sql(statements.LOADS, (json.dumps(list(keys)), enough))
+        rows = connection.exec_driver_sql(statements.LOADS, {"keys": json.dumps(list(keys)), "enough": enough})
         return {Key(row[0], row[1]): Load(*row[2:]) for row in rows}
 
     def unblock(self, connection: Connection, places: Mapping[Key, int]) -> int:

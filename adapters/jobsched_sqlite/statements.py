@@ -1,4 +1,7 @@
-"""SQLite's own statements: loops of small ones by id, which here are faster and steadier than joins with JSON."""
+"""SQLite's own statements: loops of small ones by id, which here are faster and steadier than joins with JSON.
+
+Parameters are `?`, or `:name` where one stands twice: Python's driver refuses numbered ones from 3.14 on.
+"""
 
 INSERT_RUN = """
 insert into jobsched_runs
@@ -36,13 +39,13 @@ select f.namespace, f.key,
      where r.state in ('pending', 'running') and r.concurrency_key is not null
        and r.namespace = f.namespace and r.concurrency_key = f.key
      union all select 1 from jobsched_runs r
-     where r.abandoned_by is not null and r.namespace = f.namespace and r.concurrency_key = f.key limit ?2)),
+     where r.abandoned_by is not null and r.namespace = f.namespace and r.concurrency_key = f.key limit :enough)),
   (select count(*) from (select 1 from jobsched_runs r
-     where r.state = 'blocked' and r.namespace = f.namespace and r.concurrency_key = f.key limit ?2)),
+     where r.state = 'blocked' and r.namespace = f.namespace and r.concurrency_key = f.key limit :enough)),
   (select count(*) from (select 1 from jobsched_runs r
      where r.state = 'scheduled' and r.concurrency_key is not null and (r.claim_no > 0 or r.source = 'slot')
-       and r.namespace = f.namespace and r.concurrency_key = f.key limit ?2))
-from (select json_extract(value, '$[0]') as namespace, json_extract(value, '$[1]') as key from json_each(?1)) f
+       and r.namespace = f.namespace and r.concurrency_key = f.key limit :enough))
+from (select json_extract(value, '$[0]') as namespace, json_extract(value, '$[1]') as key from json_each(:keys)) f
 """
 
 UNBLOCK = """
@@ -71,7 +74,7 @@ update jobsched_jobs set definition = ?, revision = ?, schedule_revision = ?, ge
 where namespace = ? and name = ?
 """
 
-#: The node, if it still has its lease at ?2.
+#: The node, if it still has its lease at this instant.
 ALIVE = "select 1 from jobsched_nodes where id = ? and dead_at is null and heartbeat_at + lease_ms * 1000 >= ?"
 
 CLAIMABLE = """
@@ -80,8 +83,8 @@ select id, claim_no + 1, namespace, job,
   handler, source, queue, attempt + 1, max_attempts, losses, scheduled_at, available_at, null, payload,
   concurrency_key, priority
 from jobsched_runs r indexed by jobsched_runs_pending
-where state = 'pending' and namespace = ?1 and handler not in (select value from json_each(?2))
-order by priority, available_at, id limit ?3
+where state = 'pending' and namespace = ? and handler not in (select value from json_each(?))
+order by priority, available_at, id limit ?
 """
 
 CLAIMABLE_OF_QUEUE = """
@@ -90,8 +93,8 @@ select id, claim_no + 1, namespace, job,
   handler, source, queue, attempt + 1, max_attempts, losses, scheduled_at, available_at, null, payload,
   concurrency_key, priority
 from jobsched_runs r indexed by jobsched_runs_pending_by_queue
-where state = 'pending' and namespace = ?1 and handler not in (select value from json_each(?2)) and queue = ?4
-order by priority, available_at, id limit ?3
+where state = 'pending' and namespace = ? and handler not in (select value from json_each(?)) and queue = ?
+order by priority, available_at, id limit ?
 """
 
 CLAIM = """
@@ -101,13 +104,15 @@ where id = ?
 """
 
 FINISH = """
-update jobsched_runs set state = ?1, reason = ?2, attempt = ?3, losses = ?4, result = ?5,
-  error = case when ?6 is null then error
-               when error is null then '[' || ?6 || ']'
-               else substr(error, 1, length(error) - 1) || ',' || ?6 || ']' end,
-  finished_at = ?7, available_at = coalesce(?8, available_at), node = case when ?7 is null then null else node end,
-  abandoned_by = case when ?12 and ?7 is not null and concurrency_key is not null then node else abandoned_by end
-where id = ?9 and state = 'running' and node = ?10 and claim_no = ?11
+update jobsched_runs set state = :state, reason = :reason, attempt = :attempt, losses = :losses, result = :result,
+  error = case when :error is null then error
+               when error is null then '[' || :error || ']'
+               else substr(error, 1, length(error) - 1) || ',' || :error || ']' end,
+  finished_at = :finished_at, available_at = coalesce(:available_at, available_at),
+  node = case when :finished_at is null then null else node end,
+  abandoned_by = case when :abandoned and :finished_at is not null and concurrency_key is not null then node
+                      else abandoned_by end
+where id = :id and state = 'running' and node = :node and claim_no = :claim_no
 """
 
 #: Runs that do not wait again, and whether because they were asked to stop; the others because their job is gone.
@@ -121,5 +126,6 @@ where r.cancel_requested_at is not null
 
 APPEND_LOG = """
 insert into jobsched_run_logs (run_id, attempt, seq, at, stream, text)
-select ?1, ?2, ?3, ?4, ?5, ?6 where exists (select 1 from jobsched_runs where id = ?1) on conflict do nothing
+select :run, :attempt, :seq, :at, :stream, :text
+where exists (select 1 from jobsched_runs where id = :run) on conflict do nothing
 """

@@ -40,7 +40,7 @@ def _claimable(connection: Connection, wish: ClaimWish) -> list[Any]:
             rows += connection.exec_driver_sql(statements.CLAIMABLE, (namespace, without, wish.limit)).fetchall()
             continue
         for queue in set(wish.queues):
-            asked = (namespace, without, wish.limit, queue)
+            asked = (namespace, without, queue, wish.limit)
             rows += connection.exec_driver_sql(statements.CLAIMABLE_OF_QUEUE, asked).fetchall()
     rows.sort(key=lambda row: (row[_PRIORITY], row[_AVAILABLE_AT], row[_ID]))
     return rows[: wish.limit]
@@ -89,27 +89,34 @@ def _ended(transition: Transition, *, stopped: bool) -> Transition:
     return replace(transition, state=RunState.CANCELLED, reason=Reason.JOB_REMOVED, available_at=None)
 
 
-def _row(one: Transition, now: int) -> tuple[object, ...]:
-    return (
-        one.state.value,
-        None if one.reason is None else one.reason.value,
-        one.attempt,
-        one.losses,
-        None if one.result is None else encode_anyhow(one.result),
-        None if one.error is None else encode_anyhow(one.error),
-        now if one.state.final else None,
-        None if one.available_at is None else to_micros(one.available_at),
-        one.id,
-        one.node,
-        one.claim_no,
-        one.abandoned,
-    )
+def _row(one: Transition, now: int) -> dict[str, object]:
+    return {
+        "state": one.state.value,
+        "reason": None if one.reason is None else one.reason.value,
+        "attempt": one.attempt,
+        "losses": one.losses,
+        "result": None if one.result is None else encode_anyhow(one.result),
+        "error": None if one.error is None else encode_anyhow(one.error),
+        "finished_at": now if one.state.final else None,
+        "available_at": None if one.available_at is None else to_micros(one.available_at),
+        "id": one.id,
+        "node": one.node,
+        "claim_no": one.claim_no,
+        "abandoned": one.abandoned,
+    }
 
 
 def append_log(connection: Connection, lines: Sequence[LogLine]) -> None:
     """Insert lines of runs that exist."""
     rows = [
-        (line.run_id, line.attempt, line.seq, to_micros(line.at), clean(line.stream), clean(line.text))
+        {
+            "run": line.run_id,
+            "attempt": line.attempt,
+            "seq": line.seq,
+            "at": to_micros(line.at),
+            "stream": clean(line.stream),
+            "text": clean(line.text),
+        }
         for line in lines
     ]
     connection.exec_driver_sql(statements.APPEND_LOG, rows)

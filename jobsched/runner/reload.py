@@ -48,6 +48,7 @@ class Reload:
         self.content_hash: str | None = None  #: of the file as last read and found valid
         self._ran: str | None = None
         self._agrees_with = 0  #: the newest generation that these files were found to equal
+        self._applying = False
         self._settings: Settings | None = None
 
     def begin(self, desired: DesiredState) -> None:
@@ -87,7 +88,17 @@ class Reload:
 
     def _apply(self, desired: DesiredState) -> None:
         desired = replace(desired, commit=commit_of([Path(file) for file in desired.files]))
-        report = sync(self._store, desired, applied_by=who(), ran_before=self._ran, node=True)
+        self._applying = True
+        try:
+            report = sync(self._store, desired, applied_by=who(), ran_before=self._ran, node=True)
+            self._applied(desired, report)
+        finally:
+            self._applying = False
+        _say(report)
+        self._on_synced(desired)
+        self._heartbeat.wake()
+
+    def _applied(self, desired: DesiredState, report: SyncReport) -> None:
         self.content_hash = desired.content_hash
         if self.error is not None:
             log.info("the files are valid again, and applied", extra={"event": "sync_recovered"})
@@ -95,12 +106,11 @@ class Reload:
         self.stale = report.outcome == "stale"
         if report.generation is not None and not self.stale:
             self._ran, self._agrees_with = report.generation.content_hash, report.generation.number
-        _say(report)
-        self._on_synced(desired)
-        self._heartbeat.wake()
 
     def notice(self, newest: Generation) -> None:
-        """Another node or a person may have applied another state than these files declare."""
+        """Another node or a person may have applied another state than these files declare. Called by another thread."""
+        if self._applying:
+            return  # it may be ours, just committed; what is somebody else's is noticed the next time
         if newest.content_hash == self.content_hash:
             self._agrees_with, self.stale = newest.number, False
         elif newest.number > self._agrees_with and not self.stale:

@@ -1,9 +1,10 @@
 """From changed files to what the store has: the watcher and the reload together, time moved by hand."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -15,6 +16,7 @@ from jobsched.runner.reload import Reload
 from jobsched.runner.watcher import QUIET_SECONDS, UNFINISHED_SECONDS, Watcher
 from jobsched.store.open import open_store
 from jobsched.store.port import Store
+from jobsched.sync.apply import SyncReport, sync
 from jobsched.testing.clock import FakeClock
 
 NAMES = [f"job-{number}" for number in range(12)]
@@ -147,3 +149,28 @@ def test_what_the_store_could_not_take_is_applied_once_it_can(desk: Desk, monkey
 
 def _away(*arguments: object) -> None:
     raise StoreUnavailableError("the database is away")
+
+
+def test_a_generation_of_its_own_that_is_noticed_early_is_not_somebody_elses(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def sync_and_look(store: Store, *args: Any, **options: Any) -> SyncReport:
+        report = sync(store, *args, **options)
+        desk.reload.notice(store.generations("default", 1)[0])
+        return report
+
+    monkeypatch.setattr("jobsched.runner.reload.sync", sync_and_look)
+    desk.file.write_text(WHOLE.replace("300", "301"))
+    desk.settle()
+    number, _ = desk.applied()
+
+    assert (number, desk.reload.stale) == (2, False)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == []
+
+
+def test_a_generation_of_somebody_else_is_noticed(desk: Desk) -> None:
+    [own] = desk.store.generations("default", 1)
+
+    desk.reload.notice(replace(own, number=2, content_hash="another"))
+
+    assert desk.reload.stale
