@@ -19,6 +19,7 @@
     │   ├── UnknownRunError
     │   └── UnknownHandlerError     nothing importable or registered has this name
     ├── RefusedError                what was asked of a run cannot be done to it
+    ├── BackfillError               a range of slots that cannot be filled
     ├── PayloadError                a payload that is no JSON object, too large, or does not fit its handler
     ├── ResultError                 a handler returned what JSON cannot hold
     ├── HandlerExitError            a handler tried to end its thread or the process: sys.exit and the like
@@ -154,6 +155,10 @@ class RefusedError(JobschedError):
     def __init__(self, run_id: int, asked: str, refusal: str, why: str) -> None:
         super().__init__(f"run {run_id} cannot be {asked}: {why}")
         self.run_id, self.refusal = run_id, refusal
+
+
+class BackfillError(JobschedError):
+    """A range of slots that cannot be filled: none can be, they are too many, or the schedule changed meanwhile."""
 
 
 class PayloadError(JobschedError):

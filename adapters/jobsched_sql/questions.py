@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.engine import Row
 
+from jobsched.model.backfill import SlotRow
 from jobsched.model.run import Covers, Reason, Run, RunFilter, RunState, Source
 from jobsched.model.state import StoredJob
 from jobsched_sql.sync import stored_job
@@ -79,6 +80,21 @@ def slot_rows(
     if first is not None:
         statement = statement.where(c.scheduled_at >= first)
     return [run_of(row) for row in connection.execute(statement)]
+
+
+def slot_states(connection: Connection, namespace: str, job: str, slots: Sequence[datetime]) -> list[SlotRow]:
+    """Rows of just these slots, and of ranges that meet the time they span."""
+    if not slots:
+        return []
+    c = runs_table.c
+    statement = select(c.id, c.scheduled_at, c.state, c.covers_first, c.covers_last, c.covers_count).where(
+        c.namespace == namespace, c.job == job, c.scheduled_at.is_not(None)
+    )
+    chunks = [slots[start : start + _CHUNK] for start in range(0, len(slots), _CHUNK)]
+    wanted = [statement.where(c.scheduled_at.in_(chunk)) for chunk in chunks]
+    wanted.append(statement.where(c.scheduled_at >= slots[0], c.covers_first <= slots[-1]))
+    rows = {row.id: row for chosen in wanted for row in connection.execute(chosen)}
+    return [SlotRow(row.id, row.scheduled_at, RunState(row.state), _covers(row)) for row in rows.values()]
 
 
 def last_runs(connection: Connection, namespace: str) -> dict[str, Run]:

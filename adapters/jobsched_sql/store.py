@@ -4,10 +4,24 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from jobsched.model.backfill import Refill, SlotRow
 from jobsched.model.run import Answer, Claim, Created, LogLine, NewRun, OwnedRun, Run, RunFilter, RunState, Transition
 from jobsched.model.state import ActualState, DueJob, Firing, Generation, Node, SchemaStatus, StoredJob, SyncChange
 from jobsched.store.port import Beat, Doorbell, Promoted, Retention, Topic
-from jobsched_sql import admission, by_hand, due_runs, insertion, logs, nodes, questions, retention, schema, slots, sync
+from jobsched_sql import (
+    admission,
+    backfill,
+    by_hand,
+    due_runs,
+    insertion,
+    logs,
+    nodes,
+    questions,
+    retention,
+    schema,
+    slots,
+    sync,
+)
 from jobsched_sql.dialect import ClaimWish, Dialect, Key
 
 _MAKES_WORK = frozenset({RunState.PENDING, RunState.SCHEDULED})
@@ -64,6 +78,13 @@ class SqlStore:
             return []
         made = self._dialect.write(lambda connection: slots.fire(connection, self._dialect, firings))
         return self._announced(made, [run for firing in firings for run in firing.runs])
+
+    def slot_states(self, namespace: str, job: str, slots: Sequence[datetime]) -> list[SlotRow]:
+        return self._dialect.read(lambda connection: questions.slot_states(connection, namespace, job, slots))
+
+    def backfill(self, refill: Refill) -> list[Created] | None:
+        made = self._dialect.write(lambda connection: backfill.backfill(connection, self._dialect, refill))
+        return None if made is None else self._announced(made, refill.runs)
 
     # -- runs
 

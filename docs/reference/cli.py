@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from jobsched.cli.backfill_command import as_json as backfill_as_json
 from jobsched.cli.list_command import job_as_json
 from jobsched.cli.logs_command import as_json as line_as_json
 from jobsched.cli.main import COMMANDS, cli
@@ -16,6 +17,7 @@ from jobsched.cli.status_command import Seen
 from jobsched.cli.status_command import as_json as status_as_json
 from jobsched.config.diagnostics import Diagnostic
 from jobsched.config.diagnostics import as_json as diagnostic_as_json
+from jobsched.model.backfill import Backfill
 from jobsched.model.definition import FieldChange
 from jobsched.model.handler import CommandHandler
 from jobsched.model.job import Job
@@ -50,6 +52,7 @@ EXIT_CODES = {
     "cancel": "0; 1 if one was over already; with `--wait`: 1 if one ended otherwise.",
     "requeue": "0; 1 if one was refused.",
     "delete": "0; 1 if one was refused.",
+    "backfill": "0; 1 if it was declined, or there is nothing that can be filled; 2 on wrong usage, also if `--yes` is missing where nobody can be asked.",
     "db": "`check`: 0 if the schema fits, 1 if not.",
 }
 
@@ -175,6 +178,15 @@ JSON: dict[str, tuple[str, Callable[[], Any]]] = {
         lambda: [line_as_json(LogLine(7, 2, 0, NOW, "stdout", "40 sent"))],
     ),
     "trigger": ("`-o json`: the run, as in `runs`", lambda: None),
+    "backfill": (
+        "`-o json`: slots by kind. `runs` got a run; of `unrecorded` of these nothing was recorded; `open`: not accounted for yet",
+        lambda: backfill_as_json(
+            "nightly",
+            SLOT - timedelta(days=8),
+            SLOT,
+            Backfill(slots=9, runs=4, unrecorded=1, succeeded=3, failed=1, unfinished=1),
+        ),
+    ),
 }
 
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "cancel": ("cancel", "Cancel runs, waiting or running."),
     "requeue": ("requeue", "Run failed, cancelled or skipped runs again."),
     "delete": ("delete", "Delete runs that are over, with their logs."),
+    "backfill": ("backfill", "Run slots of the past that did not run."),
     "prune": ("prune", "Delete finished runs that are no longer kept."),
     "schema": ("schema", "Print the JSON Schema of jobs.yaml."),
     "db": ("db", "Look after the database's schema."),

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from jobsched.cli.instants import instant_in
 from jobsched.cli.output import print_json, say
 from jobsched.cli.runs_command import lateness, state_text
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
@@ -34,7 +35,9 @@ _SKIPPED = {
 
 @click.command("why")
 @click.argument("job")
-@click.option("--at", metavar="T", help="About this RFC 3339 instant; else about the latest slots.")
+@click.option(
+    "--at", metavar="T", help="About this instant (without offset: in the job's zone); else the latest slots."
+)
 @click.option(
     "-n", "--count", default=5, show_default=True, type=click.IntRange(1, 1000), help="How many slots at most."
 )
@@ -45,9 +48,9 @@ def command(job: str, *, at: str | None, count: int, database: str | None, names
     """Say what became of JOB's slots: ran, waits, skipped and why, not accounted for yet, or no slot at all."""
     from jobsched.schedule.zones import zone_of
 
-    instant = _instant(at)
     with client_of(find_target(database, namespace)) as client:
         stored = client.job(job)
+        instant = None if at is None else instant_in(stored.job.timezone, at, "--at")
         fates = client.why(job, instant, count=count)
     if output == "json":
         print_json([_as_json(fate) for fate in fates])
@@ -59,15 +62,6 @@ def command(job: str, *, at: str | None, count: int, database: str | None, names
         say(f"{_shown(fate.at, zone)}  {_text(fate, zone)}")
     if not fates:
         say("no slot has come yet")
-
-
-def _instant(text: str | None) -> "datetime | None":
-    from jobsched.model.instants import parse_instant
-
-    try:
-        return None if text is None else parse_instant(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--at") from None
 
 
 def _say_why_none(job: "Job") -> None:

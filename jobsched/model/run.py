@@ -73,7 +73,7 @@ class NewRun:
     priority: int = 0
     payload: Mapping[str, Any] = field(default_factory=dict)
     max_attempts: int = 1
-    scheduled_at: datetime | None = None  #: the slot; None for all other sources
+    scheduled_at: datetime | None = None  #: the slot, also of a backfill; None for all other sources
     available_at: datetime | None = None  #: None: now, by the store's clock
     key: str | None = None  #: concurrency key; its limit stands in the store
     max_queued: int | None = (

@@ -175,7 +175,7 @@ def run_for(
 
     Without `available_at` a slot's run is available at the slot plus the job's jitter, any other one at once.
     """
-    if available_at is None and scheduled_at is not None:
+    if available_at is None and scheduled_at is not None and source is Source.SLOT:
         available_at = scheduled_at + jitter(job, scheduled_at)
     return NewRun(
         namespace=job.namespace,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
+from jobsched.model.backfill import Refill, SlotRow
 from jobsched.model.job import History
 from jobsched.model.run import Answer, Claim, Created, LogLine, NewRun, OwnedRun, Run, RunFilter, RunState, Transition
 from jobsched.model.state import ActualState, DueJob, Firing, Generation, Node, SchemaStatus, StoredJob, SyncChange
@@ -96,6 +97,16 @@ class Store(Protocol):
 
         A slot of a keyed job that finds no free place is blocked (`max_queued`) or skipped(overlap); a slot that
         has a row already gets none.
+        """
+
+    def slot_states(self, namespace: str, job: str, slots: Sequence[datetime]) -> list[SlotRow]:
+        """What is recorded of just these slots, which are in order: their own rows, and those of ranges they lie in."""
+
+    def backfill(self, refill: Refill) -> list[Created] | None:
+        """Skipped rows give way to runs of their slots; a slot that has got a row meanwhile makes none.
+
+        None, and nothing is changed, if the job's schedule or one of those rows is no longer as it was seen.
+        A backfilled slot waits for its key like a trigger.
         """
 
     # -- runs

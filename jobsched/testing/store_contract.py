@@ -12,6 +12,7 @@ The fixtures close what they opened.
 """
 
 from jobsched.testing.contract.abandonment import AbandonContract
+from jobsched.testing.contract.backfilling import BackfillContract
 from jobsched.testing.contract.cancelling import CancelContract
 from jobsched.testing.contract.claims import ClaimContract
 from jobsched.testing.contract.deleting import DeleteContract
@@ -41,6 +42,7 @@ class StoreContract(
     AbandonContract,
     CancelContract,
     RequeueContract,
+    BackfillContract,
     DeleteContract,
     NodeContract,
     LogContract,

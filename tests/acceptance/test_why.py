@@ -78,6 +78,7 @@ def test_jobs_without_slots_say_so(workplace: "Workplace") -> None:
     assert by_hand.stdout == still.stdout == "no slot has come yet\n"
     assert "did you mean 'rare'" in workplace.jobsched("why", "rrare", code=1).stderr
     assert "--at" in workplace.jobsched("why", "rare", "--at", "noon", code=2).stderr
+    assert "  its time has not come" in workplace.jobsched("why", "rare", "--at", "2096-02-29").stdout
 
 
 def after_an_outage(client: Client, name: str, outage: timedelta) -> Covers:

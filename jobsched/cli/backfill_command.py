@@ -1,0 +1,102 @@
+"""jobsched backfill."""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jobsched.cli.instants import instant_in, shown_in
+from jobsched.cli.job_names import job_names
+from jobsched.cli.output import print_json, say
+from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from jobsched.model.backfill import Backfill
+
+
+@click.command("backfill")
+@click.argument("job", shell_complete=job_names)
+@click.option("--from", "since", metavar="T", required=True, help="The first instant, itself included.")
+@click.option("--to", "until", metavar="T", required=True, help="The last instant, itself included.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--limit",
+    "most",
+    metavar="N",
+    default=100_000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Refuse a range of more slots.",
+)
+@database_option
+@namespace_option
+@output_option
+def command(
+    job: str,
+    *,
+    since: str,
+    until: str,
+    yes: bool,
+    most: int,
+    database: str | None,
+    namespace: str | None,
+    output: str,
+) -> None:
+    """Make runs for JOB's slots of the past that have none, or were skipped: shows how many, and asks.
+
+    Instants without offset, and dates, are read in the job's zone; a date is its midnight. The slots are those of
+    the present schedule.
+    """
+    with client_of(find_target(database, namespace)) as client:
+        zone = client.job(job).job.timezone
+        first, last = instant_in(zone, since, "--from"), instant_in(zone, until, "--to")
+        planned = client.plan_backfill(job, first, last, most=most)
+        if output == "table":
+            _tell(job, f"from {shown_in(zone, first)} to {shown_in(zone, last)}", planned)
+        if planned.runs and not yes:
+            _ask(planned.runs)
+        done = client.backfill(job, first, last, most=most) if planned.runs else planned
+    if output == "json":
+        print_json(as_json(job, first, last, done))
+    elif planned.runs:
+        say(f"{_count(done.runs, 'run')} made; see: jobsched runs --job {job}")
+
+
+def _tell(job: str, which: str, planned: "Backfill") -> None:
+    """Each kind of slot on a line: how many there are, and what becomes of them."""
+    say(f"{job}: {_count(planned.slots, 'slot')} {which}")
+    again = f"to run them again: jobsched requeue --job {job} --state"
+    lines = (
+        (planned.runs - planned.unrecorded, "skipped: they get a run"),
+        (planned.unrecorded, "not recorded (never fired, or pruned): they get a run"),
+        (planned.succeeded, "succeeded"),
+        (planned.unfinished, "not over"),
+        (planned.failed, f"failed; {again} failed"),
+        (planned.cancelled, f"cancelled; {again} cancelled"),
+        (planned.open, "not accounted for yet: a node does that; see: jobsched status"),
+    )
+    for count, what in lines:
+        if count:
+            say(f"{count:>8,} {what}")
+    if not planned.runs:
+        say("nothing to do")
+
+
+def _ask(runs: int) -> None:
+    if not sys.stdin.isatty():
+        raise click.UsageError("nobody can be asked here; if this is meant, add --yes")
+    click.confirm(f"make {_count(runs, 'run')}?", abort=True, err=True)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def as_json(job: str, since: "datetime", until: "datetime", done: "Backfill") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from jobsched.model.instants import format_instant
+
+    return {"job": job, "from": format_instant(since), "to": format_instant(until), **asdict(done)}

@@ -1,0 +1,124 @@
+"""`jobsched backfill`: slots of the past that run after all."""
+
+import os
+import pty
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jobsched.model.run import RunState
+
+if TYPE_CHECKING:
+    from tests.acceptance.conftest import Workplace
+
+pytestmark = pytest.mark.acceptance
+
+NIGHTLY = """
+    version: 1
+    jobs:
+      nightly:
+        shell: 'echo "$JOBSCHED_SCHEDULED_AT"; test "$JOBSCHED_SCHEDULED_AT" != 2026-01-02T01:30:00Z'
+        cron: "30 2 * * *"
+        timezone: Europe/Rome
+      by-hand: {command: ["true"]}
+"""
+DAYS = ("--from", "2026-01-01", "--to", "2026-01-04")
+
+
+def test_slots_before_the_job_was_made_run_oldest_first_and_are_told_their_slot(workplace: "Workplace") -> None:
+    workplace.write(NIGHTLY)
+    workplace.jobsched("sync")
+    workplace.start_node()
+
+    done = workplace.jobsched("backfill", "nightly", *DAYS, "--yes")
+    first, second, third = workplace.wait_for_run("nightly", RunState.SUCCEEDED, RunState.FAILED, count=3)
+    again = workplace.jobsched("backfill", "nightly", *DAYS)
+
+    assert done.stdout.splitlines() == [
+        "nightly: 3 slots from 2026-01-01 00:00:00+01:00 to 2026-01-04 00:00:00+01:00",
+        "       3 not recorded (never fired, or pruned): they get a run",
+        "3 runs made; see: jobsched runs --job nightly",
+    ]
+    assert [run.state for run in (first, second, third)] == [RunState.SUCCEEDED, RunState.FAILED, RunState.SUCCEEDED]
+    said = [line.text for run in (first, second, third) for line in workplace.client.log(run.id)]
+    assert said == [f"2026-01-0{day}T01:30:00Z" for day in (1, 2, 3)]
+    assert again.stdout.splitlines()[1:] == [
+        "       2 succeeded",
+        "       1 failed; to run them again: jobsched requeue --job nightly --state failed",
+        "nothing to do",
+    ]
+
+
+def test_its_json_counts_each_kind_of_slot(workplace: "Workplace") -> None:
+    workplace.write(NIGHTLY)
+    workplace.jobsched("sync")
+
+    told = workplace.as_json("backfill", "nightly", *DAYS, "--yes")
+
+    assert told == {
+        "job": "nightly",
+        "from": "2025-12-31T23:00:00Z",
+        "to": "2026-01-03T23:00:00Z",
+        "slots": 3,
+        "runs": 3,
+        "unrecorded": 3,
+        "succeeded": 0,
+        "failed": 0,
+        "cancelled": 0,
+        "unfinished": 0,
+        "open": 0,
+    }
+
+
+def test_where_nobody_can_be_asked_nothing_is_made_without_yes(place: "Workplace") -> None:
+    place.write(NIGHTLY)
+    place.jobsched("sync")
+
+    refused = place.jobsched("backfill", "nightly", *DAYS, code=2)
+
+    assert refused.stdout.startswith("nightly: 3 slots")
+    assert "add --yes" in refused.stderr
+    assert place.runs("nightly") == []
+
+
+@pytest.mark.parametrize(("answer", "made"), [("y", 3), ("n", 0)])
+def test_on_a_terminal_it_asks(place: "Workplace", answer: str, made: int) -> None:
+    place.write(NIGHTLY)
+    place.jobsched("sync")
+    ours, theirs = pty.openpty()
+    os.write(ours, f"{answer}\n".encode())
+
+    done = subprocess.run(
+        [sys.executable, "-m", "jobsched", "backfill", "nightly", *DAYS],
+        cwd=place.folder,
+        env=place.environment(),
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.stderr.startswith("make 3 runs? [y/N]: ")
+    assert (done.returncode, len(place.runs("nightly"))) == (0 if made else 1, made)
+    for end in (ours, theirs):
+        os.close(end)
+
+
+def test_what_cannot_be_filled_says_why_and_what_to_do(place: "Workplace") -> None:
+    place.write(NIGHTLY)
+    place.jobsched("sync")
+
+    def refused(code: int, *arguments: str) -> str:
+        return place.jobsched("backfill", *arguments, code=code).stderr
+
+    assert "did you mean 'nightly'?" in refused(1, "nigthly", *DAYS)
+    assert "by-hand has no schedule" in refused(1, "by-hand", *DAYS)
+    assert "ends in the future" in refused(1, "nightly", "--from", "2026-01-01", "--to", "2996-01-01")
+    assert "ends before it begins" in refused(1, "nightly", "--from", "2026-01-02", "--to", "2026-01-01")
+    assert "more than 2 slots in this range; shorten it, or allow more with --limit" in refused(
+        1, "nightly", *DAYS, "--limit", "2"
+    )
+    assert "in the job's zone, Europe/Rome" in refused(2, "nightly", "--from", "noon", "--to", "2026-01-01")
