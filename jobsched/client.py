@@ -1,9 +1,10 @@
 """Client: everything that a program, the command line and the web ask of a store: enqueue, query, manage."""
 
 import difflib
+import logging
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -11,9 +12,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from jobsched.clock import Clock, SystemClock
-from jobsched.errors import BackfillError, RefusedError, UnknownJobError, UnknownRunError
+from jobsched.errors import BackfillError, RefusedError, StoreUnavailableError, UnknownJobError, UnknownRunError
 from jobsched.model.backfill import Backfill, Progress
 from jobsched.model.instants import as_utc
+from jobsched.model.pause import Pause, Pauses, PauseScope
 from jobsched.model.payload import check_payload_size
 from jobsched.model.run import Answer, Created, LogLine, NewRun, Refusal, Run, RunFilter, RunState, Source
 from jobsched.model.state import Generation, Node, StoredJob
@@ -21,8 +23,12 @@ from jobsched.model.stats import Stats
 from jobsched.schedule.backfill import refill, slots_between
 from jobsched.schedule.fates import Fate, Unrecorded, fate_at, latest_fates, neighbours
 from jobsched.schedule.fires import run_for
+from jobsched.schedule.resumption import resumption
 from jobsched.store.open import open_store
 from jobsched.store.port import Store
+from jobsched.who import who
+
+log = logging.getLogger("jobsched")
 
 _LARGEST_ID = 2**63 - 1
 #: One is of the slot itself; a few more may cover it, should schedules have been edited meanwhile.
@@ -34,6 +40,8 @@ _PAGE = 1000
 _SLOTS_AT_ONCE = 1000
 #: Slots that one backfill deals with, unless it is told otherwise.
 MOST_SLOTS = 100_000
+#: How often the end of a pause is reckoned anew because something moved meanwhile.
+_TRIES = 8
 _FINAL = tuple(state for state in RunState if state.final)
 
 
@@ -70,9 +78,11 @@ class Client:
         found = self.store.jobs(self.namespace, [name])
         if found:
             return found[0]
-        names = [stored.job.name for stored in self.jobs()]
-        nearest = difflib.get_close_matches(name, names, 1)
-        raise UnknownJobError(self.namespace, name, nearest[0] if nearest else None)
+        raise self._unknown(name)
+
+    def _unknown(self, name: str) -> UnknownJobError:
+        nearest = difflib.get_close_matches(name, [stored.job.name for stored in self.jobs()], 1)
+        return UnknownJobError(self.namespace, name, nearest[0] if nearest else None)
 
     def last_runs(self) -> dict[str, Run]:
         """The newest run of each job that has one; skipped ones do not count."""
@@ -83,18 +93,18 @@ class Client:
 
         An `at` that is no slot comes first, followed by the slots before and after it. Raises UnknownJobError.
         """
-        stored, now = self.job(name), self.store.now()
+        stored, pause, now = self.job(name), Pauses(self.pauses()).of_job(name), self.store.now()
         if at is None:
             rows = self.store.slot_rows(self.namespace, name, None, now, count)
-            return latest_fates(stored.job, stored.cursor, rows, now, count)
-        fate = self._fate(stored, as_utc(at), now)
+            return latest_fates(stored.job, stored.cursor, rows, now, count, pause)
+        fate = self._fate(stored, as_utc(at), now, pause)
         if fate.unrecorded is not Unrecorded.NO_SLOT:
             return [fate]
-        return [fate, *(self._fate(stored, slot, now) for slot in neighbours(stored.job, fate.at))]
+        return [fate, *(self._fate(stored, slot, now, pause) for slot in neighbours(stored.job, fate.at))]
 
-    def _fate(self, stored: StoredJob, at: datetime, now: datetime) -> Fate:
+    def _fate(self, stored: StoredJob, at: datetime, now: datetime, pause: Pause | None) -> Fate:
         rows = self.store.slot_rows(self.namespace, stored.job.name, at, at, _ROWS_ABOUT_ONE_SLOT)
-        return fate_at(stored.job, stored.cursor, rows, at, now)
+        return fate_at(stored.job, stored.cursor, rows, at, now, pause)
 
     def trigger(self, name: str, payload: Mapping[str, Any] | None = None) -> Created:
         """Run a job now, beside its schedule; with a limit it waits its turn. `payload` replaces the job's.
@@ -161,6 +171,88 @@ class Client:
                 raise BackfillError(
                     f"the schedule of {name} has changed meanwhile; the older slots have their runs, begin again for the rest"
                 )
+
+    # -- pauses: of jobs by name, or of a queue, or of all
+
+    def pauses(self) -> list[Pause]:
+        """The pauses that stand in the namespace, by scope and name."""
+        return self.store.pauses([self.namespace])
+
+    def pause(
+        self,
+        *jobs: str,
+        queue: str | None = None,
+        all: bool = False,  # noqa: A002 - the word of the command line
+        duration: timedelta | None = None,
+        reason: str | None = None,
+        by: str | None = None,
+    ) -> list[Pause]:
+        """Hold jobs (no slot of theirs becomes a run), a queue (none of its runs starts) or all, until resumed or for a while.
+
+        What stands already gets the new duration and reason. `by`: else user@host. Returns the pauses as they stand now.
+        Raises UnknownJobError, with the nearest name; then nothing is paused.
+        """
+        targets = _targets(jobs, queue, all)
+        declared = {stored.job.name for stored in self.store.jobs(self.namespace, jobs)} if jobs else set()
+        for name in jobs:
+            if name not in declared:
+                raise self._unknown(name)
+        if duration is not None and duration <= timedelta(0):
+            raise ValueError("a pause lasts longer than nothing")
+        now = self.store.now()
+        until = None if duration is None else now + duration
+        self.store.pause(
+            [
+                Pause(
+                    namespace=self.namespace,
+                    scope=scope,
+                    name=name,
+                    since=now,
+                    by=by or who(),
+                    reason=reason,
+                    until=until,
+                )
+                for scope, name in targets
+            ]
+        )
+        return [pause for pause in self.pauses() if pause.target in targets]
+
+    def resume(self, *jobs: str, queue: str | None = None, all: bool = False) -> list[Pause]:  # noqa: A002 - as in `pause`
+        """End the pauses of jobs, of a queue, or that of all; those that were ended, which may be none.
+
+        What a job's slots became meanwhile is recorded: one skipped row for all of them. Raises UnknownJobError for a
+        job that is neither paused nor declared.
+        """
+        targets = _targets(jobs, queue, all)
+        paused = {pause.target for pause in self.pauses()}
+        for scope, name in targets:
+            if scope is PauseScope.JOB and (scope, name) not in paused:
+                self.job(name)
+        return [pause for pause in self._end_pauses(targets) if pause.target in targets]
+
+    def end_expired_pauses(self) -> list[Pause]:
+        """End the pauses that are over, as nodes do; those that were ended."""
+        return self._end_pauses(())
+
+    def _end_pauses(self, targets: Container[tuple[PauseScope, str]]) -> list[Pause]:
+        """Those that are over end with any other: the jobs that both held were held up to the later end."""
+        for _ in range(_TRIES):
+            now, standing = self.store.now(), self.pauses()
+            ended = [pause for pause in standing if pause.target in targets or pause.is_over(now)]
+            if not ended:
+                return []
+            change = resumption(self.namespace, standing, ended, self._held_by(ended), now)
+            if self.store.resume(change):
+                for name in change.unreckoned:
+                    log.warning("%s: its slots cannot be reckoned here; those missed are left to its catch_up", name)
+                return ended
+        raise StoreUnavailableError("pauses or jobs were changed each time that they were to be resumed; try again")
+
+    def _held_by(self, pauses: Sequence[Pause]) -> list[StoredJob]:
+        if any(pause.scope is PauseScope.ALL for pause in pauses):
+            return self.jobs()
+        names = [pause.name for pause in pauses if pause.scope is PauseScope.JOB]
+        return self.store.jobs(self.namespace, names) if names else []
 
     # -- runs
 
@@ -323,6 +415,14 @@ class Client:
             finished.update((run.job, run.state) for run in page)
             before = page[-1].id
         return Stats(since=as_utc(since), unfinished=self.counts(), finished=dict(finished))
+
+
+def _targets(jobs: Sequence[str], queue: str | None, everything: bool) -> set[tuple[PauseScope, str]]:
+    if (bool(jobs), bool(queue), everything).count(True) != 1:
+        raise ValueError("name jobs, or a queue, or say all=True: one of the three")
+    if jobs:
+        return {(PauseScope.JOB, name) for name in jobs}
+    return {(PauseScope.QUEUE, queue) if queue else (PauseScope.ALL, "")}
 
 
 def why_refused(answer: Answer) -> str:

@@ -198,12 +198,12 @@ class PostgresDialect(Dialect):
             "now": self.given_now(),
             "node": wish.node,
             "generations": json.dumps(dict(wish.generations)),
-            "namespaces": list(wish.generations),
-            "queues": None if wish.queues is None else sorted(set(wish.queues)),
+            "namespaces": [namespace for namespace, _ in wish.served or ()] or list(wish.generations),
+            "queues": [queue for _, queue in wish.served or ()],
             "without": list(wish.without_handlers),
             "limit": wish.limit,
         }
-        statement = statements.CLAIM if wish.queues is None else statements.CLAIM_OF_QUEUES
+        statement = statements.CLAIM if wish.served is None else statements.CLAIM_OF_QUEUES
         rows = self.write_once(lambda connection: connection.exec_driver_sql(statement, asked).fetchall())
         # An UPDATE returns its rows in no order.
         rows = sorted(rows, key=lambda row: (row[16], row[12], row[0]))

@@ -152,11 +152,10 @@ update jobsched_runs run set state = 'running', reason = null, attempt = attempt
   generation = (%(generations)s::json ->> run.namespace)::bigint
 where run.id = any(array(
   select oldest.id
-  from unnest(%(namespaces)s::text[]) as wanted (namespace)
-  cross join unnest(%(queues)s::text[]) as served (queue)
+  from unnest(%(namespaces)s::text[], %(queues)s::text[]) as served (namespace, queue)
   cross join lateral (
     select r.id, r.priority, r.available_at from jobsched_runs r
-    where r.state = 'pending' and r.namespace = wanted.namespace and r.queue = served.queue
+    where r.state = 'pending' and r.namespace = served.namespace and r.queue = served.queue
       and r.handler <> all(%(without)s::text[])
     order by r.priority, r.available_at, r.id limit %(limit)s for update skip locked) oldest
   where exists (select 1 from jobsched_nodes node, clock

@@ -58,7 +58,7 @@ class ClaimWish:
     node: int
     generations: Mapping[str, int | None]
     limit: int
-    queues: Sequence[str] | None
+    served: Sequence[tuple[str, str]] | None  #: (namespace, queue); None: all queues of the namespaces
     without_handlers: Sequence[str]
 
 

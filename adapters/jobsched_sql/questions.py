@@ -140,6 +140,19 @@ def counts(connection: Connection, namespaces: Sequence[str]) -> dict[tuple[str,
     return found
 
 
+def pending_queues(connection: Connection, namespaces: Sequence[str]) -> list[tuple[str, str]]:
+    """(namespace, queue) of the queues that have pending runs: one step down the index for each, however many runs it has."""
+    found: list[tuple[str, str]] = []
+    c = runs_table.c
+    for namespace in namespaces:
+        waiting = select(c.queue).where(in_state(RunState.PENDING), c.namespace == namespace).order_by(c.queue).limit(1)
+        queue = connection.execute(waiting).scalar_one_or_none()
+        while queue is not None:
+            found.append((namespace, queue))
+            queue = connection.execute(waiting.where(c.queue > queue)).scalar_one_or_none()
+    return found
+
+
 def unfinished(connection: Connection, run_ids: Sequence[int]) -> set[int]:
     """Which of these runs are not in a final state."""
     found: set[int] = set()

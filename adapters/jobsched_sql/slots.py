@@ -3,24 +3,35 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from jobsched.model.run import Created
 from jobsched.model.state import DueJob, Firing
 from jobsched_sql.dialect import Dialect
 from jobsched_sql.insertion import insert_runs
-from jobsched_sql.tables import jobs
+from jobsched_sql.tables import jobs, pauses
 
 
 def next_due(connection: Connection, namespaces: Sequence[str]) -> datetime | None:
     """The earliest next slot. One small question per namespace: each is answered by the first entry of the index."""
     earliest = [
         connection.execute(
-            select(func.min(jobs.c.next_at)).where(jobs.c.namespace == namespace, jobs.c.next_at.is_not(None))
-        ).scalar_one()
+            select(jobs.c.next_at)
+            .where(jobs.c.namespace == namespace, jobs.c.next_at.is_not(None), *_not_paused(namespace))
+            .order_by(jobs.c.next_at)
+            .limit(1)
+        ).scalar_one_or_none()
         for namespace in namespaces
     ]
     return min((instant for instant in earliest if instant is not None), default=None)
+
+
+def _not_paused(namespace: str) -> tuple[ColumnElement[bool], ...]:
+    """No pause holds the job. Both questions are asked once, not for each job: PostgreSQL would join what it knows no
+    statistics of by reading all pauses for each job.
+    """
+    held = select(pauses.c.name).where(pauses.c.namespace == namespace)
+    return ~held.where(pauses.c.scope == "all").exists(), jobs.c.name.not_in(held.where(pauses.c.scope == "job"))
 
 
 def due(connection: Connection, namespaces: Sequence[str], until: datetime, limit: int) -> list[DueJob]:
@@ -33,7 +44,7 @@ def _due_in(connection: Connection, namespace: str, until: datetime, limit: int)
     c = jobs.c
     statement = (
         select(c.name, c.revision, c.schedule_revision, c.cursor_at, c.next_at, c.generation)
-        .where(c.namespace == namespace, c.next_at.is_not(None), c.next_at <= until)
+        .where(c.namespace == namespace, c.next_at.is_not(None), c.next_at <= until, *_not_paused(namespace))
         .order_by(c.next_at, c.name)
         .limit(limit)
     )
@@ -53,6 +64,15 @@ def _due_in(connection: Connection, namespace: str, until: datetime, limit: int)
 
 def fire(connection: Connection, dialect: Dialect, firings: Sequence[Firing]) -> list[Created]:
     """Move the cursors of jobs that nobody moved before us, and insert the runs of just those."""
-    ours = dialect.advance(connection, firings)
-    runs = [run for firing in ours for run in firing.runs]
+    return _inserted(connection, dialect, dialect.advance(connection, firings))
+
+
+def fire_all(connection: Connection, dialect: Dialect, firings: Sequence[Firing]) -> list[Created] | None:
+    """The same, of all jobs or none; None: somebody moved a cursor, and nothing was inserted."""
+    ours = dialect.advance(connection, firings) if firings else []
+    return _inserted(connection, dialect, ours) if len(ours) == len(firings) else None
+
+
+def _inserted(connection: Connection, dialect: Dialect, firings: Sequence[Firing]) -> list[Created]:
+    runs = [run for firing in firings for run in firing.runs]
     return [created for created in insert_runs(connection, dialect, runs) if created is not None] if runs else []

@@ -5,8 +5,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobsched.model.backfill import Refill, SlotRow
+from jobsched.model.pause import Pause, Pauses
 from jobsched.model.run import Answer, Claim, Created, LogLine, NewRun, OwnedRun, Run, RunFilter, RunState, Transition
-from jobsched.model.state import ActualState, DueJob, Firing, Generation, Node, SchemaStatus, StoredJob, SyncChange
+from jobsched.model.state import (
+    ActualState,
+    DueJob,
+    Firing,
+    Generation,
+    Node,
+    Resumption,
+    SchemaStatus,
+    StoredJob,
+    SyncChange,
+)
 from jobsched.store.port import Beat, Doorbell, Promoted, Retention, Topic
 from jobsched_sql import (
     admission,
@@ -16,6 +27,7 @@ from jobsched_sql import (
     insertion,
     logs,
     nodes,
+    pausing,
     questions,
     retention,
     schema,
@@ -86,6 +98,23 @@ class SqlStore:
         made = self._dialect.write(lambda connection: backfill.backfill(connection, self._dialect, refill))
         return None if made is None else self._announced(made, refill.runs)
 
+    # -- pauses
+
+    def pauses(self, namespaces: Sequence[str]) -> list[Pause]:
+        return self._dialect.read(lambda connection: pausing.standing(connection, namespaces))
+
+    def pause(self, pauses: Sequence[Pause]) -> None:
+        self._dialect.write(lambda connection: pausing.put(connection, self._dialect, pauses))
+        self._dialect.ring("jobs")
+
+    def resume(self, resumption: Resumption) -> bool:
+        try:
+            self._dialect.write(lambda connection: pausing.resume(connection, self._dialect, resumption))
+        except pausing.MovedError:
+            return False
+        self._dialect.ring("jobs")
+        return True
+
     # -- runs
 
     def enqueue(self, runs: Sequence[NewRun]) -> list[Created]:
@@ -129,13 +158,30 @@ class SqlStore:
         *,
         queues: Sequence[str] | None = None,
         without_handlers: Sequence[str] = (),
+        paused: Sequence[Pause] = (),
     ) -> list[Claim]:
-        if limit < 1 or not generations:
+        served = self._served(list(generations), queues, paused)
+        if limit < 1 or not generations or served == []:
             return []
         wish = ClaimWish(
-            node=node, generations=generations, limit=limit, queues=queues, without_handlers=without_handlers
+            node=node, generations=generations, limit=limit, served=served, without_handlers=without_handlers
         )
         return self._dialect.claim(wish)
+
+    def _served(
+        self, namespaces: Sequence[str], queues: Sequence[str] | None, paused: Sequence[Pause]
+    ) -> list[tuple[str, str]] | None:
+        """The queues to claim of. What is paused is left out by naming the others, since passing over a backlog run by
+        run would make each claim as slow as the backlog is long.
+        """
+        if queues is not None:
+            served = [(namespace, queue) for namespace in namespaces for queue in sorted(set(queues))]
+        elif paused:
+            served = self._dialect.read(lambda connection: questions.pending_queues(connection, namespaces))
+        else:
+            return None
+        standing = {name: Pauses(pause for pause in paused if pause.namespace == name) for name in namespaces}
+        return [(namespace, queue) for namespace, queue in served if standing[namespace].of_queue(queue) is None]
 
     def finish(self, transitions: Sequence[Transition]) -> set[int]:
         if not transitions:
@@ -257,6 +303,7 @@ class SqlStore:
 
     def tidy(self) -> None:
         self._dialect.write(lambda connection: nodes.forget_dead(connection, self._dialect))
+        self._dialect.write(lambda connection: pausing.forget_orphans(connection, self._dialect))
         self._dialect.tidy()
 
     # -- wake-ups

@@ -11,6 +11,7 @@ from jobsched.model.definition import job_from_definition
 from jobsched.model.run import Reason, RunState
 from jobsched.model.state import ActualState, Generation, JobWrite, StoredJob, SyncChange
 from jobsched.store.faults import fault_point
+from jobsched_sql import pausing
 from jobsched_sql.dialect import Dialect, Key
 from jobsched_sql.insertion import insert_runs
 from jobsched_sql.tables import UNFINISHED, WAITING, generations, jobs, runs
@@ -19,10 +20,15 @@ _CHUNK = 500
 
 
 def actual(connection: Connection, namespace: str) -> ActualState:
-    """All jobs of a namespace and its newest generation."""
+    """All jobs of a namespace, its pauses and its newest generation."""
     rows = connection.execute(select(jobs).where(jobs.c.namespace == namespace).order_by(jobs.c.name))
     found = {row.name: stored_job(row) for row in rows}
-    return ActualState(namespace=namespace, jobs=found, generation=next(iter(newest(connection, namespace, 1)), None))
+    return ActualState(
+        namespace=namespace,
+        jobs=found,
+        generation=next(iter(newest(connection, namespace, 1)), None),
+        pauses=tuple(pausing.standing(connection, [namespace])),
+    )
 
 
 def stored_job(row: Row[*tuple[object, ...]]) -> StoredJob:

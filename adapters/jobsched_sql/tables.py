@@ -169,6 +169,22 @@ keys = Table(
     CheckConstraint("max_running > 0", name="jobsched_keys_limit_positive"),
 )
 
+pauses = Table(
+    "jobsched_pauses",
+    metadata,
+    Column("namespace", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("paused_at", Instant, nullable=False),
+    Column("paused_by", Text, nullable=False),
+    Column("reason", Text),
+    Column("until", Instant),
+    PrimaryKeyConstraint("namespace", "scope", "name", name="jobsched_pauses_pk"),
+    CheckConstraint("scope in ('job', 'queue', 'all')", name="jobsched_pauses_scope_known"),
+    CheckConstraint("(scope = 'all') = (name = '')", name="jobsched_pauses_all_has_no_name"),
+    CheckConstraint("until is null or until > paused_at", name="jobsched_pauses_until_is_later"),
+)
+
 
 def _partial(name: str, where: str, *columns: str, unique: bool = False) -> None:
     condition = text(where)

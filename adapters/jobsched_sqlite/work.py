@@ -35,13 +35,12 @@ def claim(connection: Connection, wish: ClaimWish, now: datetime) -> list[Claim]
 def _claimable(connection: Connection, wish: ClaimWish) -> list[Any]:
     without = json.dumps(list(wish.without_handlers))
     rows: list[Any] = []
-    for namespace in wish.generations:
-        if wish.queues is None:
+    if wish.served is None:
+        for namespace in wish.generations:
             rows += connection.exec_driver_sql(statements.CLAIMABLE, (namespace, without, wish.limit)).fetchall()
-            continue
-        for queue in set(wish.queues):
-            asked = (namespace, without, queue, wish.limit)
-            rows += connection.exec_driver_sql(statements.CLAIMABLE_OF_QUEUE, asked).fetchall()
+    for namespace, queue in wish.served or ():
+        asked = (namespace, without, queue, wish.limit)
+        rows += connection.exec_driver_sql(statements.CLAIMABLE_OF_QUEUE, asked).fetchall()
     rows.sort(key=lambda row: (row[_PRIORITY], row[_AVAILABLE_AT], row[_ID]))
     return rows[: wish.limit]
 

@@ -25,9 +25,9 @@ def command(
     """Make the database equal jobs.yaml (or the PATHs), in one transaction, as a new generation."""
     from jobsched.cli.plan_command import print_plan
     from jobsched.config.commit import commit_of
-    from jobsched.runner.reload import who
     from jobsched.store.open import open_store
     from jobsched.sync.apply import sync
+    from jobsched.who import who
 
     chosen = files(paths)
     desired = load_and_warn(chosen)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from jobsched.model.job import Job
+from jobsched.model.pause import Pause
 from jobsched.model.run import NewRun
 
 
@@ -41,6 +42,7 @@ class ActualState:
     namespace: str
     jobs: Mapping[str, StoredJob]
     generation: Generation | None  #: the newest
+    pauses: tuple[Pause, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,17 @@ class Firing:
     cursor: datetime
     next_at: datetime | None
     runs: tuple[NewRun, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumption:
+    """Pauses that end, with the slots accounted for of those jobs that nothing else holds then."""
+
+    namespace: str
+    seen: tuple[Pause, ...]  #: all that stood when this was reckoned; another one gone since is a conflict
+    ended: tuple[Pause, ...]
+    firings: tuple[Firing, ...]
+    unreckoned: tuple[str, ...] = ()  #: jobs whose slots could not be: they are left to their misfire policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

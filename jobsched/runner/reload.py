@@ -1,9 +1,7 @@
 """Reload: from changed files to an applied generation, or to a clear word on why the last good state runs on."""
 
-import getpass
 import logging
 import os
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -18,17 +16,9 @@ from jobsched.runner.heartbeat import Heartbeat
 from jobsched.runner.signature import Signature, signature
 from jobsched.store.port import Store
 from jobsched.sync.apply import SyncReport, sync
+from jobsched.who import who
 
 log = logging.getLogger("jobsched")
-
-
-def who() -> str:
-    """Who applies, for the record of generations: user@host."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"
 
 
 class Reload:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from jobsched.model.job import Job
+from jobsched.model.pause import Pause
 from jobsched.model.run import Run
 from jobsched.schedule.schedule import Schedule, schedule_of
 
@@ -17,6 +18,7 @@ class Unrecorded(StrEnum):
 
     NO_SLOT = "no_slot"  #: the schedule does not demand it
     SUSPENDED = "suspended"  #: the schedule would demand it, and nothing is fired until the job is resumed
+    PAUSED = "paused"  #: the schedule demands it, and it is skipped when the job is resumed
     TO_COME = "to_come"
     UNACCOUNTED = "unaccounted"  #: its time has come, and no node has fired it yet
     FORGOTTEN = "forgotten"  #: before the job or its schedule was as it is, or its row was pruned or deleted
@@ -29,10 +31,13 @@ class Fate:
     at: datetime
     run: Run | None
     unrecorded: Unrecorded | None = None
+    pause: Pause | None = None  #: what holds it, if it is paused
 
 
-def fate_at(job: Job, cursor: datetime, rows: Sequence[Run], at: datetime, now: datetime) -> Fate:
-    """What became of one instant. `rows`: at least those that are, or cover, that instant."""
+def fate_at(
+    job: Job, cursor: datetime, rows: Sequence[Run], at: datetime, now: datetime, pause: Pause | None = None
+) -> Fate:
+    """What became of one instant. `rows`: at least those that are, or cover, that instant; `pause`: what holds the job."""
     exact = (row for row in rows if row.scheduled_at == at)
     covering = (row for row in rows if row.covers is not None and row.covers.first <= at <= row.covers.last)
     row = next(exact, None) or next(covering, None)
@@ -45,17 +50,26 @@ def fate_at(job: Job, cursor: datetime, rows: Sequence[Run], at: datetime, now: 
         return Fate(at, None, Unrecorded.FORGOTTEN)
     if job.suspend:
         return Fate(at, None, Unrecorded.SUSPENDED)
-    return Fate(at, None, Unrecorded.TO_COME if at > now else Unrecorded.UNACCOUNTED)
+    return _open(at, now, pause)
 
 
-def latest_fates(job: Job, cursor: datetime, rows: Sequence[Run], now: datetime, count: int) -> list[Fate]:
+def _open(slot: datetime, now: datetime, pause: Pause | None) -> Fate:
+    """The fate of a slot after the cursor."""
+    if pause is not None and (pause.until is None or slot <= pause.until):
+        return Fate(slot, None, Unrecorded.PAUSED, pause)
+    return Fate(slot, None, Unrecorded.TO_COME if slot > now else Unrecorded.UNACCOUNTED)
+
+
+def latest_fates(
+    job: Job, cursor: datetime, rows: Sequence[Run], now: datetime, count: int, pause: Pause | None = None
+) -> list[Fate]:
     """The newest slots up to now, newest first: those that nobody has accounted for, then the rows.
 
     `rows`: the newest of the job's slots, newest first. They may be of an earlier schedule.
     """
     schedule = None if job.suspend else schedule_of(job)
     open_slots = [] if schedule is None else _slots_back(schedule, cursor, now, count)
-    fates = [Fate(slot, None, Unrecorded.UNACCOUNTED) for slot in open_slots]
+    fates = [_open(slot, now, pause) for slot in open_slots]
     fates += [Fate(row.scheduled_at, row) for row in rows if row.scheduled_at is not None]
     return fates[:count]
 

@@ -55,21 +55,34 @@ def account(
     A clock that was set back behind the cursor fires nothing. Never raises for a job that is in the store, and
     never enumerates more than `max_catch_up` missed slots.
     """
-    cursor, now = as_utc(cursor), as_utc(now)
-    schedule = schedule_of(job)
-    if schedule is None:
-        return Account((), cursor, None)
-    first = schedule.next_after(cursor) if next_at is None else as_utc(next_at)
-    if first is None or first > now:
-        return Account((), cursor, None if job.suspend else first)
     if job.suspend:
-        return _paused(job, schedule, first, now, generation)
+        return replace(account_paused(job, cursor, now, next_at=next_at, generation=generation), next_at=None)
+    cursor, now = as_utc(cursor), as_utc(now)
+    schedule, first = _first(job, cursor, next_at)
+    if schedule is None or first is None or first > now:
+        return Account((), cursor, first)
     return _fired(job, schedule, first, now, generation)
 
 
-def _paused(job: Job, schedule: Schedule, first: datetime, now: datetime, generation: int | None) -> Account:
-    paused = _Missed(first, _newest(schedule, first, now))
-    return Account((_covering(job, schedule, paused, Reason.PAUSED, generation),), paused.last, None)
+def account_paused(
+    job: Job, cursor: datetime, until: datetime, *, next_at: datetime | None = None, generation: int | None = None
+) -> Account:
+    """The slots in (cursor, until], of which none runs: one skipped(paused) row for all of them."""
+    cursor, until = as_utc(cursor), as_utc(until)
+    schedule, first = _first(job, cursor, next_at)
+    if schedule is None or first is None or first > until:
+        return Account((), cursor, first)
+    paused = _Missed(first, _newest(schedule, first, until))
+    row = _covering(job, schedule, paused, Reason.PAUSED, generation)
+    return Account((row,), paused.last, schedule.next_after(paused.last))
+
+
+def _first(job: Job, cursor: datetime, next_at: datetime | None) -> tuple[Schedule | None, datetime | None]:
+    """The schedule, and its first slot after the cursor."""
+    schedule = schedule_of(job)
+    if schedule is None:
+        return None, None
+    return schedule, schedule.next_after(cursor) if next_at is None else as_utc(next_at)
 
 
 def _fired(job: Job, schedule: Schedule, first: datetime, now: datetime, generation: int | None) -> Account:

@@ -12,8 +12,19 @@ from typing import Any, Literal, Protocol
 
 from jobsched.model.backfill import Refill, SlotRow
 from jobsched.model.job import History
+from jobsched.model.pause import Pause
 from jobsched.model.run import Answer, Claim, Created, LogLine, NewRun, OwnedRun, Run, RunFilter, RunState, Transition
-from jobsched.model.state import ActualState, DueJob, Firing, Generation, Node, SchemaStatus, StoredJob, SyncChange
+from jobsched.model.state import (
+    ActualState,
+    DueJob,
+    Firing,
+    Generation,
+    Node,
+    Resumption,
+    SchemaStatus,
+    StoredJob,
+    SyncChange,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +53,7 @@ class Retention:
     ad_hoc_ages: Mapping[RunState, timedelta] = field(default_factory=dict)
 
 
-#: What a wake-up is about: `runs` (one became pending), `jobs` (a sync, or an earlier next slot), `cancels` (of running runs).
+#: What a wake-up is about: `runs` (one became pending), `jobs` (a sync, a pause, a resumption), `cancels` (of running runs).
 Topic = Literal["runs", "jobs", "cancels"]
 
 
@@ -79,7 +90,7 @@ class Store(Protocol):
     # -- sync
 
     def actual(self, namespace: str) -> ActualState:
-        """All jobs of a namespace and its newest generation, in one snapshot."""
+        """All jobs of a namespace, its pauses and its newest generation, in one snapshot."""
 
     def apply(self, change: SyncChange) -> Generation:
         """Write a whole sync in one transaction and number it; SyncConflictError if anything it saw has moved since."""
@@ -87,10 +98,10 @@ class Store(Protocol):
     # -- slots
 
     def next_due(self, namespaces: Sequence[str]) -> datetime | None:
-        """The earliest next slot of all jobs of these namespaces."""
+        """The earliest next slot of all jobs of these namespaces that no pause holds."""
 
     def due(self, namespaces: Sequence[str], until: datetime, limit: int) -> list[DueJob]:
-        """Jobs whose next slot is at or before `until`, the earliest first."""
+        """Jobs whose next slot is at or before `until`, the earliest first; none that a pause holds, be it over or not."""
 
     def fire(self, firings: Sequence[Firing]) -> list[Created]:
         """Record slots and move cursors, for each job whose cursor and schedule are still those seen; the others insert nothing.
@@ -108,6 +119,17 @@ class Store(Protocol):
         None, and nothing is changed, if the job's schedule or one of those rows is no longer as it was seen.
         A backfilled slot waits for its key like a trigger.
         """
+
+    # -- pauses
+
+    def pauses(self, namespaces: Sequence[str]) -> list[Pause]:
+        """All pauses, also those that are over and that nobody has ended, sorted by (namespace, scope, name)."""
+
+    def pause(self, pauses: Sequence[Pause]) -> None:
+        """Let these pauses stand; one that stood keeps its `since`, unless it was over, and gets the rest anew."""
+
+    def resume(self, resumption: Resumption) -> bool:
+        """End pauses and make their firings, all or nothing; False if a pause seen, a cursor or a schedule has moved."""
 
     # -- runs
 
@@ -128,10 +150,11 @@ class Store(Protocol):
         *,
         queues: Sequence[str] | None = None,
         without_handlers: Sequence[str] = (),
+        paused: Sequence[Pause] = (),
     ) -> list[Claim]:
         """Up to `limit` pending runs, by (priority, available_at, id), are now running and owned by `node`.
 
-        Only of the namespaces that `generations` names.
+        Only of the namespaces that `generations` names, and of no queue that one of `paused` holds.
         Nothing for a node whose lease has run out. `generations` says under which generation each namespace's runs are performed.
         """
 
@@ -245,7 +268,9 @@ class Store(Protocol):
         """
 
     def tidy(self) -> None:
-        """What the database wants now and then: a WAL checkpoint on SQLite; long-dead nodes' rows go."""
+        """What the database wants now and then: a WAL checkpoint on SQLite; the rows of long-dead nodes go, and pauses
+        of jobs that are not declared, left no history and were paused long ago.
+        """
 
     # -- wake-ups
 

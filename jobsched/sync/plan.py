@@ -1,7 +1,7 @@
 """Desired against actual: what a sync would create, update and remove, and what that does to slots. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -9,8 +9,10 @@ from jobsched.errors import SyncRefusedError
 from jobsched.model.definition import FieldChange, job_differences
 from jobsched.model.desired import DesiredState
 from jobsched.model.job import SCHEDULE_FIELDS, Job
+from jobsched.model.pause import Pause, Pauses
+from jobsched.model.run import NewRun
 from jobsched.model.state import ActualState, JobRemoval, JobWrite, StoredJob, SyncChange
-from jobsched.schedule.fires import account, first_account
+from jobsched.schedule.fires import account, account_paused, first_account
 
 #: A change of one of these ends the old succession of slots and begins a new one from now.
 _RESTARTS_SLOTS = SCHEDULE_FIELDS | {"suspend"}
@@ -29,6 +31,7 @@ class JobPlan:
     stored: StoredJob | None = None  #: None: it is new
     next_before: datetime | None = None
     next_after: datetime | None = None
+    pause: Pause | None = None  #: what keeps it from firing until somebody resumes it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +72,11 @@ def plan(desired: DesiredState, actual: ActualState, at: datetime) -> Plan:
         for name, stored in actual.jobs.items()
         if name not in desired.jobs
     ]
-    changed = sorted((item for item in items if item is not None), key=lambda item: item.name)
+    pauses = Pauses(actual.pauses)
+    changed = sorted(
+        (replace(item, pause=pauses.of_job(item.name)) for item in items if item is not None),
+        key=lambda item: item.name,
+    )
     return Plan(
         namespace=desired.namespace,
         at=at,
@@ -148,11 +155,19 @@ def _write(item: JobPlan, at: datetime) -> JobWrite:
         seen_cursor=stored.cursor if restarts else None,
         max_attempts_delta=item.job.retries.max - stored.job.retries.max,
         # Slots that the old schedule demanded up to now are accounted for before the new one begins.
-        slots=account(stored.job, stored.cursor, at, next_at=stored.next_at).runs if restarts else (),
+        slots=_old_slots(item, stored, at) if restarts else (),
     )
 
 
 def _removal(item: JobPlan, at: datetime) -> JobRemoval:
     stored = item.stored
     assert stored is not None
-    return JobRemoval(name=item.name, slots=account(stored.job, stored.cursor, at, next_at=stored.next_at).runs)
+    return JobRemoval(name=item.name, slots=_old_slots(item, stored, at))
+
+
+def _old_slots(item: JobPlan, stored: StoredJob, at: datetime) -> tuple[NewRun, ...]:
+    """The slots up to `at`: first those of a pause, and what came after it, if it is over, by the misfire policy."""
+    if item.pause is None:
+        return account(stored.job, stored.cursor, at, next_at=stored.next_at).runs
+    held = account_paused(stored.job, stored.cursor, item.pause.end(at), next_at=stored.next_at)
+    return (*held.runs, *account(stored.job, held.cursor, at, next_at=held.next_at).runs)

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from jobsched.model.handler import PythonHandler
 from jobsched.model.job import Concurrency, ConcurrencyPolicy, Job
+from jobsched.model.pause import Pause, PauseScope
 from jobsched.model.run import Claim, NewRun, OwnedRun, Reason, Run, RunFilter, RunState, Source, Transition
 from jobsched.model.state import Firing, JobRemoval, JobWrite, StoredJob, SyncChange
 from jobsched.store.port import Store
@@ -159,6 +160,15 @@ def a_firing(stored: StoredJob, *runs: NewRun, **fields: Any) -> Firing:
         "runs": runs,
     }
     return Firing(**defaults | fields)
+
+
+# -- pauses
+
+
+def a_pause(scope: Literal["job", "queue", "all"], name: str = "", **fields: Any) -> Pause:
+    """A pause that began at `START`, until it is resumed."""
+    defaults: dict[str, Any] = {"namespace": NAMESPACE, "since": START, "by": "tests"}
+    return Pause(scope=PauseScope(scope), name=name, **defaults | fields)
 
 
 # -- nodes and what they do

@@ -21,6 +21,7 @@ from jobsched.testing.contract.finishing import FinishContract
 from jobsched.testing.contract.keys import KeyContract
 from jobsched.testing.contract.logs import LogContract
 from jobsched.testing.contract.nodes import NodeContract
+from jobsched.testing.contract.pausing import PauseContract
 from jobsched.testing.contract.pruning import PruneContract
 from jobsched.testing.contract.questions import QuestionContract
 from jobsched.testing.contract.races import RaceContract
@@ -46,6 +47,7 @@ class StoreContract(
     DeleteContract,
     NodeContract,
     LogContract,
+    PauseContract,
     QuestionContract,
     PruneContract,
     RaceContract,

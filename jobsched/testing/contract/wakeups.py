@@ -4,8 +4,9 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 
+from jobsched.model.state import Resumption
 from jobsched.store.port import Store, Topic
-from jobsched.testing.builders import MINUTE, START, a_change, a_job, a_node, a_run, a_transition, claim
+from jobsched.testing.builders import MINUTE, START, a_change, a_job, a_node, a_pause, a_run, a_transition, claim
 
 #: Far beyond any ring; a test that waits so long has failed.
 LONG_SECONDS = 10.0
@@ -42,6 +43,16 @@ class WakeUpContract:
             other.apply(a_change(a_job()))
 
             assert bell.rang()
+
+    def test_a_pause_and_its_end_ring_for_jobs(self, store: Store, open_again: Callable[[], Store]) -> None:
+        first, second, other = Bell("jobs"), Bell("jobs"), open_again()
+
+        with closing(store.listen(first.ring)):
+            other.pause([a_pause("all")])
+            assert first.rang()
+        with closing(store.listen(second.ring)):
+            other.resume(Resumption(namespace="default", seen=(), ended=(a_pause("all"),), firings=()))
+            assert second.rang()
 
     def test_a_run_admitted_by_another_process_rings_for_runs(
         self, store: Store, open_again: Callable[[], Store]

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Engine
 
 from jobsched.store.open import open_store
 from jobsched.store.port import Store
-from jobsched.testing.builders import START, a_change, a_job, a_node, a_run, a_transition, claim
+from jobsched.testing.builders import START, a_change, a_job, a_node, a_pause, a_run, a_transition, claim
 
 
 @pytest.fixture
@@ -53,6 +53,7 @@ def plan_of(store: Store, ask: Any) -> str:
     [
         (lambda store: claim(store, 1, 10), "jobsched_runs_pending"),
         (lambda store: claim(store, 1, 10, queues=["quick"]), "jobsched_runs_pending_by_queue"),
+        (lambda store: claim(store, 1, 10, paused=[a_pause("queue", "mail")]), "jobsched_runs_pending_by_queue"),
         (lambda store: store.promote(["default"], 10), "jobsched_runs_scheduled"),
         (lambda store: store.owned(1), "jobsched_runs_running"),
         (lambda store: store.admit(["default"]), "jobsched_runs_blocked"),
@@ -67,6 +68,7 @@ def plan_of(store: Store, ask: Any) -> str:
     ids=[
         "claim",
         "claim of queues",
+        "claim beside a paused queue",
         "promote",
         "owned",
         "admit",

@@ -8,7 +8,7 @@ import pytest
 from jobsched.model.job import Job
 from jobsched.model.run import Covers, Reason, Run, RunState, Source
 from jobsched.schedule.fates import Fate, Unrecorded, fate_at, latest_fates, neighbours
-from jobsched.testing.builders import a_job
+from jobsched.testing.builders import a_job, a_pause
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -73,6 +73,34 @@ def test_without_a_row_it_is_said_why_there_is_none(job: Job, minutes: float, wh
     at = START + minutes * MINUTE
 
     assert fate_at(job, START + 2 * MINUTE, [], at, START + 4 * MINUTE) == Fate(at, None, why)
+
+
+@pytest.mark.parametrize(
+    ("until", "minutes", "why"),
+    [
+        (None, 2, Unrecorded.FORGOTTEN),
+        (None, 3, Unrecorded.PAUSED),
+        (None, 99, Unrecorded.PAUSED),
+        (3, 3, Unrecorded.PAUSED),
+        (3, 4, Unrecorded.UNACCOUNTED),
+        (3, 5, Unrecorded.TO_COME),
+    ],
+)
+def test_of_a_slot_that_a_pause_holds_it_is_said_which(until: int | None, minutes: int, why: Unrecorded) -> None:
+    pause = a_pause("all", until=None if until is None else START + until * MINUTE)
+    at = START + minutes * MINUTE
+
+    found = fate_at(JOB, START + 2 * MINUTE, [], at, START + 4 * MINUTE, pause)
+
+    assert found == Fate(at, None, why, pause if why is Unrecorded.PAUSED else None)
+
+
+def test_the_latest_slots_of_a_paused_job_are_paused() -> None:
+    pause = a_pause("job", "nightly")
+
+    found = latest_fates(JOB, START, [], START + 2 * MINUTE, 5, pause)
+
+    assert found == [Fate(START + n * MINUTE, None, Unrecorded.PAUSED, pause) for n in (2, 1)]
 
 
 def test_a_row_of_an_earlier_schedule_counts_where_the_present_one_has_no_slot() -> None:

@@ -11,10 +11,12 @@ from jobsched.errors import SyncRefusedError
 from jobsched.model.desired import DesiredState
 from jobsched.model.handler import CommandHandler
 from jobsched.model.job import Job, Retries
+from jobsched.model.pause import Pause
 from jobsched.model.run import NewRun, Reason
 from jobsched.model.state import ActualState, Generation, JobWrite, StoredJob
 from jobsched.sync.apply import is_stale
 from jobsched.sync.plan import Plan, change_of, plan, summary
+from jobsched.testing.builders import a_pause
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -123,6 +125,47 @@ def test_resuming_covers_the_slots_of_the_pause_and_begins_now() -> None:
 
     assert covered(write.slots) == [("paused", 3)]
     assert (write.cursor, write.next_at) == (NOW, NOON + timedelta(hours=1))
+
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("edited", "next_at"),
+    [(a_job(cron=("15 * * * *",)), NOON + timedelta(minutes=15)), (a_job(suspend=True), None)],
+    ids=["schedule", "suspend"],
+)
+def test_an_edit_of_a_paused_job_covers_its_old_slots_as_paused(edited: Job, next_at: datetime | None) -> None:
+    old = stored(a_job(), cursor=NOON - 3 * HOUR, next_at=NOON - 2 * HOUR)
+
+    planned = plan(desired(edited), paused(actual(old), a_pause("all")), NOW)
+
+    write = only_write(planned)
+    assert covered(write.slots) == [("paused", 3)]
+    assert (write.cursor, write.next_at) == (NOW, next_at)
+    assert planned.jobs[0].pause == a_pause("all")
+
+
+def test_an_edit_of_a_job_whose_pause_is_over_deals_with_what_came_after_it_by_the_misfire_policy() -> None:
+    old = stored(a_job(), cursor=NOON - 4 * HOUR, next_at=NOON - 3 * HOUR)
+    over = a_pause("job", "nightly", until=NOON - 2 * HOUR)
+
+    write = only_write(plan(desired(a_job(cron=("15 * * * *",))), paused(actual(old), over), NOW))
+
+    assert covered(write.slots) == [("paused", 2), ("misfire", 1), (None, 1)]
+
+
+def test_the_removal_of_a_paused_job_covers_its_slots_as_paused() -> None:
+    old = stored(a_job(), cursor=NOON - 3 * HOUR, next_at=NOON - 2 * HOUR)
+    planned = plan(desired(), paused(actual(old), a_pause("job", "nightly")), NOW)
+
+    [removal] = change_of(planned, desired(), "somebody").removals
+
+    assert covered(removal.slots) == [("paused", 3)]
+
+
+def paused(state: ActualState, *pauses: Pause) -> ActualState:
+    return replace(state, pauses=pauses)
 
 
 def test_a_job_that_is_gone_is_removed_and_a_renamed_one_is_both() -> None:

@@ -1,4 +1,4 @@
-"""The first schema: jobs, runs, their logs, nodes, generations and concurrency keys."""
+"""The first schema: jobs, runs, their logs, nodes, generations, concurrency keys and pauses."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,6 +22,7 @@ def upgrade() -> None:
     _nodes()
     _generations()
     _keys()
+    _pauses()
 
 
 def _jobs() -> None:
@@ -190,4 +191,21 @@ def _keys() -> None:
         sa.Column("max_running", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("namespace", "key", name="jobsched_keys_pk"),
         sa.CheckConstraint("max_running > 0", name="jobsched_keys_limit_positive"),
+    )
+
+
+def _pauses() -> None:
+    op.create_table(
+        "jobsched_pauses",
+        sa.Column("namespace", sa.Text, nullable=False),
+        sa.Column("scope", sa.Text, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("paused_at", Instant, nullable=False),
+        sa.Column("paused_by", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text),
+        sa.Column("until", Instant),
+        sa.PrimaryKeyConstraint("namespace", "scope", "name", name="jobsched_pauses_pk"),
+        sa.CheckConstraint("scope in ('job', 'queue', 'all')", name="jobsched_pauses_scope_known"),
+        sa.CheckConstraint("(scope = 'all') = (name = '')", name="jobsched_pauses_all_has_no_name"),
+        sa.CheckConstraint("until is null or until > paused_at", name="jobsched_pauses_until_is_later"),
     )
