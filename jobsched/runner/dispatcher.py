@@ -14,6 +14,7 @@ from jobsched.runner.definitions import Definitions
 from jobsched.runner.heartbeat import Heartbeat
 from jobsched.runner.held import Held, HeldRuns
 from jobsched.runner.options import Options
+from jobsched.runner.pauses import NodePauses
 from jobsched.runner.pool import Pool
 from jobsched.runner.service import Service
 from jobsched.store.faults import fault_point
@@ -75,11 +76,13 @@ class Dispatcher(Service):
         heartbeat: Heartbeat,
         held: HeldRuns,
         pool: Pool,
+        pauses: NodePauses,
         give_back: Callable[[Held], None],
     ) -> None:
         super().__init__(clock)
         self._store, self._options, self._definitions = store, options, definitions
-        self._heartbeat, self._held, self._pool, self._give_back = heartbeat, held, pool, give_back
+        self._heartbeat, self._held, self._pool = heartbeat, held, pool
+        self._pauses, self._give_back = pauses, give_back
         self.buffer = Buffer(options.threads)
         self._left_until: dict[str, float] = {}
 
@@ -95,6 +98,7 @@ class Dispatcher(Service):
     def step(self) -> float | None:
         poll = self._options.poll.total_seconds()
         self._return_excess()
+        self._return_paused()
         if not self._heartbeat.fit:
             return poll
         asked = self._pool.size + self.buffer.room - self._pool.load
@@ -113,10 +117,22 @@ class Dispatcher(Service):
         for held in self._pool.take_waiting(keep=self.buffer.room):
             self._give_back(held)
 
+    def _return_paused(self) -> None:
+        """What was claimed ahead of a queue that is paused now is not begun."""
+        if not (self._pauses.of_queues and self._pool.waiting):
+            return
+        for held in self._pool.take_waiting_if(lambda held: self._pauses.holds(held.claim.namespace, held.claim.queue)):
+            self._give_back(held)
+
     def _claim(self, asked: int) -> int:
         node, began = self._heartbeat.node, self.clock.monotonic()
         claims = self._store.claim(
-            node, self._definitions.generations, asked, queues=self._options.queues, without_handlers=self._left()
+            node,
+            self._definitions.generations,
+            asked,
+            queues=self._options.queues,
+            without_handlers=self._left(),
+            paused=self._pauses.of_queues,
         )
         if not claims:
             return 0

@@ -65,6 +65,16 @@ class Pool:
         with self._changed:
             return [self._waiting.pop() for _ in range(len(self._waiting) - keep)]
 
+    def take_waiting_if(self, wanted: Callable[[Held], bool]) -> list[Held]:
+        """Take back those of what no thread has begun that are `wanted`."""
+        with self._changed:
+            taken: list[Held] = []
+            left: deque[Held] = deque()
+            for held in self._waiting:
+                (taken if wanted(held) else left).append(held)
+            self._waiting = left
+            return taken
+
     def abandon(self, held: Held) -> bool:
         """Give up the thread of an active run and put a new one in its place; False if it has just ended."""
         with self._changed:

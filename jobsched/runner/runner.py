@@ -30,6 +30,7 @@ from jobsched.runner.executor import Executor
 from jobsched.runner.heartbeat import Heartbeat
 from jobsched.runner.held import Held, HeldRuns
 from jobsched.runner.options import Options
+from jobsched.runner.pauses import NodePauses
 from jobsched.runner.pool import Pool
 from jobsched.runner.pruner import Pruner
 from jobsched.runner.reload import Reload
@@ -99,8 +100,9 @@ class Runner:
             store, clock, options, self._namespaces, self.held, self.info, lambda: self._cancel_all("fenced")
         )
         self.pool = Pool(options.threads, self._perform, self._thread_freed)
+        self.pauses = NodePauses(store, clock, options, self._namespaces, self.heartbeat, self._pauses_changed)
         self.dispatcher = Dispatcher(
-            store, clock, options, self.definitions, self.heartbeat, self.held, self.pool, self._give_back
+            store, clock, options, self.definitions, self.heartbeat, self.held, self.pool, self.pauses, self._give_back
         )
         self.admission = Admission(store, clock, self.definitions, self.dispatcher.wake)
         pruner = Pruner(store, clock, self._namespaces)
@@ -140,6 +142,7 @@ class Runner:
             if self.reload is not None and self._desired is not None:
                 self._begin(self.reload, self._desired)
             self.definitions.refresh()
+            self.pauses.step()
             if self.options.once:
                 self._due = {run.id for run in self.scheduler.fire_all_due()} | self._waiting_ids()
             self._doorbell = self._store.listen(self._rung)
@@ -216,7 +219,7 @@ class Runner:
         while waiting and not self._ended.is_set():
             pause = 0.1
             try:
-                waiting = self._store.unfinished(sorted(waiting))
+                waiting = {id_ for id_ in self._store.unfinished(sorted(waiting)) if not self._held_back(id_)}
             except StoreUnavailableError:
                 pause = 1.0
             if waiting:
@@ -245,6 +248,7 @@ class Runner:
     def _services(self) -> Iterable[Service]:
         yield from (self.completer, self.heartbeat, self._fence, self.deadlines, self.admission)
         yield from (self._canceller, self.dispatcher, self.scheduler, self._rescuer, self._pruner, self._generations)
+        yield self.pauses
         if self.watcher is not None:
             yield self.watcher
 
@@ -263,9 +267,19 @@ class Runner:
             return
         if topic == "jobs":
             self._generations.wake()
+            self.pauses.wake()
         else:
             self.dispatcher.wake()
         self.scheduler.wake()
+
+    def _pauses_changed(self) -> None:
+        self.dispatcher.wake()
+        self.scheduler.wake()
+
+    def _held_back(self, run_id: int) -> bool:
+        """Whether a run does not start because its queue is paused."""
+        run = self._store.run(run_id) if self.pauses.of_queues else None
+        return run is not None and run.state is not RunState.RUNNING and self.pauses.holds(run.namespace, run.queue)
 
     def _begin(self, reload: Reload, desired: DesiredState) -> None:
         if self._refused_start is None:

@@ -50,6 +50,20 @@ def test_what_no_thread_has_begun_can_be_taken_back(a_held: MakeHeld) -> None:
     assert gate.order == [1]
 
 
+def test_some_of_what_no_thread_has_begun_can_be_taken_back(a_held: MakeHeld) -> None:
+    gate = Gate()
+    pool = Pool(1, gate, lambda: None)
+    pool.submit([a_held(1), a_held(2), a_held(3)])
+
+    taken = pool.take_waiting_if(lambda held: held.claim.id == 2)
+    gate.let.set()
+    pool.start()
+
+    assert [held.claim.id for held in taken] == [2]
+    assert pool.wait_idle(10)
+    assert gate.order == [1, 3]
+
+
 def test_an_abandoned_thread_is_replaced_at_once_and_its_end_frees_nothing(a_held: MakeHeld) -> None:
     gate, freed = Gate(), threading.Event()
     stuck = a_held(1)

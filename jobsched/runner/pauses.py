@@ -1,0 +1,96 @@
+"""Pauses of a node: what is paused as it read it last, and the end of what is over."""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from jobsched.client import Client
+from jobsched.clock import Clock
+from jobsched.model.instants import format_instant
+from jobsched.model.pause import Pause, Pauses, PauseScope
+from jobsched.runner.heartbeat import Heartbeat
+from jobsched.runner.options import Options
+from jobsched.runner.service import Service
+from jobsched.store.port import Store
+
+log = logging.getLogger("jobsched")
+
+_Key = tuple[str, PauseScope, str]
+#: Of more pauses that come or go at once, the log says how many.
+_MOST_SAID = 20
+#: Before a pause that is over by this node's clock, but not by the store's, is looked at again.
+_NOT_YET = 0.05
+
+
+class NodePauses(Service):
+    """Wakes when somebody pauses or resumes, and when the next pause is over; polls slowly behind that."""
+
+    name = "pauses"
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        options: Options,
+        namespaces: Sequence[str],
+        heartbeat: Heartbeat,
+        on_change: Callable[[], None],
+    ) -> None:
+        super().__init__(clock)
+        self._store, self._options, self._heartbeat, self._on_change = store, options, heartbeat, on_change
+        self._clients = {name: Client(store, namespace=name, clock=clock) for name in namespaces}
+        self._standing: dict[_Key, Pause] = {}
+        self._by_namespace: dict[str, Pauses] = {}
+        #: Those that hold queues, for the claim.
+        self.of_queues: tuple[Pause, ...] = ()
+
+    def holds(self, namespace: str, queue: str) -> bool:
+        """Whether runs of a queue are not to be started."""
+        pauses = self._by_namespace.get(namespace)
+        return pauses is not None and pauses.of_queue(queue) is not None
+
+    def step(self) -> float:
+        self._read()
+        now, poll = self._heartbeat.now(), self._options.poll.total_seconds()
+        if not self._heartbeat.fit:
+            return poll
+        over = {pause.namespace for pause in self._standing.values() if pause.is_over(now)}
+        for namespace in over:
+            # Every node may: one of them does, and the others find it done.
+            self._clients[namespace].end_expired_pauses()
+        if over:
+            self._read()
+            return _NOT_YET
+        ends = [pause.until for pause in self._standing.values() if pause.until is not None]
+        return min([poll, *((end - now).total_seconds() for end in ends)])
+
+    def _read(self) -> None:
+        found = {(one.namespace, *one.target): one for one in self._store.pauses(list(self._clients))}
+        before = self._standing
+        if found == before:
+            return
+        self._standing = found
+        self._by_namespace = {
+            namespace: Pauses(one for one in found.values() if one.namespace == namespace)
+            for namespace in self._clients
+        }
+        self.of_queues = tuple(one for one in found.values() if one.scope is not PauseScope.JOB)
+        now = self._heartbeat.now()
+        _say("paused", [one for key, one in found.items() if before.get(key) != one], _paused)
+        gone = [one for key, one in before.items() if key not in found]
+        _say("resumed", gone, lambda pause: "goes on: its pause is over" if pause.is_over(now) else "is resumed")
+        self._on_change()
+
+
+def _say(event: str, pauses: Sequence[Pause], text: Callable[[Pause], str]) -> None:
+    if len(pauses) > _MOST_SAID:
+        log.info("%d pauses: %s", len(pauses), event, extra={"event": event})
+        return
+    for pause in pauses:
+        what = f"all of {pause.namespace}" if pause.scope is PauseScope.ALL else f"{pause.scope} {pause.name}"
+        about = {str(pause.scope): pause.name or pause.namespace}
+        log.info("%s %s", what, text(pause), extra={"event": event, **about})
+
+
+def _paused(pause: Pause) -> str:
+    until = f" until {format_instant(pause.until)}" if pause.until else ""
+    return f"is paused{until} by {pause.by}" + (f": {pause.reason}" if pause.reason else "")
