@@ -1,6 +1,7 @@
 """Wake-ups by NOTIFY: hints between processes, few enough that no commit of others waits for them."""
 
 import logging
+import select
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -147,9 +148,12 @@ class Doorbell:
                 self._watchdog.forget(connection)
 
     def _hear(self, connection: psycopg.Connection[Any]) -> None:
-        """Rings of a while; then show that the connection lives, because a cut wire looks like silence."""
-        for notice in connection.notifies(timeout=_PING_SECONDS):
+        """What rang; and after a while of silence a sign that the connection lives, because a cut wire makes none."""
+        for notice in connection.notifies(timeout=0):
             self._ring(*(topic for topic in _TOPICS if topic == notice.payload))
+        # Waiting by `notifies` would look for signals ten times a second, which this thread never gets.
+        if _may_be_read(connection, _PING_SECONDS):
+            return
         self._watchdog.watch(connection)
         connection.execute("select 1")
         self._watchdog.forget(connection)
@@ -158,3 +162,9 @@ class Doorbell:
         for topic in topics:
             with suppress(Exception):  # a listener's fault must not end the listening
                 self._on_ring(topic)
+
+
+def _may_be_read(connection: psycopg.Connection[Any], seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(seconds * 1000))

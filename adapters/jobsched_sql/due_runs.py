@@ -16,11 +16,16 @@ _CHUNK = 500
 
 def promote(dialect: Dialect, namespaces: Sequence[str], limit: int) -> Promoted:
     """Up to `limit` of them. Nothing is locked, or written, while none is due."""
+    # One small question is all that an idle node asks each second.
+    next_at, has_come = dialect.read(lambda connection: _next(connection, dialect, namespaces))
+    if not has_come:
+        return Promoted(0, next_at)
     due = dialect.read(lambda connection: _due(connection, dialect, namespaces, limit))
     count = dialect.write(lambda connection: _release(connection, dialect, due)) if due else 0
     if keys := sorted({key.key for _, key in due if key is not None}):
         admit(dialect, namespaces, keys)  # once more: a holder may have finished since it was counted
-    return Promoted(count, dialect.read(lambda connection: _next_at(connection, namespaces)))
+    next_at, _ = dialect.read(lambda connection: _next(connection, dialect, namespaces))
+    return Promoted(count, next_at)
 
 
 def _due(
@@ -60,11 +65,9 @@ def _literal(state: RunState) -> ColumnElement[str]:
     return literal_column(f"'{state.value}'")
 
 
-def _next_at(connection: Connection, namespaces: Sequence[str]) -> datetime | None:
-    earliest = [
-        connection.execute(
-            select(func.min(runs.c.available_at)).where(in_state(RunState.SCHEDULED), runs.c.namespace == namespace)
-        ).scalar_one()
-        for namespace in namespaces
-    ]
-    return min((instant for instant in earliest if instant is not None), default=None)
+def _next(connection: Connection, dialect: Dialect, namespaces: Sequence[str]) -> tuple[datetime | None, bool]:
+    """The earliest time that a run waits for, and whether it has come for any, by the store's clock."""
+    earliest = func.min(runs.c.available_at)
+    statement = select(earliest, earliest <= dialect.now_expression()).where(in_state(RunState.SCHEDULED))
+    found = [connection.execute(statement.where(runs.c.namespace == namespace)).one() for namespace in namespaces]
+    return min((row[0] for row in found if row[0] is not None), default=None), any(row[1] for row in found)

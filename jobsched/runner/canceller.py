@@ -1,25 +1,32 @@
 """Canceller: passes on to attempts of this node what people asked for by hand: to stop."""
 
 import logging
+from datetime import timedelta
 
+from jobsched.clock import Clock
 from jobsched.runner.heartbeat import Heartbeat
 from jobsched.runner.held import HeldRuns
+from jobsched.runner.service import Service
 from jobsched.store.port import Store
 
 log = logging.getLogger("jobsched")
 
 
-class Canceller:
-    """Called when somebody has cancelled a running run, and at an interval behind that."""
+class Canceller(Service):
+    """Woken when somebody has cancelled a running run; while there are any here it asks now and then, too."""
 
-    def __init__(self, store: Store, heartbeat: Heartbeat, held: HeldRuns) -> None:
-        self._store, self._heartbeat, self._held = store, heartbeat, held
+    name = "canceller"
 
-    def __call__(self) -> None:
-        """Cancel what is to be cancelled. A node that holds nothing asks nothing."""
+    def __init__(self, store: Store, clock: Clock, heartbeat: Heartbeat, held: HeldRuns, poll: timedelta) -> None:
+        super().__init__(clock)
+        self._store, self._heartbeat, self._held, self._poll = store, heartbeat, held, poll
+
+    def step(self) -> float | None:
+        """Cancel what is to be cancelled. A node that holds nothing asks nothing, until it is woken for its first run."""
         if not len(self._held):
-            return
+            return None
         for fence in self._store.cancel_requests(self._heartbeat.node):
             held = self._held.get(fence)
             if held is not None and held.cancel.cancel("cancelled"):
                 log.info("run %d is asked to stop", fence[0], extra={"event": "run_cancelling", "run": fence[0]})
+        return self._poll.total_seconds()

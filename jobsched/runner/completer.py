@@ -29,7 +29,7 @@ class _Ended:
 
 
 class Completer(Service):
-    """`put` transitions; they are written in order, again and again while the store is away."""
+    """`put` transitions; they are written in order, again and again while the store is away. Wake it for the first held run."""
 
     name = "completer"
 
@@ -59,9 +59,9 @@ class Completer(Service):
             self._queue.append(_Ended(held.claim, transition))
         self.wake()
 
-    def step(self) -> float:
+    def step(self) -> float | None:
         self.flush()
-        return _LOG_SECONDS
+        return _LOG_SECONDS if len(self._held) else None
 
     def flush(self) -> None:
         """Write everything that is waiting; raises StoreUnavailableError with all of it still waiting."""

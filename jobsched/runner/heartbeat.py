@@ -72,12 +72,17 @@ class Heartbeat(Service):
     @property
     def fit(self) -> bool:
         """Whether the lease is fresh enough to claim and to work: two thirds of it have not passed."""
-        return not self._fenced and self.silence < self._options.lease.total_seconds() * 2 / 3
+        return not self._fenced and self.silence < self.longest_silence
 
     @property
     def silence(self) -> float:
         """Seconds since the heartbeat that last succeeded was sent."""
         return self.clock.monotonic() - self._renewed
+
+    @property
+    def longest_silence(self) -> float:
+        """Seconds after which this node fences itself: two thirds of the lease."""
+        return self._options.lease.total_seconds() * 2 / 3
 
     def check_fence(self) -> None:
         """Fence this node if its heartbeats have not succeeded for two thirds of the lease."""
@@ -128,3 +133,19 @@ class Heartbeat(Service):
             self._store.finish(lost)
             log.warning("gave back %d runs that were claimed without our knowing", len(lost))
         self._unheld = unheld
+
+
+class Fence(Service):
+    """Sleeps until the heartbeats would have been silent for too long, and looks whether they have."""
+
+    name = "fence"
+
+    def __init__(self, clock: Clock, heartbeat: Heartbeat) -> None:
+        super().__init__(clock)
+        self._heartbeat = heartbeat
+
+    def step(self) -> float:
+        self._heartbeat.check_fence()
+        rest = self._heartbeat.longest_silence - self._heartbeat.silence
+        # Fenced already: once it beats again, it cannot be silent for too long before this has passed.
+        return rest if rest > 0 else self._heartbeat.longest_silence

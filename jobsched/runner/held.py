@@ -1,7 +1,7 @@
 """The runs that this node owns, from claim to the acknowledged end."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from jobsched.handlers.cancel import CancelToken
@@ -43,15 +43,19 @@ class Held:
 
 @dataclass(slots=True)
 class HeldRuns:
-    """All of them; thread-safe."""
+    """All of them; thread-safe. `on_first` is called when the first one is added to none."""
 
+    on_first: Callable[[], None] = lambda: None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _runs: dict[tuple[int, int], Held] = field(default_factory=dict)
 
     def add(self, runs: Iterable[Held]) -> None:
         with self._lock:
+            none_yet = not self._runs
             for held in runs:
                 self._runs[held.fence] = held
+        if none_yet:
+            self.on_first()
 
     def drop(self, fences: Iterable[tuple[int, int]]) -> None:
         """Forget runs by (id, claim_no)."""

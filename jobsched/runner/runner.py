@@ -27,7 +27,7 @@ from jobsched.runner.deadlines import Deadlines
 from jobsched.runner.definitions import Definitions
 from jobsched.runner.dispatcher import Dispatcher
 from jobsched.runner.executor import Executor
-from jobsched.runner.heartbeat import Heartbeat
+from jobsched.runner.heartbeat import Fence, Heartbeat
 from jobsched.runner.held import Held, HeldRuns
 from jobsched.runner.options import Options
 from jobsched.runner.pauses import NodePauses
@@ -94,7 +94,7 @@ class Runner:
 
     def _put_together(self, registry: Registry) -> None:
         store, clock, options = self._store, self.clock, self.options
-        self.held = HeldRuns()
+        self.held = HeldRuns(self._first_held)
         self.definitions = Definitions(store, self._namespaces)
         self.heartbeat = Heartbeat(
             store, clock, options, self._namespaces, self.held, self.info, lambda: self._cancel_all("fenced")
@@ -125,10 +125,9 @@ class Runner:
         )
         rescue = Rescuer(store, self.heartbeat, self.dispatcher.wake, self.admission.sweep)
         beat = options.heartbeat.total_seconds()
-        self._fence = Timer("fence", clock, min(1.0, beat / 3), self.heartbeat.check_fence)
+        self._fence = Fence(clock, self.heartbeat)
         self._rescuer = Timer("rescuer", clock, beat, rescue)
-        cancels = min(beat, options.poll.total_seconds())
-        self._canceller = Timer("canceller", clock, cancels, Canceller(store, self.heartbeat, self.held))
+        self._canceller = Canceller(store, clock, self.heartbeat, self.held, min(options.heartbeat, options.poll))
         self._pruner = Timer("pruner", clock, _PRUNE_SECONDS, pruner)
         self._generations = Timer("generations", clock, beat, self._refresh)
 
@@ -257,6 +256,10 @@ class Runner:
 
     def _give_back(self, held: Held) -> None:
         self.executor.give_back(held)
+
+    def _first_held(self) -> None:
+        for service in (self.completer, self._canceller):
+            service.wake()
 
     def _thread_freed(self) -> None:
         self.dispatcher.thread_freed()

@@ -48,7 +48,7 @@ class CronSchedule:
 
     def count(self, first: datetime, last: datetime, limit: int) -> int | None:
         """How many slots lie in [first, last], both of which are slots; None above `limit`. Costs one match a day."""
-        expression, count = self.expression, 0
+        count = 0
         last = _second(last)
         slot: datetime | None = _second(first)
         while slot is not None and slot <= last and count <= limit:
@@ -58,7 +58,7 @@ class CronSchedule:
                 continue
             start, end = stretch
             # The slot itself may be the end of a gap, which is no time that matches.
-            count += 1 + zoned.times_between(start, end, expression.hours, expression.minutes, expression.seconds)
+            count += 1 + self._matcher.times.between(start, end)
             slot = self.next_after(slot + (end - start))
         return count if count <= limit else None
 

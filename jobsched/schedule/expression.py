@@ -30,9 +30,6 @@ class CronExpression:
     text: str  #: as it was written
     canonical: str  #: lists of numbers only, so that none of croniter's readings of short forms matters
     fixed: bool  #: neither minute nor hour starts with `*`: the schedule means times of day, not elapsed time
-    seconds: tuple[int, ...]
-    minutes: tuple[int, ...]
-    hours: tuple[int, ...]
 
 
 def uses_hash(text: str) -> bool:
@@ -64,9 +61,6 @@ def parse_expression(text: str, job_name: str | None = None) -> CronExpression:
         text=text,
         canonical=" ".join(parts),
         fixed=not (minute.starred or hour.starred),
-        seconds=tuple(sorted(second.plain)) if second else (0,),
-        minutes=tuple(sorted(minute.plain)),
-        hours=tuple(sorted(hour.plain)),
     )
 
 

@@ -1,7 +1,5 @@
 """The zone rule (DESIGN §6): from wall-clock times that match to instants, across gaps and overlaps."""
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -25,10 +23,10 @@ class ZonedMatcher:
     All instants are in UTC, in whole seconds.
     """
 
-    __slots__ = ("_matcher", "_repeat", "_run_after_gap", "_zone")
+    __slots__ = ("_matcher", "_repeat", "_run_after_gap", "_zone", "times")
 
     def __init__(self, matcher: Matcher, zone: ZoneInfo, *, run_after_gap: bool, repeat: bool) -> None:
-        self._matcher, self._zone = matcher, zone
+        self._matcher, self._zone, self.times = matcher, zone, matcher.times
         self._run_after_gap, self._repeat = run_after_gap, repeat
 
     def next_after(self, instant: datetime) -> datetime | None:
@@ -145,23 +143,6 @@ def previous(matcher: ZonedMatcher, instant: datetime) -> datetime | None:
         return matcher.previous(instant)
     except OverflowError:
         return None
-
-
-def times_between(
-    start: datetime, end: datetime, hours: Sequence[int], minutes: Sequence[int], seconds: Sequence[int]
-) -> int:
-    """How many of the times of day that the three make lie in (start, end]; both are of one day."""
-
-    def up_to(hour: int, minute: int, second: int) -> int:
-        whole_hours, whole_minutes = bisect_left(hours, hour), bisect_left(minutes, minute)
-        count = whole_hours * len(minutes) * len(seconds)
-        if whole_hours < len(hours) and hours[whole_hours] == hour:
-            count += whole_minutes * len(seconds)
-            if whole_minutes < len(minutes) and minutes[whole_minutes] == minute:
-                count += bisect_right(seconds, second)
-        return count
-
-    return up_to(end.hour, end.minute, end.second) - up_to(start.hour, start.minute, start.second)
 
 
 def _instant(wall: datetime, offset: timedelta) -> datetime:

@@ -121,3 +121,15 @@ def test_held_runs_are_known_by_run_and_claim(a_held: MakeHeld) -> None:
     assert held.fences() == {(1, 1)}
     assert held.get((1, 1)) is first
     assert held.get((1, 2)) is None
+
+
+def test_the_first_run_to_be_held_is_told_of_and_those_beside_it_are_not(a_held: MakeHeld) -> None:
+    told: list[int] = []
+    held = HeldRuns(lambda: told.append(len(held)))
+
+    held.add([a_held(1), a_held(2)])
+    held.add([a_held(3)])
+    held.drop([(1, 1), (2, 1), (3, 1)])
+    held.add([a_held(4)])
+
+    assert told == [2, 1]
