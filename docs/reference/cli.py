@@ -36,7 +36,7 @@ Without PATH, commands read `./jobs.yaml`, also to find the database and the nam
 
 **Exit codes**: 0 all is well; 1 an error, said on standard error; 2 wrong usage. Where a command means more by its exit code, that is said below.
 
-**Output**: what was asked for goes to standard output, errors and warnings to standard error. `NO_COLOR` is heeded. Instants in JSON are RFC 3339 in UTC;
+**Output**: what was asked for goes to standard output, errors, warnings and progress bars (on a terminal only) to standard error. `NO_COLOR` is heeded. Instants in JSON are RFC 3339 in UTC;
 tables show this machine's time with its offset. Lists are bare arrays. JSON may gain fields; it loses none within a major version.
 """
 

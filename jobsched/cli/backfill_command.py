@@ -8,6 +8,7 @@ import click
 from jobsched.cli.instants import instant_in, shown_in
 from jobsched.cli.job_names import job_names
 from jobsched.cli.output import print_json, say
+from jobsched.cli.progress import progress
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 
 if TYPE_CHECKING:
@@ -52,12 +53,14 @@ def command(
     with client_of(find_target(database, namespace)) as client:
         zone = client.job(job).job.timezone
         first, last = instant_in(zone, since, "--from"), instant_in(zone, until, "--to")
-        planned = client.plan_backfill(job, first, last, most=most)
+        with progress(f"looking at the slots of {job}", hidden=output == "json") as looked_at:
+            planned = client.plan_backfill(job, first, last, most=most, progress=looked_at)
         if output == "table":
             _tell(job, f"from {shown_in(zone, first)} to {shown_in(zone, last)}", planned)
         if planned.runs and not yes:
             _ask(planned.runs)
-        done = client.backfill(job, first, last, most=most) if planned.runs else planned
+        with progress(f"backfilling {job}", planned.slots, hidden=output == "json") as filled:
+            done = client.backfill(job, first, last, most=most, progress=filled) if planned.runs else planned
     if output == "json":
         print_json(as_json(job, first, last, done))
     elif planned.runs:

@@ -3,6 +3,7 @@
 import click
 
 from jobsched.cli.output import say
+from jobsched.cli.progress import progress
 from jobsched.cli.target import database_option, find_target
 
 
@@ -20,7 +21,8 @@ def upgrade(*, database: str | None) -> None:
     store = open_store(find_target(database, "default").url)
     try:
         before = store.schema()
-        store.migrate()
+        with progress("upgrading the schema"):
+            store.migrate()
         done = (
             "is current"
             if before.state == "current"

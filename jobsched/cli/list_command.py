@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jobsched.cli.output import print_json, print_table
+from jobsched.cli.output import Roomy, print_json, print_table
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
-from jobsched.cli.text import local_time, relative
+from jobsched.cli.text import local_time, moment, relative, short_moment
 
 if TYPE_CHECKING:
     from jobsched.model.job import Job
@@ -29,9 +29,11 @@ def command(*, database: str | None, namespace: str | None, output: str) -> None
         [
             stored.job.name,
             schedule_text(stored.job),
-            "suspended" if stored.job.suspend else relative(stored.next_at, now),
+            "suspended"
+            if stored.job.suspend
+            else Roomy(moment(stored.next_at, now), short_moment(stored.next_at, now)),
             str(run.state) if (run := last.get(stored.job.name)) else "-",
-            relative(run.finished_at or run.started_at, now) if run else "-",
+            Roomy(moment(ended := run.finished_at or run.started_at, now), relative(ended, now)) if run else "-",
         ]
         for stored in jobs
     ]

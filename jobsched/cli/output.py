@@ -4,11 +4,14 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import click
 
 from jobsched.cli.text import printable
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def say(text: str = "", *, err: bool = False, **style: Any) -> None:
@@ -39,33 +42,55 @@ def print_json_line(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False))
 
 
-def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
-    """A table without lines, as wide as it must be; `empty` says what it means that there are no rows."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+class Roomy(NamedTuple):
+    """A cell that says more where there is room: if one of them has to be short, all of its table are."""
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for heading in headings:
-        # A narrow terminal costs the end of names and notes, never that of an instant.
-        table.add_column(
-            heading, no_wrap=True, overflow="ellipsis", min_width=None if heading in _MAY_SHRINK else len(heading)
-        )
-    count = 0
-    for row in rows:
-        table.add_row(*(Text(printable(cell, keep=""), style=_STYLES.get(cell.partition(" ")[0], "")) for cell in row))
-        count += 1
-    if not count:
+    full: str
+    short: str
+
+
+Cell: TypeAlias = str | Roomy
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[Cell]], *, empty: str) -> None:
+    """A table without lines, as wide as it must be; `empty` says what it means that there are no rows."""
+    from rich.console import Console
+
+    rows = list(rows)
+    if not rows:
         say(empty)
         return
     console = Console(soft_wrap=False, highlight=False)
     # Piped, a table is not squeezed into the 80 columns that nobody looks at.
     if not console.is_terminal:
         console = Console(width=max(200, console.width), highlight=False)
+    table = _table(headings, [[cell.full if isinstance(cell, Roomy) else cell for cell in row] for row in rows])
+    if console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum > console.width:
+        table = _table(headings, [[cell.short if isinstance(cell, Roomy) else cell for cell in row] for row in rows])
     console.print(table)
 
 
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table":
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for heading in headings:
+        # A narrow terminal costs the end of names and notes, never that of an instant: rich narrows only what may wrap.
+        table.add_column(heading, no_wrap=heading not in _MAY_SHRINK)
+    for row in rows:
+        table.add_row(
+            *(Text(printable(cell, keep=""), _style(cell), no_wrap=True, overflow="ellipsis") for cell in row)
+        )
+    return table
+
+
+def _style(cell: str) -> str:
+    return _STYLES.get(cell.partition(" ")[0], "")
+
+
+_ANY_WIDTH = 10_000
 _MAY_SHRINK = frozenset({"JOB", "SCHEDULE", "HOST", "NOTES"})
 
 _STYLES = {

@@ -3,6 +3,7 @@
 import click
 
 from jobsched.cli.output import say
+from jobsched.cli.progress import progress
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option
 
 
@@ -14,6 +15,6 @@ def command(*, database: str | None, namespace: str | None) -> None:
     from jobsched.clock import SystemClock
     from jobsched.runner.pruner import Pruner
 
-    with client_of(find_target(database, namespace)) as client:
+    with client_of(find_target(database, namespace)) as client, progress("pruning"):
         deleted = Pruner(client.store, SystemClock(), [client.namespace]).everything()
     say(f"{client.namespace}: {deleted:,} finished run{'' if deleted == 1 else 's'} deleted")

@@ -7,6 +7,7 @@ import click
 
 from jobsched.cli.answers import report
 from jobsched.cli.output import print_json, say
+from jobsched.cli.progress import progress
 from jobsched.cli.since import since_of
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 
@@ -50,7 +51,11 @@ def command(
             client.job(job)
             since_instant = None if since is None else since_of(since, client.store.now())
             run_ids = _of_job(client, job, states or ("failed",), since_instant)
-        answers = client.requeue_all(run_ids)
+        answers = []
+        with progress("requeueing", len(run_ids), hidden=output == "json") as requeued:
+            for start in range(0, len(run_ids), _PAGE):
+                answers += client.requeue_all(run_ids[start : start + _PAGE])
+                requeued(min(_PAGE, len(run_ids) - start))
     if answers:
         report(answers, "is {state}", "cannot be requeued: {why}", output=output)
     elif output == "json":

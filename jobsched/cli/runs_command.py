@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import click
 
 from jobsched.cli.job_names import job_names
-from jobsched.cli.output import print_json, print_table
+from jobsched.cli.output import Cell, Roomy, print_json, print_table
 from jobsched.cli.since import since_of
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
-from jobsched.cli.text import local_time, rough
+from jobsched.cli.text import local_time, moment, rough
 
 if TYPE_CHECKING:
     from jobsched.model.run import Run
@@ -57,13 +57,14 @@ def command(
     )
 
 
-def _row(run: "Run", now: datetime) -> list[str]:
+def _row(run: "Run", now: datetime) -> "list[Cell]":
+    at = run.scheduled_at or run.created_at
     return [
         str(run.id),
         run.job or run.handler[:40],
         state_text(run),
         f"{run.attempt}/{run.max_attempts}",
-        local_time(run.scheduled_at or run.created_at),
+        Roomy(moment(at, now), local_time(at)),
         lateness(run),
         rough(_took(run, now)) if run.started_at and run.attempt else "-",
     ]

@@ -9,7 +9,7 @@ from jobsched.cli.list_command import job_as_json
 from jobsched.cli.output import print_json, print_table, say
 from jobsched.cli.runs_command import state_text
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
-from jobsched.cli.text import local_time, relative
+from jobsched.cli.text import moment, relative
 
 
 @click.command("show")
@@ -41,7 +41,8 @@ def command(job: str, *, database: str | None, namespace: str | None, output: st
     while schedule is not None and len(slots) < 3 and (following := schedule.next_after(slot)) is not None:
         slot = following
         slots.append(f"{slot.astimezone(zone).isoformat(sep=' ')} ({relative(slot, now)})")
-    say("  next: " + ("suspended" if stored.job.suspend else ", ".join(slots) or "none"))
+    # One below the other: they are read as a column.
+    say("  next: " + ("suspended" if stored.job.suspend else "\n        ".join(slots) or "none"))
     say(f"  generation: {stored.generation}\n")
-    rows = [[str(run.id), state_text(run), local_time(run.scheduled_at or run.created_at)] for run in runs]
+    rows = [[str(run.id), state_text(run), moment(run.scheduled_at or run.created_at, now)] for run in runs]
     print_table(["RUN", "STATE", "SLOT OR MADE"], rows, empty="no runs yet")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from jobsched.cli.output import clear_screen, print_json, print_json_line, print_table, say
+from jobsched.cli.output import Cell, Roomy, clear_screen, print_json, print_json_line, print_table, say
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
-from jobsched.cli.text import local_time, relative, rough
+from jobsched.cli.text import moment, relative, rough
 from jobsched.clock import SystemClock
 from jobsched.errors import StoreUnavailableError
 
@@ -96,7 +96,7 @@ def _print(seen: Seen) -> None:
     print_table(["QUEUE", "STATE", "RUNS"], rows, empty="no unfinished runs")
     late = seen.next_at
     if late is not None:
-        say(f"next slot: {relative(late, now)}" if late > now else f"a slot has been due for {rough(now - late)}")
+        say(f"next slot: {moment(late, now)}" if late > now else f"a slot has been due for {rough(now - late)}")
     for node in seen.nodes:
         if node.alive and node.info.get("error"):
             say(f"\nnode {node.id}, since {node.info['error_since']}:", fg="red")
@@ -107,12 +107,12 @@ def _generation_text(namespace: str, newest: "Generation | None", now: datetime)
     if newest is None:
         return f"{namespace}: nothing was ever synced"
     commit = f", commit {newest.commit[:12]}" if newest.commit else ""
-    when = f"{local_time(newest.applied_at)} ({relative(newest.applied_at, now)})"
+    when = moment(newest.applied_at, now)
     what = f"generation {newest.number}, file {newest.content_hash[:12]}{commit}"
     return f"{namespace}: {what}, applied {when} by {newest.applied_by}"
 
 
-def _node_row(node: "Node", now: datetime) -> list[str]:
+def _node_row(node: "Node", now: datetime) -> list[Cell]:
     info = node.info
     notes = []
     if info.get("abandoned_threads"):
@@ -129,7 +129,7 @@ def _node_row(node: "Node", now: datetime) -> list[str]:
         node.host,
         str(node.pid),
         "alive" if node.alive else "dead",
-        relative(node.heartbeat_at, now),
+        Roomy(moment(node.heartbeat_at, now), relative(node.heartbeat_at, now)),
         f"{info.get('running', 0)}/{info.get('threads', '?')}",
         ", ".join(notes) or "-",
     ]

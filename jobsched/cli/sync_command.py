@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from jobsched.cli.output import say
+from jobsched.cli.progress import progress
 from jobsched.cli.target import database_of, database_option, files, load_and_warn, paths_argument, prepare
 from jobsched.cli.waiting import prepare_when_reachable, wait_option
 
@@ -30,7 +31,8 @@ def command(
     from jobsched.who import who
 
     chosen = files(paths)
-    desired = load_and_warn(chosen)
+    with progress("reading the files"):
+        desired = load_and_warn(chosen)
     store = open_store(database_of(database, desired))
     try:
         if wait_for_db:
@@ -38,7 +40,8 @@ def command(
         else:
             prepare(store, migrate=migrate)
         desired = replace(desired, commit=commit_of([Path(file) for file in desired.files]))
-        report = sync(store, desired, applied_by=who(), allow_delete=allow_delete)
+        with progress(f"syncing {len(desired.jobs):,} jobs"):
+            report = sync(store, desired, applied_by=who(), allow_delete=allow_delete)
         if report.outcome == "applied" and report.plan is not None and report.generation is not None:
             print_plan(report.plan, desired)
             say(f"generation {report.generation.number} applied to {store.name}")

@@ -36,6 +36,20 @@ def relative(instant: datetime | None, now: datetime) -> str:
     return f"in {rough(away)}" if away >= timedelta(0) else f"{rough(-away)} ago"
 
 
+def moment(instant: datetime | None, now: datetime) -> str:
+    """`2026-11-22 02:30:00+01:00 (in 5m)` in this machine's zone; `-` for None."""
+    return "-" if instant is None else f"{local_time(instant)} ({relative(instant, now)})"
+
+
+def short_moment(instant: datetime | None, now: datetime) -> str:
+    """`11-22 02:30 (in 5m)` in this machine's zone, with the year if it is another; `-` for None."""
+    if instant is None:
+        return "-"
+    shown = instant.astimezone()
+    form = "%m-%d %H:%M" if shown.year == now.astimezone().year else "%Y-%m-%d %H:%M"
+    return f"{shown.strftime(form)} ({relative(instant, now)})"
+
+
 def rough(duration: timedelta) -> str:
     """A duration in its two largest units: `2d4h`, `5m10s`, `12s`, `80ms`."""
     seconds = duration.total_seconds()

@@ -1,18 +1,16 @@
 """jobsched why."""
 
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import click
 
-from jobsched.cli.instants import instant_in
+from jobsched.cli.instants import instant_in, shown_in
 from jobsched.cli.output import print_json, say
 from jobsched.cli.runs_command import lateness, state_text
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
+from jobsched.cli.text import relative
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from jobsched.model.job import Job
     from jobsched.model.run import Run
     from jobsched.schedule.fates import Fate
@@ -46,20 +44,18 @@ _SKIPPED = {
 @output_option
 def command(job: str, *, at: str | None, count: int, database: str | None, namespace: str | None, output: str) -> None:
     """Say what became of JOB's slots: ran, waits, skipped and why, not accounted for yet, or no slot at all."""
-    from jobsched.schedule.zones import zone_of
-
     with client_of(find_target(database, namespace)) as client:
-        stored = client.job(job)
+        stored, now = client.job(job), client.store.now()
         instant = None if at is None else instant_in(stored.job.timezone, at, "--at")
         fates = client.why(job, instant, count=count)
     if output == "json":
         print_json([_as_json(fate) for fate in fates])
         return
-    zone = zone_of(stored.job.timezone)
+    zone = stored.job.timezone
     _say_why_none(stored.job)
     # No table: its columns would be cut in a narrow terminal, and the end of these lines is what is asked for.
     for fate in fates:
-        say(f"{_shown(fate.at, zone)}  {_text(fate, zone)}")
+        say(f"{shown_in(zone, fate.at)} ({relative(fate.at, now)})  {_text(fate, zone)}")
     if not fates:
         say("no slot has come yet")
 
@@ -71,11 +67,7 @@ def _say_why_none(job: "Job") -> None:
         say(f"{job.name} is suspended: no slots are fired until its suspend is removed", err=True)
 
 
-def _shown(instant: "datetime", zone: ZoneInfo) -> str:
-    return instant.astimezone(zone).isoformat(sep=" ")
-
-
-def _text(fate: "Fate", zone: ZoneInfo) -> str:
+def _text(fate: "Fate", zone: str) -> str:
     """What became of it in a clause."""
     if fate.run is None:
         return _UNRECORDED[str(fate.unrecorded)]
@@ -87,11 +79,11 @@ def _text(fate: "Fate", zone: ZoneInfo) -> str:
     return text + _range(run, zone)
 
 
-def _range(run: "Run", zone: ZoneInfo) -> str:
+def _range(run: "Run", zone: str) -> str:
     """The slots that a row stands for, if they are several."""
     if run.covers is None or run.covers.first == run.covers.last:
         return ""
-    return f"; so were all from {_shown(run.covers.first, zone)} to {_shown(run.covers.last, zone)}"
+    return f"; so were all from {shown_in(zone, run.covers.first)} to {shown_in(zone, run.covers.last)}"
 
 
 def _as_json(fate: "Fate") -> dict[str, Any]:

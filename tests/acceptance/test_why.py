@@ -1,5 +1,6 @@
 """`jobsched why`: what a person is told of slots that ran, that were missed, and that are none."""
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -60,10 +61,10 @@ def test_an_instant_that_is_no_slot_is_told_with_its_neighbours(workplace: "Work
 
     told = workplace.jobsched("why", "rare", "--at", "2096-02-01T12:00:00Z").stdout
 
-    assert told.splitlines() == [
-        "2096-02-01 13:00:00+01:00  no slot of its schedule",
-        "2092-02-29 00:00:00+01:00  its time has not come",
-        "2096-02-29 00:00:00+01:00  its time has not come",
+    assert [re.sub(r"in \d+d\d*h?", "in …", line) for line in told.splitlines()] == [
+        "2096-02-01 13:00:00+01:00 (in …)  no slot of its schedule",
+        "2092-02-29 00:00:00+01:00 (in …)  its time has not come",
+        "2096-02-29 00:00:00+01:00 (in …)  its time has not come",
     ]
 
 
