@@ -19,14 +19,16 @@ DOCS_VENV := .venv-docs
 DOCS_READY := $(DOCS_VENV)/.installed
 UV_VERSION := 0.13.9
 OTHER_PYTHONS := 3.12 3.13
+# Where Debian puts its versions; tests/conftest.py starts the one that it is told to.
+OTHER_POSTGRES := $(wildcard /usr/lib/postgresql/*/bin)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run test check lint fmt types imports pytest fast-tests test-all reference docs bench lock clean
+.PHONY: help run test check lint fmt types imports pytest fast-tests test-all test-pythons test-postgres reference docs bench lock clean
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 run: $(RUN_READY) ## install what is needed, then run jobs.yaml with SQLite until Ctrl-C
 	@$(BIN)/jobsched run jobs.yaml
@@ -56,8 +58,17 @@ pytest: $(DEV_READY)
 fast-tests: $(DEV_READY)
 	$(BIN)/python -m pytest -q -n $(WORKERS) $(PYTEST_FLAGS) tests/unit
 
+test-all: test test-postgres test-pythons ## the same, then on each other PostgreSQL and Python found
+
+test-postgres: $(DEV_READY) ## what touches PostgreSQL, on each version in /usr/lib/postgresql
+	@status=0; for binaries in $(OTHER_POSTGRES); do \
+	  "$$binaries/postgres" --version; \
+	  JOBSCHED_TEST_POSTGRES_BIN="$$binaries" $(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_FLAGS) -k postgres tests/store tests/runner tests/acceptance || status=1; \
+	done; exit $$status
+	$(if $(OTHER_POSTGRES),,@echo "no other PostgreSQL found, none tested")
+
 # A name on PATH may be a version manager's shim that only says which versions there are, so each is tried.
-test-all: test ## the same, then the tests on each other Python found (3.12, 3.13), in .venv-3.12 …
+test-pythons: ## all tests on each other Python found (3.12, 3.13), in .venv-3.12 …
 	@status=0; for version in $(OTHER_PYTHONS); do \
 	  found=; \
 	  for candidate in python$$version "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version.*/bin/python$$version; do \

@@ -1,7 +1,8 @@
 """Databases for all tests: PostgreSQL once per test run, and for each test a migrated database of its own.
 
 Fixtures: `sqlite_url`, `postgres_url` (migrated), `empty_sqlite_url`, `empty_postgres_url` (no schema yet),
-`database_url` (both, migrated), `clock`. A missing PostgreSQL fails; JOBSCHED_TEST_SQLITE_ONLY=1 skips it by name.
+`database_url` (both, migrated), `clock`. A missing PostgreSQL fails; JOBSCHED_TEST_SQLITE_ONLY=1 skips it by name,
+JOBSCHED_TEST_POSTGRES_BIN takes another version than the wheel's.
 """
 
 import itertools
@@ -23,20 +24,9 @@ from psycopg import sql
 from jobsched.store.open import open_store
 from jobsched.testing.clock import FakeClock
 
-#: Debian's server, which serves as a second version where it is installed.
-SECOND_POSTGRES = Path("/usr/lib/postgresql/15/bin")
+#: The folder of another PostgreSQL's programs, to be tested instead of the wheel's.
+POSTGRES_BIN = os.environ.get("JOBSCHED_TEST_POSTGRES_BIN")
 SQLITE_ONLY = os.environ.get("JOBSCHED_TEST_SQLITE_ONLY") == "1"
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--all-postgres", action="store_true", help="run store tests on each PostgreSQL version found")
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    wanted = metafunc.config.getoption("--all-postgres") and "postgres_server" in metafunc.fixturenames
-    if wanted and SECOND_POSTGRES.is_dir():
-        versions = [pytest.param(None, id="wheel"), pytest.param(SECOND_POSTGRES, id="debian")]
-        metafunc.parametrize("postgres_server", versions, indirect=True, scope="session")
 
 
 @pytest.fixture
@@ -79,17 +69,14 @@ def empty_sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator["PostgresServer"]:
+def postgres_server() -> Iterator["PostgresServer"]:
     """The server of this test run; workers of pytest-xdist each have their own."""
     if SQLITE_ONLY:
         pytest.skip("JOBSCHED_TEST_SQLITE_ONLY=1")
-    binaries = getattr(request, "param", None) or os.environ.get("JOBSCHED_TEST_POSTGRES_BIN")
     with ExitStack() as cleanup:
         # Not under pytest's folder: its long path would not fit into the name of a unix socket.
         folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="jobsched-pg-", ignore_cleanup_errors=True))
-        url = start_postgres(Path(folder), Path(binaries) if binaries else None, cleanup)
+        url = start_postgres(Path(folder), Path(POSTGRES_BIN) if POSTGRES_BIN else None, cleanup)
         admin = cleanup.enter_context(psycopg.connect(url, autocommit=True))
         # The tests kill servers, never the machine: syncing to disk would buy nothing here.
         for setting in ("fsync", "full_page_writes"):

@@ -74,10 +74,14 @@ def connect(location: Location, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         location.uri(mode), uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
-    connection.execute("pragma foreign_keys = on")
-    connection.execute(
-        "pragma synchronous = normal" if location.synchronous == "normal" else "pragma synchronous = full"
-    )
+    try:
+        connection.execute("pragma foreign_keys = on")
+        connection.execute(
+            "pragma synchronous = normal" if location.synchronous == "normal" else "pragma synchronous = full"
+        )
+    except sqlite3.Error:  # what is no database, or damaged, is found out here
+        connection.close()
+        raise
     return connection
 
 

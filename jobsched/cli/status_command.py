@@ -84,6 +84,8 @@ def _watch(client: "Client", output: str) -> NoReturn:
 
 
 def _print(seen: Seen) -> None:
+    from jobsched.model.instants import parse_instant
+
     now = seen.now
     say(_generation_text(seen.namespace, seen.newest, now))
     print_table(
@@ -99,7 +101,8 @@ def _print(seen: Seen) -> None:
         say(f"next slot: {moment(late, now)}" if late > now else f"a slot has been due for {rough(now - late)}")
     for node in seen.nodes:
         if node.alive and node.info.get("error"):
-            say(f"\nnode {node.id}, since {node.info['error_since']}:", fg="red")
+            since = parse_instant(str(node.info["error_since"]))
+            say(f"\nnode {node.id}, since {local_time(since)} ({relative(since, now)}):", fg="red")
             say(str(node.info["error"]))
 
 

@@ -1,6 +1,7 @@
 """jobsched trigger."""
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import click
 
@@ -8,6 +9,9 @@ from jobsched.cli.job_names import job_names
 from jobsched.cli.output import print_json, say
 from jobsched.cli.payload import payload_of, payload_option
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
+
+if TYPE_CHECKING:
+    from jobsched.model.run import Run
 
 
 @click.command("trigger")
@@ -44,9 +48,16 @@ def command(
     if output == "json":
         print_json(run_as_json(run))
     elif wait:
-        say(f"run {run.id} {run.state}" + (f": {run.error[-1].get('message')}" if run.error else ""))
+        say(f"run {run.id} {run.state}{_how(run)}")
     if wait and run.state is not RunState.SUCCEEDED:
         raise SystemExit(1)
+
+
+def _how(run: "Run") -> str:
+    """What became of its attempts, as far as there is more to say than its state."""
+    if run.state == "succeeded":
+        return f" by attempt {run.attempt}" if run.attempt > 1 else ""
+    return f": {run.error[-1].get('message')}" if run.error else ""
 
 
 def _timeout(text: str | None) -> timedelta | None:

@@ -1,4 +1,4 @@
-"""The store contract on PostgreSQL; `--all-postgres` runs it on each version found."""
+"""The store contract on PostgreSQL."""
 
 from collections.abc import Callable
 from contextlib import closing

@@ -162,12 +162,12 @@ def test_the_index_lists_every_page() -> None:
 
 
 def commands(page: Path) -> list[list[str]]:
-    """The words of each command line of jobsched that a page shows, up to a comment."""
+    """The words of each command line of jobsched that a page shows, up to a comment or the next command."""
     text = page.read_text(encoding="utf-8")
     blocks = "".join(re.findall(r"^```.*?^```", text, re.DOTALL | re.MULTILINE))
     found = re.findall(r"`jobsched ([a-z][^`\n]*)`", text)
     found += re.findall(r"^(?:\$ )?jobsched ([a-z].*)$", blocks, re.MULTILINE)
-    return [line.partition(" #")[0].split() for line in found]
+    return [re.split(r" #| &&|;", line)[0].split() for line in found]
 
 
 @pytest.mark.parametrize("page", [*WRITTEN, ROOT / "README.md"], ids=lambda page: page.name)
