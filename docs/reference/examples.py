@@ -46,7 +46,7 @@ JOB_EXAMPLES = {
     "concurrency": "concurrency: {policy: queue, limit: 2, max_queued: 20}",
     "retries": "retries: {max: 5, delay: 10s, max_delay: 1h}",
     "timeout": "timeout: {after: 15m, kill_after: 30s}",
-    "executor": "executor: thread",
+    "executor": "executor: process",
     "on_crash": "on_crash: fail",
     "on_failure": "on_failure: {handler: alerts:tell}",
     "history": "history: {success: 10, max_age: 7d}",

@@ -192,6 +192,8 @@ def _errors(text: str) -> list[str]:
 
 def _job(lines: str) -> str:
     handler = "" if lines.startswith(("handler", "command", "shell", "http")) else "    command: [backup]\n"
+    if lines.startswith("executor"):
+        handler = "    handler: billing.jobs:send_invoices\n"
     if lines.startswith(("catch_up: all", "max_catch_up")):
         handler += "    concurrency: queue\n"
     if lines.startswith(("start_at", "end_at", "jitter")):

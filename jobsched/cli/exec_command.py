@@ -90,7 +90,7 @@ def _perform(performance: "Performance", job: "Job") -> int:
 
 
 def _failed(job: "Job", error: Exception) -> int:
-    from jobsched.runner.executor import error_entry
+    from jobsched.handlers.raised import error_entry
 
     if isinstance(error, CommandError) and error.exit_code is not None:
         code = error.exit_code

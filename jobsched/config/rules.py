@@ -37,6 +37,8 @@ def effect_findings(given: Mapping[str, Any]) -> Iterator[Finding]:
         for field in ("env", "cwd"):
             if field in given:
                 yield Finding((field,), f"`{field}` is for `command` and `shell`; it has no effect here", of_key=True)
+    if "handler" not in given and "executor" in given:
+        yield Finding(("executor",), "`executor` is for a Python `handler`; it has no effect here", of_key=True)
     yield from ineffective_fields(given)
 
 

@@ -194,7 +194,11 @@ DEFAULTS = Group(
         before(_timeout, or_none(TIMEOUT.kind), POSITIVE_DURATION, one_of("none")),
         "How long one attempt may take: a duration, a mapping, or `none`.",
     ),
-    executor=may(one_of("thread", "process"), "Where a Python handler runs."),
+    executor=may(
+        one_of("thread", "process"),
+        "Where a Python handler runs: in a thread of the node, or in a process of its own, which can be killed and does "
+        "not hold up others with its computing.",
+    ),
     on_crash=may(one_of("retry", "fail"), "When the node that ran it died: run it again, or count it as failed."),
     suspend=may(boolean(), "Whether the job's slots are skipped; a pause at run time is apart from this."),
     history=may(HISTORY.kind, "How many finished runs are kept."),

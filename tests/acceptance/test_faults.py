@@ -68,6 +68,18 @@ def test_a_killed_node_takes_its_commands_with_it(workplace: "Workplace") -> Non
     workplace.eventually(lambda: subprocess.run(["kill", "-0", str(number)], check=False).returncode, "its end")
 
 
+def test_a_killed_node_takes_the_processes_of_handlers_with_it(place: "Workplace") -> None:
+    place.module("work", "import os\n\ndef compute():\n    print(os.getpid())\n    while True:\n        pass\n")
+    place.write("jobs: {compute: {handler: 'work:compute', executor: process}}")
+    node = place.start_node()
+    run = place.client.trigger("compute")
+    [line] = place.eventually(lambda: place.client.log(run.id), "it prints its number")
+
+    node.kill()
+
+    place.eventually(lambda: subprocess.run(["kill", "-0", line.text], check=False).returncode, "its end")
+
+
 def test_a_handler_that_kills_its_node_three_times_fails_for_good_and_others_go_on(workplace: "Workplace") -> None:
     workplace.module("work", "import os\ndef poison():\n    os.kill(os.getpid(), 9)\ndef fine():\n    return 1\n")
     workplace.write("""

@@ -122,6 +122,8 @@ def basis(field: str) -> dict[str, Any]:
         return {}
     if field.startswith("http"):
         return {"http": {"url": "http://x"}}
+    if field == "executor":
+        return {"handler": "a"}
     schedule = {} if field in {"cron", "every", "at"} else {"cron": "@daily"}
     return {"shell": "ls", **schedule, **({"timeout": {"after": "1m"}} if field.startswith("timeout.") else {})}
 

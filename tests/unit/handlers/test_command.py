@@ -449,9 +449,9 @@ def test_children_of_a_stopped_command_may_finish_in_the_time_given(bench: Bench
 def test_one_that_ended_before_it_was_stopped_keeps_its_result(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     wind_up = process.Follow._wind_up
 
-    def cancel_and_wind_up(follow: process.Follow) -> None:
+    def cancel_and_wind_up(follow: process.Follow) -> int:
         bench.cancel.cancel("timeout")
-        wind_up(follow)
+        return wind_up(follow)
 
     monkeypatch.setattr(process.Follow, "_wind_up", cancel_and_wind_up)
 
