@@ -20,6 +20,7 @@ from jobsched.handlers.process import KILL_AFTER_SECONDS, Follow, signal_name
 from jobsched.handlers.raised import from_json
 from jobsched.handlers.registry import RegisteredHandler, check_payload
 from jobsched.handlers.secrets import Secrets
+from jobsched.handlers.survivors import MARK, new_mark
 
 if TYPE_CHECKING:
     from jobsched.handlers.call import Call
@@ -35,7 +36,8 @@ def perform_apart(call: "Call", handler: RegisteredHandler, modules: Callable[[]
     if it was killed, and what the handler raised: Retry, Cancel, Snooze and our own errors as they are, else RemoteError.
     """
     check_payload(handler, call.payload)
-    spec = _spec(call, _path(handler))
+    mark = new_mark()
+    spec = _spec(call, _path(handler), mark)
     forked = forker.fork(modules)
     answers = _Answers(call)
     secrets = Secrets(_as_it_is, {})
@@ -43,7 +45,7 @@ def perform_apart(call: "Call", handler: RegisteredHandler, modules: Callable[[]
     outputs = ((forked.stdout, stdout.feed), (forked.stderr, stderr.feed), (forked.channel, answers.feed))
     kill_after = call.timeout.kill_after.total_seconds() if call.timeout else KILL_AFTER_SECONDS
     try:
-        follow = Follow(forked, spec, outputs, call.cancel, kill_after, clock)
+        follow = Follow(forked, spec, outputs, call.cancel, kill_after, clock, mark)
     except OSError as error:
         forked.kill()
         raise HandlerProcessError(f"its process could not be followed, so it was killed: {error.strerror}") from error
@@ -84,7 +86,7 @@ def _path(handler: RegisteredHandler) -> str:
     )
 
 
-def _spec(call: "Call", path: str) -> bytes:
+def _spec(call: "Call", path: str, mark: str) -> bytes:
     spec = {
         "handler": path,
         "run_id": call.run_id,
@@ -96,7 +98,7 @@ def _spec(call: "Call", path: str) -> bytes:
         "remaining": call.cancel.remaining,
         "payload": dict(call.payload),
         "path": module_path(),
-        "environ": {"JOBSCHED_RUN_ID": str(call.run_id)},
+        "environ": {"JOBSCHED_RUN_ID": str(call.run_id), MARK: mark},
     }
     return json.dumps(spec).encode()
 

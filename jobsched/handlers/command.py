@@ -11,6 +11,7 @@ from jobsched.clock import Clock
 from jobsched.errors import CommandError
 from jobsched.handlers.output import Output
 from jobsched.handlers.process import KILL_AFTER_SECONDS, Follow, Spawned, signal_name
+from jobsched.handlers.survivors import MARK, new_mark
 from jobsched.model.handler import CommandHandler, ShellHandler
 from jobsched.model.instants import format_instant
 from jobsched.model.text import storable
@@ -30,13 +31,14 @@ def perform_command(call: "Call", secrets: "Secrets", clock: Clock, environ: Map
     stopped: SIGTERM to its process group, `kill_after` later SIGKILL.
     """
     payload = _payload(call)
-    process = _start(call, _environment(call, payload, secrets, environ))
+    mark = new_mark()
+    process = _start(call, _environment(call, payload, secrets, environ) | {MARK: mark})
     stdout, stderr = Output("stdout", call.log, secrets), Output("stderr", call.log, secrets)
     kill_after = call.timeout.kill_after.total_seconds() if call.timeout else KILL_AFTER_SECONDS
     try:
         spawned = Spawned(process)
         outputs = ((spawned.stdout, stdout.feed), (spawned.stderr, stderr.feed))
-        follow = Follow(spawned, payload, outputs, call.cancel, kill_after, clock)
+        follow = Follow(spawned, payload, outputs, call.cancel, kill_after, clock, mark)
     except OSError as error:
         # No file descriptors left for following it: better not run than run unwatched.
         process.kill()

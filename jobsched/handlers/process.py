@@ -12,6 +12,7 @@ from typing import IO, Protocol
 from jobsched.clock import Clock
 from jobsched.handlers.cancel import CancelToken
 from jobsched.handlers.guard import guard
+from jobsched.handlers.survivors import kill_survivors
 
 #: Between asking it to stop and killing it, where a job says nothing.
 KILL_AFTER_SECONDS = 10.0
@@ -53,7 +54,8 @@ class Follow:
     """One process with pipes; `until_end` is called once.
 
     One loop over non-blocking pipes and a wake-up: nothing that the process does (never reading, never ending its
-    output, leaving its pipes to a daemon) can block it. `outputs`: what to read of it, and who gets that.
+    output, leaving its pipes to a daemon) can block it. `outputs`: what to read of it, and who gets that. `mark`: what
+    all that it starts has in its environment.
     """
 
     def __init__(
@@ -64,9 +66,10 @@ class Follow:
         cancel: CancelToken,
         kill_after: float,
         clock: Clock,
+        mark: str,
     ) -> None:
         self._process, self._feed, self._cancel = process, memoryview(feed), cancel
-        self._kill_after, self._clock = kill_after, clock
+        self._kill_after, self._clock, self._mark = kill_after, clock, mark
         self._selector = selectors.DefaultSelector()
         self._wakeup = _Wakeup()
         self._exited = threading.Event()
@@ -83,11 +86,11 @@ class Follow:
         return self._kill_at is not None
 
     def until_end(self) -> int:
-        """Its exit code, negative for a signal. What it left behind in its group is killed if it was stopped, or holds the pipes."""
+        """Its exit code, negative for a signal. What it left is killed if it was stopped; in its group also if it holds the pipes."""
         forget = self._cancel.on_cancel(self._wakeup.ring)
         self._cancel.on_hurry(self._wakeup.ring)
         try:
-            guard.watch(self._process.pid)
+            guard.watch(self._process.pid, self._mark)
             threading.Thread(target=self._await_exit, name="jobsched-command", daemon=True).start()
             while not self._at_end():
                 for key, _ in self._selector.select(self._patience()):
@@ -169,6 +172,9 @@ class Follow:
     def _wind_up(self) -> int:
         if self.stopped or self._reading or not self._exited.is_set():
             self._kill()
+        if self.stopped or not self._exited.is_set():
+            # One that ended by itself may have left a daemon behind on purpose.
+            kill_survivors(self._mark)
         guard.release(self._process.pid)
         exit_code = self._process.reap()
         self._selector.close()

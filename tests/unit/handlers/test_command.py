@@ -485,6 +485,24 @@ def test_a_daemon_in_a_session_of_its_own_that_holds_the_pipes_does_not_hang_us(
     os.kill(int(bench.log.text("stdout")), signal.SIGKILL)
 
 
+@pytest.mark.skipif(not Path("/usr/bin/setsid").exists(), reason="needs setsid, and /proc")
+@pytest.mark.parametrize("silent", ["", ">/dev/null 2>&1"])
+def test_what_left_the_session_of_a_stopped_command_is_killed(
+    bench: Bench, in_thread: InThread, tmp_path: Path, silent: str
+) -> None:
+    pid = tmp_path / "pid"
+    os.mkfifo(pid)
+    script = f"setsid sh -c 'echo $$ > {pid}; exec sleep 3600' {silent} & read number < {pid}; echo $number; sleep 3600"
+    result = in_thread(lambda: bench.shell(script))
+    bench.log.wait_for("\n")
+
+    bench.cancel.cancel("timeout")
+
+    with pytest.raises(HandlerTimeoutError):
+        result()
+    assert dies(int(bench.log.text("stdout")))
+
+
 def test_a_daemon_that_holds_no_pipe_is_left_alone(bench: Bench) -> None:
     bench.shell("sleep 3600 >/dev/null 2>&1 & echo $!")
 
