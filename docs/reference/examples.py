@@ -11,6 +11,7 @@ TOP_EXAMPLES = {
 SETTINGS_EXAMPLES = {
     "database": 'database: "${JOBSCHED_DATABASE_URL:-sqlite:///jobsched.db}"',
     "threads": "threads: 16",
+    "max_abandoned": "max_abandoned: 3",
     "queues": "queues: {mail: {limit: 4}}",
     "heartbeat": "heartbeat: 5s",
     "lease": "lease: 1m",

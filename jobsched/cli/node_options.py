@@ -15,6 +15,7 @@ from jobsched.model.durations import parse_duration
 from jobsched.runner.options import Options
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 _LOG_FORMATS = ("auto", "text", "json")
 _MOST_THREADS = 1000
@@ -29,6 +30,7 @@ def options_of(settings: Settings, *, threads: int | None, queues: str | None, o
         raise click.UsageError(problem)
     return Options(
         threads=threads or _setting("threads", _threads, settings.threads, default.threads),
+        max_abandoned=_setting("max_abandoned", _threads, settings.max_abandoned, None),
         queues=None if queues is None else _queues(queues),
         heartbeat=heartbeat,
         lease=lease,
@@ -49,7 +51,7 @@ def imports_of(settings: Settings) -> tuple[str, ...]:
     return _setting("imports", _names, settings.imports or None, ())
 
 
-def _setting(name: str, read: Callable[[str], T], from_file: T | None, default: T) -> T:
+def _setting(name: str, read: Callable[[str], T], from_file: T | None, default: D) -> T | D:
     variable = f"JOBSCHED_{name.upper()}"
     text = os.environ.get(variable)
     if not text:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("jobsched")
 
+#: EX_TEMPFAIL of sysexits.h: nothing is wrong that starting it anew does not mend.
+_WORN_OUT = 75
+
 
 @click.command("run")
 @paths_argument
@@ -117,6 +120,8 @@ def _live(runner: "Runner", stop: "_Signals", *, until_idle: bool) -> int:
         saved = runner.shut_down()
     for run_id in failed:
         say(f"run {run_id} failed; see: jobsched logs {run_id}", err=True)
+    if runner.worn_out:
+        return _WORN_OUT
     return 0 if saved and not failed else 1
 
 

@@ -254,6 +254,11 @@ SETTINGS = Group(
         "`${VAR}` is resolved on the node.",
     ),
     threads=may(integer(1, 10_000), "Handlers at once on a node."),
+    max_abandoned=may(
+        integer(1, 10_000),
+        "How many threads whose handlers ignored their timeout a node gives up and replaces: at the last of them it ends, "
+        "with exit code 75, to be started anew. Without it: as many as `threads`.",
+    ),
     queues=may(mapping(kinds.NAME, QUEUE.kind), "Limits of queues, over all nodes."),
     heartbeat=may(POSITIVE_DURATION, "How often a node reports that it is alive."),
     lease=may(POSITIVE_DURATION, "How long after its last heartbeat a node is taken for dead; at least 3 heartbeats."),

@@ -50,6 +50,7 @@ def settings_values(options: Mapping[str, Any]) -> Settings:
     return Settings(
         database=options.get("database"),
         threads=options.get("threads"),
+        max_abandoned=options.get("max_abandoned"),
         heartbeat=options.get("heartbeat"),
         lease=options.get("lease"),
         grace=options.get("grace"),

@@ -9,6 +9,7 @@ class Options:
     """Defaults are those of the file's `settings` (DESIGN §5)."""
 
     threads: int = 8  #: handlers at once
+    max_abandoned: int | None = None  #: threads given up until the node ends; None: as many as `threads`
     queues: tuple[str, ...] | None = None  #: None: all
     heartbeat: timedelta = timedelta(seconds=10)
     lease: timedelta = timedelta(seconds=30)

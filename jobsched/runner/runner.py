@@ -83,7 +83,7 @@ class Runner:
         self._namespaces = _namespaces(client, namespaces, desired)
         self._refused_start, self._registry = refused, registry or default_registry
         self._stop_lock = threading.Lock()
-        self._stopped = self._hard = False
+        self._stopped = self._hard = self.worn_out = False
         self._doorbell: Doorbell | None = None
         self._due: set[int] = set()
         self._put_together(self._registry)
@@ -163,7 +163,7 @@ class Runner:
         self._ended.set()
 
     def wait(self) -> None:
-        """Block until `stop` was asked for."""
+        """Block until `stop` was asked for, or the node is `worn_out`: too many threads had to be given up."""
         while not self.clock.wait(self._ended, None):
             pass
 
@@ -323,6 +323,21 @@ class Runner:
         )
         if failed:
             self.completer.put(held, replace(transition, abandoned=True))
+        if self.pool.abandoned >= (self.options.max_abandoned or self.options.threads):
+            self._wear_out()
+
+    def _wear_out(self) -> None:
+        """Threads cannot be killed, so only a new process is rid of them: claim nothing more, and ask to be stopped."""
+        if self.worn_out:
+            return
+        self.worn_out = True
+        log.error(
+            "%d threads are given up, as many as may be: this node stops, and should be started anew",
+            self.pool.abandoned,
+            extra={"event": "node_worn_out", "node": self.heartbeat.node},
+        )
+        self.dispatcher.stop()
+        self.stop()
 
     def _waiting_ids(self) -> set[int]:
         waiting = (RunState.PENDING, RunState.BLOCKED, RunState.RUNNING)

@@ -81,6 +81,7 @@ FILE_VALUES: dict[str, list[Any]] = {
     "namespace": ["other"],
     "settings.database": ["sqlite:///x.db"],
     "settings.threads": [3],
+    "settings.max_abandoned": [3],
     "settings.queues": [{"a": {"limit": 1}}],
     "settings.heartbeat": ["5s"],
     "settings.lease": ["60s"],
