@@ -223,6 +223,15 @@ class Runner:
                 self.clock.wait(self._ended, pause)
         return [id_ for id_ in sorted(self._due) if (run := self._store.run(id_)) and run.state is RunState.FAILED]
 
+    @property
+    def turning(self) -> bool:
+        """Whether its loops turn: all are there, and the heartbeat's came round within a lease. The store may be away."""
+        if self._stopped:
+            return True
+        turned_at = self.heartbeat.turned_at
+        turns = turned_at is None or self.clock.monotonic() - turned_at < self.options.lease.total_seconds()
+        return turns and all(service.alive for service in self._services())
+
     def info(self) -> dict[str, Any]:
         """What the node tells the others of itself at each heartbeat."""
         told: dict[str, Any] = {
