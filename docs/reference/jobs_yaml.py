@@ -28,7 +28,7 @@ checked when this page is written. For editors there is a JSON Schema, [jobs.sch
 """
 
 TOPICS = {
-    "What it performs": ("handler", "command", "shell", "http", "payload", "env", "cwd"),
+    "What it performs": ("handler", "command", "shell", "http", "payload", "env", "cwd", "user", "umask"),
     "When": ("cron", "every", "at", "timezone", "dst", "start_at", "end_at", "jitter", "calendar", "suspend"),
     "After downtime": ("catch_up", "max_catch_up", "starting_deadline"),
     "How it is run": (

@@ -12,6 +12,7 @@ from jobsched.config.variables import resolve
 from jobsched.errors import HandlerTimeoutError
 from jobsched.handlers.call import Call, perform
 from jobsched.handlers.cancel import CancelReason, CancelToken
+from jobsched.handlers.inheritance import Inheritance
 from jobsched.handlers.process import KILL_AFTER_SECONDS
 from jobsched.handlers.registry import Registry
 from jobsched.model.job import Job
@@ -43,7 +44,9 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
 class Performance:
     """Performs a job once, in a thread as a node does, so that a handler that does not obey can be given up."""
 
-    def __init__(self, job: Job, payload: dict[str, Any], registry: Registry, clock: Clock) -> None:
+    def __init__(
+        self, job: Job, payload: dict[str, Any], registry: Registry, inheritance: Inheritance, clock: Clock
+    ) -> None:
         self._job, self._registry, self._clock = job, registry, clock
         self._cancel = CancelToken(clock)
         self._terminal = _Terminal(self._cancel)
@@ -60,6 +63,9 @@ class Performance:
             executor=job.executor,
             env=job.env,
             cwd=job.cwd,
+            user=job.user,
+            umask=job.umask,
+            inheritance=inheritance,
             cancel=self._cancel,
             log=self._terminal,
         )

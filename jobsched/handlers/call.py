@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 
 from jobsched.clock import Clock
 from jobsched.handlers.cancel import CancelToken
+from jobsched.handlers.inheritance import EVERYTHING, Inheritance
 from jobsched.handlers.python import perform_python
 from jobsched.handlers.registry import Registry
 from jobsched.handlers.secrets import RedactingSink, Resolve, Secrets
@@ -50,6 +51,9 @@ class Call:
     executor: Literal["thread", "process"] = "thread"  #: of a Python handler
     env: Mapping[str, str]
     cwd: str | None
+    user: str | None = None
+    umask: str | None = None  #: octal digits
+    inheritance: Inheritance = EVERYTHING
     cancel: CancelToken
     log: LogSink
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobsched.clock import Clock
 from jobsched.errors import CommandError
+from jobsched.handlers.identity import Identity, identity_of
 from jobsched.handlers.output import Output
 from jobsched.handlers.process import KILL_AFTER_SECONDS, Follow, Spawned, signal_name
 from jobsched.handlers.survivors import MARK, new_mark
@@ -32,7 +33,9 @@ def perform_command(call: "Call", secrets: "Secrets", clock: Clock, environ: Map
     """
     payload = _payload(call)
     mark = new_mark()
-    process = _start(call, _environment(call, payload, secrets, environ) | {MARK: mark})
+    identity = None if call.user is None else identity_of(call.user)
+    environment = _environment(call, payload, secrets, environ, identity)
+    process = _start(call, environment | {MARK: mark}, identity)
     stdout, stderr = Output("stdout", call.log, secrets), Output("stderr", call.log, secrets)
     kill_after = call.timeout.kill_after.total_seconds() if call.timeout else KILL_AFTER_SECONDS
     try:
@@ -59,9 +62,13 @@ def _payload(call: "Call") -> bytes:
     return json.dumps(dict(call.payload), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
 
 
-def _environment(call: "Call", payload: bytes, secrets: "Secrets", environ: Mapping[str, str]) -> dict[str, str]:
+def _environment(
+    call: "Call", payload: bytes, secrets: "Secrets", environ: Mapping[str, str], identity: Identity | None
+) -> dict[str, str]:
     """What it inherits, without our own variables (database URL and tokens among them); the job's; and the run's."""
-    environment = {name: value for name, value in environ.items() if not name.startswith("JOBSCHED_")}
+    environment = call.inheritance.of(environ)
+    if identity is not None:
+        environment |= identity.environment
     environment |= {name: secrets.resolve(value) for name, value in call.env.items()}
     environment |= {
         "JOBSCHED_RUN_ID": str(call.run_id),
@@ -77,7 +84,7 @@ def _environment(call: "Call", payload: bytes, secrets: "Secrets", environ: Mapp
 # -- its start
 
 
-def _start(call: "Call", environment: dict[str, str]) -> subprocess.Popen[bytes]:
+def _start(call: "Call", environment: dict[str, str], identity: Identity | None) -> subprocess.Popen[bytes]:
     argv = _argv(call)
     try:
         return subprocess.Popen(  # noqa: S603 - an argv of the job's declaration, without a shell
@@ -89,6 +96,10 @@ def _start(call: "Call", environment: dict[str, str]) -> subprocess.Popen[bytes]
             cwd=call.cwd,
             env=environment,
             start_new_session=True,
+            umask=-1 if call.umask is None else int(call.umask, 8),
+            user=identity.uid if identity else None,
+            group=identity.gid if identity else None,
+            extra_groups=identity.groups if identity else None,
         )
     except OSError as error:
         raise CommandError(_why_no_start(error, argv, call.cwd)) from error

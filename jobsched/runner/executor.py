@@ -137,6 +137,9 @@ class Executor:
             executor=job.executor if job else "thread",
             env=job.env if job else {},
             cwd=job.cwd if job else None,
+            user=job.user if job else None,
+            umask=job.umask if job else None,
+            inheritance=self._options.inheritance,
             cancel=held.cancel,
             log=held.log,
         )
