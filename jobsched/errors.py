@@ -23,6 +23,8 @@
     ├── PayloadError                a payload that is no JSON object, too large, or does not fit its handler
     ├── ResultError                 a handler returned what JSON cannot hold
     ├── HandlerExitError            a handler tried to end its thread or the process: sys.exit and the like
+    ├── RemoteError                 what a handler raised in a process of its own
+    ├── HandlerProcessError         that process could not start, or ended before its handler did
     ├── CommandError                a command ended with another code than 0, or could not start
     ├── HttpError                   an HTTP call did not answer as expected
     └── HandlerTimeoutError, HandlerCancelledError   the deadline passed; the run was asked to stop
@@ -32,7 +34,7 @@
 Facts are attributes; the message is a sentence with the fact, the place and the next step.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -175,6 +177,22 @@ class HandlerExitError(JobschedError):
     def __init__(self, raised: BaseException) -> None:
         super().__init__(f"the handler raised {type(raised).__name__}({raised}); to fail a run, raise an exception")
         self.type_name = type(raised).__name__
+
+
+class RemoteError(JobschedError):
+    """Stands for what a handler raised in a process of its own: `entry` as a run keeps it, `classes` by name, own first."""
+
+    def __init__(self, entry: Mapping[str, str], classes: Sequence[str]) -> None:
+        super().__init__(entry.get("message", ""))
+        self.entry, self.classes = dict(entry), tuple(classes)
+
+
+class HandlerProcessError(JobschedError):
+    """The process of a handler could not start, or ended before its handler did (exit code negative: the signal)."""
+
+    def __init__(self, message: str, exit_code: int | None = None) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class CommandError(JobschedError):

@@ -45,7 +45,7 @@ EXIT_CODES = {
     "plan": "0; with `--detailed-exitcode`: 0 nothing to do, 2 changes, 1 an error, wrong usage too.",
     "sync": "0 applied, or nothing to do; 1 refused (errors, the brake, the database).",
     "run": "0 when it was stopped and all was saved; 1 if it could not start, or not save all; with `--until-idle` also if a run failed. "
-    "After a third signal: 128 and the signal's number.",
+    "75 when too many threads had to be given up (`max_abandoned`): start it anew. After a third signal: 128 and the signal's number.",
     "trigger": "0; with `--wait`: 0 only if the run succeeded.",
     "init": "0 written; 1 if the file is there.",
     "exec": "0 done; 1 failed; of a command its own, 128 and the signal's number when one ended it; 130 and 143 when it was stopped.",

@@ -28,7 +28,7 @@ checked when this page is written. For editors there is a JSON Schema, [jobs.sch
 """
 
 TOPICS = {
-    "What it performs": ("handler", "command", "shell", "http", "payload", "env", "cwd"),
+    "What it performs": ("handler", "command", "shell", "http", "payload", "env", "cwd", "user", "umask"),
     "When": ("cron", "every", "at", "timezone", "dst", "start_at", "end_at", "jitter", "calendar", "suspend"),
     "After downtime": ("catch_up", "max_catch_up", "starting_deadline"),
     "How it is run": (
@@ -192,6 +192,8 @@ def _errors(text: str) -> list[str]:
 
 def _job(lines: str) -> str:
     handler = "" if lines.startswith(("handler", "command", "shell", "http")) else "    command: [backup]\n"
+    if lines.startswith("executor"):
+        handler = "    handler: billing.jobs:send_invoices\n"
     if lines.startswith(("catch_up: all", "max_catch_up")):
         handler += "    concurrency: queue\n"
     if lines.startswith(("start_at", "end_at", "jitter")):

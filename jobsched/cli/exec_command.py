@@ -32,7 +32,7 @@ def command(job: str, *, payload: str | None) -> None:
     130 when Ctrl-C stopped it. Its timeout holds.
     """
     from jobsched.cli.handler_check import put_on_path
-    from jobsched.cli.node_options import imports_of
+    from jobsched.cli.node_options import imports_of, inheritance_of
     from jobsched.cli.performance import Performance, heed_signals
     from jobsched.clock import SystemClock
     from jobsched.handlers.registry import default_registry
@@ -53,7 +53,8 @@ def command(job: str, *, payload: str | None) -> None:
         # Piped too, it comes when it is written.
         sys.stdout.reconfigure(line_buffering=True)
     heed_signals()
-    performance = Performance(wanted, dict(wanted.payload) if given is None else given, default_registry, SystemClock())
+    data = dict(wanted.payload) if given is None else given
+    performance = Performance(wanted, data, default_registry, inheritance_of(state.settings), SystemClock())
     code = _perform(performance, wanted)
     if performance.given_up:
         # Its thread would go on writing while the interpreter ends, and might hold what that needs.
@@ -90,7 +91,7 @@ def _perform(performance: "Performance", job: "Job") -> int:
 
 
 def _failed(job: "Job", error: Exception) -> int:
-    from jobsched.runner.executor import error_entry
+    from jobsched.handlers.raised import error_entry
 
     if isinstance(error, CommandError) and error.exit_code is not None:
         code = error.exit_code

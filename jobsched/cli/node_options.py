@@ -8,13 +8,16 @@ from typing import TypeVar
 
 import click
 
+from jobsched.config import variables
 from jobsched.config.fields import NAME_PATTERN
 from jobsched.config.rules import lease_finding
+from jobsched.handlers.inheritance import Inheritance
 from jobsched.model.desired import Settings
 from jobsched.model.durations import parse_duration
 from jobsched.runner.options import Options
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 _LOG_FORMATS = ("auto", "text", "json")
 _MOST_THREADS = 1000
@@ -29,9 +32,11 @@ def options_of(settings: Settings, *, threads: int | None, queues: str | None, o
         raise click.UsageError(problem)
     return Options(
         threads=threads or _setting("threads", _threads, settings.threads, default.threads),
+        max_abandoned=_setting("max_abandoned", _threads, settings.max_abandoned, None),
         queues=None if queues is None else _queues(queues),
         heartbeat=heartbeat,
         lease=lease,
+        inheritance=inheritance_of(settings),
         grace=_setting("grace", parse_duration, settings.grace, default.grace),
         poll=_setting("poll", parse_duration, settings.poll, default.poll),
         once=once,
@@ -49,7 +54,13 @@ def imports_of(settings: Settings) -> tuple[str, ...]:
     return _setting("imports", _names, settings.imports or None, ())
 
 
-def _setting(name: str, read: Callable[[str], T], from_file: T | None, default: T) -> T:
+def inheritance_of(settings: Settings) -> Inheritance:
+    """What commands get of the node's environment: nothing that the database's URL is made of."""
+    withheld = frozenset(variables.names(settings.database or ""))
+    return Inheritance(_setting("pass_env", _names, settings.pass_env, None), withheld)
+
+
+def _setting(name: str, read: Callable[[str], T], from_file: T | None, default: D) -> T | D:
     variable = f"JOBSCHED_{name.upper()}"
     text = os.environ.get(variable)
     if not text:

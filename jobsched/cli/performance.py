@@ -12,9 +12,9 @@ from jobsched.config.variables import resolve
 from jobsched.errors import HandlerTimeoutError
 from jobsched.handlers.call import Call, perform
 from jobsched.handlers.cancel import CancelReason, CancelToken
-from jobsched.handlers.command import KILL_AFTER_SECONDS
+from jobsched.handlers.inheritance import Inheritance
+from jobsched.handlers.process import KILL_AFTER_SECONDS
 from jobsched.handlers.registry import Registry
-from jobsched.model.handler import PythonHandler
 from jobsched.model.job import Job
 
 #: What a command or an HTTP call gets on top of `kill_after`: it ends by itself, and has its pipes to close.
@@ -44,9 +44,10 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
 class Performance:
     """Performs a job once, in a thread as a node does, so that a handler that does not obey can be given up."""
 
-    def __init__(self, job: Job, payload: dict[str, Any], registry: Registry, clock: Clock) -> None:
+    def __init__(
+        self, job: Job, payload: dict[str, Any], registry: Registry, inheritance: Inheritance, clock: Clock
+    ) -> None:
         self._job, self._registry, self._clock = job, registry, clock
-        self._kills = not isinstance(job.handler, PythonHandler)
         self._cancel = CancelToken(clock)
         self._terminal = _Terminal(self._cancel)
         self._call = Call(
@@ -59,8 +60,12 @@ class Performance:
             payload=payload,
             handler=job.handler,
             timeout=job.timeout,
+            executor=job.executor,
             env=job.env,
             cwd=job.cwd,
+            user=job.user,
+            umask=job.umask,
+            inheritance=inheritance,
             cancel=self._cancel,
             log=self._terminal,
         )
@@ -111,7 +116,7 @@ class Performance:
         """Ask it to end, and wait until it has, or `kill_after` has passed; a signal in between cuts that short."""
         self._cancel.cancel(reason)
         kill_after = self._job.timeout.kill_after.total_seconds() if self._job.timeout else KILL_AFTER_SECONDS
-        wind_up = _TO_WIND_UP if self._kills else 0.0
+        wind_up = _TO_WIND_UP if self._call.ends_by_force else 0.0
         try:
             self._clock.wait(self._ended, kill_after + wind_up)
         except Interrupted:

@@ -16,9 +16,13 @@ from jobsched.cli.target import database_of, database_option, files, paths_argum
 from jobsched.cli.waiting import prepare_when_reachable, wait_option
 
 if TYPE_CHECKING:
+    from jobsched.cli.systemd import Systemd
     from jobsched.runner.runner import Runner
 
 log = logging.getLogger("jobsched")
+
+#: EX_TEMPFAIL of sysexits.h: nothing is wrong that starting it anew does not mend.
+_WORN_OUT = 75
 
 
 @click.command("run")
@@ -64,15 +68,20 @@ def command(
     SIGTERM or Ctrl-C: stop claiming, wait for what runs, give back the rest. A second one: at once. SIGHUP: reload.
     """
     from jobsched.cli import nodelog
+    from jobsched.cli.container_init import split_from_init
     from jobsched.cli.handler_check import put_on_path
     from jobsched.cli.node_files import read_files
     from jobsched.cli.node_options import imports_of, log_format_of, options_of
+    from jobsched.cli.systemd import Systemd
     from jobsched.client import Client
+    from jobsched.clock import SystemClock
     from jobsched.handlers.registry import default_registry
     from jobsched.runner.runner import Runner
     from jobsched.store.open import open_store
 
-    stop = _Signals()
+    split_from_init()
+    systemd = Systemd(SystemClock())
+    stop = _Signals(systemd)
     chosen = files(paths)
     read = read_files(chosen, last_good=last_good, no_sync=no_sync or bool(namespaces), database=database)
     settings = read.desired.settings
@@ -97,16 +106,18 @@ def command(
             refused=read.refused,
             watch=not (no_watch or until_idle),
         )
-        code = _live(runner, stop, until_idle=until_idle)
+        # A signal may have come by now: then there is nothing to begin.
+        code = 0 if stop.asked else _live(runner, stop, systemd, until_idle=until_idle)
     finally:
         store.close()
     sys.stdout.flush()
     raise SystemExit(code)
 
 
-def _live(runner: "Runner", stop: "_Signals", *, until_idle: bool) -> int:
+def _live(runner: "Runner", stop: "_Signals", systemd: "Systemd", *, until_idle: bool) -> int:
     runner.start()
     stop.connect(runner)
+    systemd.ready(runner)
     failed: list[int] = []
     try:
         if until_idle:
@@ -114,9 +125,12 @@ def _live(runner: "Runner", stop: "_Signals", *, until_idle: bool) -> int:
         else:
             runner.wait()
     finally:
+        systemd.ending()
         saved = runner.shut_down()
     for run_id in failed:
         say(f"run {run_id} failed; see: jobsched logs {run_id}", err=True)
+    if runner.worn_out:
+        return _WORN_OUT
     return 0 if saved and not failed else 1
 
 
@@ -126,7 +140,8 @@ class _Signals:
     Installed before the database is opened; the handlers only set events, so they cannot deadlock.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, systemd: "Systemd") -> None:
+        self._systemd = systemd
         self._runner: Runner | None = None
         self._count = 0
         signal.signal(signal.SIGTERM, self._stop)
@@ -155,3 +170,4 @@ class _Signals:
     def _reload(self, number: int, frame: FrameType | None) -> None:
         if self._runner is not None and self._runner.watcher is not None:
             self._runner.watcher.reload()
+            self._systemd.reloading()

@@ -84,8 +84,8 @@ _JOB = {
     "chdir": "write `cwd`",
     "dir": "write `cwd`",
     "directory": "write `cwd`",
-    "user": "a node runs everything as its own user; start it as that user",
-    "username": "a node runs everything as its own user; start it as that user",
+    "username": "write `user`",
+    "runas": "write `user`",
     # overlap, missed slots
     "concurrencypolicy": "write `concurrency: allow`, `forbid` or `queue`",
     "maxinstances": "write `concurrency: 3`, the number",

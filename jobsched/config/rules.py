@@ -34,9 +34,11 @@ def job_findings(name: str, given: Mapping[str, Any], values: Mapping[str, Any])
 def effect_findings(given: Mapping[str, Any]) -> Iterator[Finding]:
     """Fields of a job's own mapping that change nothing in it. Inherited ones are meant for other jobs of the file."""
     if "command" not in given and "shell" not in given:
-        for field in ("env", "cwd"):
+        for field in ("env", "cwd", "user", "umask"):
             if field in given:
                 yield Finding((field,), f"`{field}` is for `command` and `shell`; it has no effect here", of_key=True)
+    if "handler" not in given and "executor" in given:
+        yield Finding(("executor",), "`executor` is for a Python `handler`; it has no effect here", of_key=True)
     yield from ineffective_fields(given)
 
 

@@ -194,13 +194,24 @@ DEFAULTS = Group(
         before(_timeout, or_none(TIMEOUT.kind), POSITIVE_DURATION, one_of("none")),
         "How long one attempt may take: a duration, a mapping, or `none`.",
     ),
-    executor=may(one_of("thread", "process"), "Where a Python handler runs."),
+    executor=may(
+        one_of("thread", "process"),
+        "Where a Python handler runs: in a thread of the node, or in a process of its own, which can be killed and does "
+        "not hold up others with its computing.",
+    ),
     on_crash=may(one_of("retry", "fail"), "When the node that ran it died: run it again, or count it as failed."),
     suspend=may(boolean(), "Whether the job's slots are skipped; a pause at run time is apart from this."),
     history=may(HISTORY.kind, "How many finished runs are kept."),
     on_failure=may(FAILURE.kind, "What to perform when a run has failed for good."),
     env=may(kinds.ENVIRONMENT, "Environment variables of a command or shell; `${VAR}` is resolved on the node."),
     cwd=may(text(least=1, most=4096), "Working directory of a command or shell; a `${VAR}` in it is not resolved."),
+    user=may(
+        text(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?$"),
+        "Who a command or shell is run as, with the groups of that user; the node must be root.",
+    ),
+    umask=may(
+        text(pattern=r"^0?[0-7]{1,3}$"), 'Of a command or shell, as octal digits in quotes, like "027"; else the node\'s.'
+    ),
     tags=may(list_of(kinds.TAG, most=32), "Labels to find jobs by."),
     owner=may(text(least=1, most=200), "Who answers for the job."),
 )
@@ -250,6 +261,16 @@ SETTINGS = Group(
         "`${VAR}` is resolved on the node.",
     ),
     threads=may(integer(1, 10_000), "Handlers at once on a node."),
+    max_abandoned=may(
+        integer(1, 10_000),
+        "How many threads whose handlers ignored their timeout a node gives up and replaces: at the last of them it ends, "
+        "with exit code 75, to be started anew. Without it: as many as `threads`.",
+    ),
+    pass_env=may(
+        list_of(text(pattern=r"^[A-Za-z_*?][A-Za-z0-9_*?]*$"), most=1000),
+        "Which of the node's environment variables commands inherit: names, or patterns like `AWS_*`; PATH always. Without "
+        "it: all. Never inherited are `JOBSCHED_…` and what `database` refers to.",
+    ),
     queues=may(mapping(kinds.NAME, QUEUE.kind), "Limits of queues, over all nodes."),
     heartbeat=may(POSITIVE_DURATION, "How often a node reports that it is alive."),
     lease=may(POSITIVE_DURATION, "How long after its last heartbeat a node is taken for dead; at least 3 heartbeats."),

@@ -17,7 +17,6 @@ JOB_FIELDS: dict[tuple[str, ...], tuple[Any, str]] = {
     ("concurrency", "policy"): ("replace", "no run would be cancelled; use `queue` or `forbid`"),
     ("concurrency", "key"): (None, "jobs cannot share a limit; each has its own"),
     ("starting_deadline",): (None, "late slots would start all the same; see `catch_up`"),
-    ("executor",): ("process", "handlers run in threads; use a `command` for a process of its own"),
     ("on_failure",): (None, "nothing would be called"),
 }
 

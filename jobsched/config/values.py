@@ -50,6 +50,8 @@ def settings_values(options: Mapping[str, Any]) -> Settings:
     return Settings(
         database=options.get("database"),
         threads=options.get("threads"),
+        max_abandoned=options.get("max_abandoned"),
+        pass_env=tuple(options["pass_env"]) if "pass_env" in options else None,
         heartbeat=options.get("heartbeat"),
         lease=options.get("lease"),
         grace=options.get("grace"),

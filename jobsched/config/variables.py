@@ -54,6 +54,11 @@ def is_from_environment(text: str, environ: Mapping[str, str]) -> bool:
     return match is not None and match[1] is not None and bool(environ.get(match[1]))
 
 
+def names(text: str) -> list[str]:
+    """The variables that it refers to, in order."""
+    return [match[1] for match in _REFERENCE.finditer(text) if match[1] is not None]
+
+
 def required(text: str) -> list[str]:
     """The variables that have no default, in order."""
     if "${" not in text:

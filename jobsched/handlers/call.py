@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from jobsched.clock import Clock
 from jobsched.handlers.cancel import CancelToken
+from jobsched.handlers.inheritance import EVERYTHING, Inheritance
 from jobsched.handlers.python import perform_python
 from jobsched.handlers.registry import Registry
 from jobsched.handlers.secrets import RedactingSink, Resolve, Secrets
@@ -47,10 +48,19 @@ class Call:
     payload: Mapping[str, Any]
     handler: Handler
     timeout: Timeout | None
+    executor: Literal["thread", "process"] = "thread"  #: of a Python handler
     env: Mapping[str, str]
     cwd: str | None
+    user: str | None = None
+    umask: str | None = None  #: octal digits
+    inheritance: Inheritance = EVERYTHING
     cancel: CancelToken
     log: LogSink
+
+    @property
+    def ends_by_force(self) -> bool:
+        """Whether it can be ended at `kill_after` whatever it does: all but a function in a thread."""
+        return not isinstance(self.handler, PythonHandler) or self.executor == "process"
 
     @property
     def idempotency_key(self) -> str:
@@ -66,18 +76,27 @@ def perform(
     `environ` is what `resolve` takes the values of `${VAR}` in `env` and `http` from, and what a command inherits
     (without our own variables); these values show neither in the log, nor in the result, nor in what is raised.
     Raises Retry, Cancel and Snooze as the handler raised them; CommandError, HttpError, UnknownHandlerError,
-    PayloadError, ResultError, HandlerExitError, MissingVariableError; HandlerTimeoutError or HandlerCancelledError
-    when it was stopped; and whatever else a Python handler raises.
+    PayloadError, ResultError, HandlerExitError, HandlerProcessError, RemoteError, MissingVariableError;
+    HandlerTimeoutError or HandlerCancelledError when it was stopped; and whatever else a Python handler raises.
     """
     call.cancel.check()
     # httpx logs each URL with its secrets: for the node's log that is as wrong as for the run's.
     token = current_log.set(_NOWHERE if isinstance(call.handler, HttpHandler) else call.log)
     try:
         if isinstance(call.handler, PythonHandler):
-            return perform_python(call, registry.resolve(call.handler.name), clock)
+            return _perform_python(call, call.handler, registry, clock)
         return _perform_with_secrets(call, Secrets(resolve, environ), clock, environ)
     finally:
         current_log.reset(token)
+
+
+def _perform_python(call: Call, handler: PythonHandler, registry: Registry, clock: Clock) -> Any:
+    found = registry.resolve(handler.name)
+    if call.executor == "thread":
+        return perform_python(call, found, clock)
+    from jobsched.handlers.apart import perform_apart
+
+    return perform_apart(call, found, registry.modules, clock)
 
 
 def _perform_with_secrets(call: Call, secrets: Secrets, clock: Clock, environ: Mapping[str, str]) -> Any:

@@ -1,31 +1,28 @@
 """Performs commands and shell texts: a process in a session of its own, its payload on stdin, its output in the log."""
 
-import codecs
 import errno
 import json
 import os
-import signal
 import subprocess
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from jobsched.clock import Clock
 from jobsched.errors import CommandError
-from jobsched.handlers.process import Follow
+from jobsched.handlers.identity import Identity, identity_of
+from jobsched.handlers.output import Output
+from jobsched.handlers.process import KILL_AFTER_SECONDS, Follow, Spawned, signal_name
+from jobsched.handlers.survivors import MARK, new_mark
 from jobsched.model.handler import CommandHandler, ShellHandler
 from jobsched.model.instants import format_instant
 from jobsched.model.text import storable
 
 if TYPE_CHECKING:
-    from jobsched.handlers.call import Call, LogSink
+    from jobsched.handlers.call import Call
     from jobsched.handlers.secrets import Secrets
 
-KILL_AFTER_SECONDS = 10.0
 #: Linux refuses one variable of 128 KiB (E2BIG); stdin has the payload whatever its size.
 _MAX_PAYLOAD_VARIABLE = 100_000
-_MAX_LINE = 8192
-_TAIL = 4096
-_TAIL_LINES = 10
 
 
 def perform_command(call: "Call", secrets: "Secrets", clock: Clock, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -35,11 +32,16 @@ def perform_command(call: "Call", secrets: "Secrets", clock: Clock, environ: Map
     stopped: SIGTERM to its process group, `kill_after` later SIGKILL.
     """
     payload = _payload(call)
-    process = _start(call, _environment(call, payload, secrets, environ))
-    stdout, stderr = _Output("stdout", call.log, secrets), _Output("stderr", call.log, secrets)
+    mark = new_mark()
+    identity = None if call.user is None else identity_of(call.user)
+    environment = _environment(call, payload, secrets, environ, identity)
+    process = _start(call, environment | {MARK: mark}, identity)
+    stdout, stderr = Output("stdout", call.log, secrets), Output("stderr", call.log, secrets)
     kill_after = call.timeout.kill_after.total_seconds() if call.timeout else KILL_AFTER_SECONDS
     try:
-        follow = Follow(process, payload, (stdout.feed, stderr.feed), call.cancel, kill_after, clock)
+        spawned = Spawned(process)
+        outputs = ((spawned.stdout, stdout.feed), (spawned.stderr, stderr.feed))
+        follow = Follow(spawned, payload, outputs, call.cancel, kill_after, clock, mark)
     except OSError as error:
         # No file descriptors left for following it: better not run than run unwatched.
         process.kill()
@@ -60,9 +62,13 @@ def _payload(call: "Call") -> bytes:
     return json.dumps(dict(call.payload), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
 
 
-def _environment(call: "Call", payload: bytes, secrets: "Secrets", environ: Mapping[str, str]) -> dict[str, str]:
+def _environment(
+    call: "Call", payload: bytes, secrets: "Secrets", environ: Mapping[str, str], identity: Identity | None
+) -> dict[str, str]:
     """What it inherits, without our own variables (database URL and tokens among them); the job's; and the run's."""
-    environment = {name: value for name, value in environ.items() if not name.startswith("JOBSCHED_")}
+    environment = call.inheritance.of(environ)
+    if identity is not None:
+        environment |= identity.environment
     environment |= {name: secrets.resolve(value) for name, value in call.env.items()}
     environment |= {
         "JOBSCHED_RUN_ID": str(call.run_id),
@@ -78,7 +84,7 @@ def _environment(call: "Call", payload: bytes, secrets: "Secrets", environ: Mapp
 # -- its start
 
 
-def _start(call: "Call", environment: dict[str, str]) -> subprocess.Popen[bytes]:
+def _start(call: "Call", environment: dict[str, str], identity: Identity | None) -> subprocess.Popen[bytes]:
     argv = _argv(call)
     try:
         return subprocess.Popen(  # noqa: S603 - an argv of the job's declaration, without a shell
@@ -90,6 +96,10 @@ def _start(call: "Call", environment: dict[str, str]) -> subprocess.Popen[bytes]
             cwd=call.cwd,
             env=environment,
             start_new_session=True,
+            umask=-1 if call.umask is None else int(call.umask, 8),
+            user=identity.uid if identity else None,
+            group=identity.gid if identity else None,
+            extra_groups=identity.groups if identity else None,
         )
     except OSError as error:
         raise CommandError(_why_no_start(error, argv, call.cwd)) from error
@@ -142,47 +152,5 @@ def _system_text(error: OSError) -> str:
 
 
 def _ended_badly(exit_code: int, tail: str) -> str:
-    how = f"exit code {exit_code}" if exit_code > 0 else f"ended by signal {_signal_name(-exit_code)}"
+    how = f"exit code {exit_code}" if exit_code > 0 else f"ended by signal {signal_name(-exit_code)}"
     return f"{how}; stderr ends with:\n{tail}" if tail else f"{how}; nothing on stderr"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return str(number)
-
-
-class _Output:
-    """Decodes a stream and hands whole lines to the log, many at a time and without secrets; its memory does not grow."""
-
-    def __init__(self, stream: str, log: "LogSink", secrets: "Secrets") -> None:
-        self._stream, self._log, self._secrets = stream, log, secrets
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._begun = ""
-        self._tail = ""
-
-    def feed(self, chunk: bytes) -> None:
-        text = self._begun + self._decoder.decode(chunk)
-        end = text.rfind("\n") + 1
-        # An endless line goes on in pieces, none of which ends within a secret: the log cuts it.
-        if len(text) - end > _MAX_LINE:
-            end = max(end, self._secrets.settled(text))
-        self._begun = text[end:]
-        if end:
-            self._write(text[:end])
-
-    def close(self) -> None:
-        rest = self._begun + self._decoder.decode(b"", final=True)
-        if rest:
-            self._write(rest + "\n")
-
-    def tail(self) -> str:
-        """The last lines, as they fit into an error; to be asked for after `close`."""
-        return storable("\n".join(self._tail.rstrip().splitlines()[-_TAIL_LINES:]))
-
-    def _write(self, text: str) -> None:
-        text = self._secrets.redact(text)
-        # Kept redacted: of a secret cut in two neither half would be found.
-        self._tail = (self._tail + text[-_TAIL:])[-_TAIL:]
-        self._log.write(self._stream, text)

@@ -11,22 +11,30 @@ import signal
 import threading
 from contextlib import suppress
 
+from jobsched.handlers.survivors import MARK
+
 log = logging.getLogger("jobsched")
 
 #: Where a guard can be: not on Windows, say, which has no process groups to kill either.
 _POSSIBLE = hasattr(os, "posix_spawn") and hasattr(os, "register_at_fork")
 
-# One `+ group` or `- group` a line.
+# One `+ group:mark` or `- group:mark` a line. The group first; then those that left it, on Linux, by their mark.
 _SCRIPT = """
-groups=' '
-while read -r sign group; do
+watched=' '
+while read -r sign each; do
     case $sign in
-        +) groups="$groups$group " ;;
-        -) groups="${groups%% $group *} ${groups#* $group }" ;;
+        +) watched="$watched$each " ;;
+        -) watched="${watched%% $each *} ${watched#* $each }" ;;
     esac
 done
-for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
-"""
+for each in $watched; do kill -s KILL -- "-${each%%:*}" 2>/dev/null; done
+for each in $watched; do
+    for file in $(grep -lsaF "MARK=${each#*:}" /proc/[0-9]*/environ 2>/dev/null); do
+        pid=${file#/proc/}
+        kill -s KILL "${pid%/environ}" 2>/dev/null
+    done
+done
+""".replace("MARK", MARK)
 
 
 class Guard:
@@ -37,27 +45,27 @@ class Guard:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._groups: set[int] = set()
+        self._watched: dict[int, str] = {}
         self._pipe: int | None = None
         self._pid = 0
         # A fork of the node (multiprocessing) must not keep the pipe open when the node has died.
         if _POSSIBLE:
             os.register_at_fork(after_in_child=self._forked)
 
-    def watch(self, group: int) -> None:
-        """Kill this process group should we die. Between its start and this call lies a moment without guard."""
+    def watch(self, group: int, mark: str) -> None:
+        """Kill this process group, and what has this mark, should we die. Between its start and this call lies a moment without guard."""
         if not _POSSIBLE:
             return
         with self._lock:
-            self._groups.add(group)
-            self._tell(f"+ {group}\n")
+            self._watched[group] = mark
+            self._tell(f"+ {group}:{mark}\n")
 
     def release(self, group: int) -> None:
         """Call it before the group's leader is waited for: afterwards the number may belong to somebody else."""
         with self._lock:
-            self._groups.discard(group)
-            if self._pipe is not None:
-                self._tell(f"- {group}\n")
+            mark = self._watched.pop(group, None)
+            if self._pipe is not None and mark is not None:
+                self._tell(f"- {group}:{mark}\n")
 
     def _tell(self, line: str) -> None:
         if self._pipe is not None:
@@ -95,7 +103,7 @@ class Guard:
         finally:
             os.close(reading)
         self._pipe = writing
-        os.write(writing, "".join(f"+ {group}\n" for group in self._groups).encode())
+        os.write(writing, "".join(f"+ {group}:{mark}\n" for group, mark in self._watched.items()).encode())
         # A guard that somebody has stopped must not stop us.
         os.set_blocking(writing, False)
 
@@ -109,7 +117,7 @@ class Guard:
 
     def _forked(self) -> None:
         self._lock = threading.Lock()
-        self._groups = set()
+        self._watched = {}
         if self._pipe is not None:
             os.close(self._pipe)
             self._pipe = None

@@ -96,6 +96,11 @@ class Registry:
         """Registered names, sorted."""
         return sorted(self._registered)
 
+    def modules(self) -> set[str]:
+        """Where the handlers known so far were defined."""
+        known = [*self._registered.values(), *self._imported.values()]
+        return {handler.function.__module__ for handler in known if hasattr(handler.function, "__module__")}
+
     def resolve(self, name: str) -> RegisteredHandler:
         """The handler of this name. Raises UnknownHandlerError saying what failed; the next call tries again."""
         registered = self._registered.get(name)

@@ -14,6 +14,8 @@ class Settings:
 
     database: str | None = None
     threads: int | None = None
+    max_abandoned: int | None = None
+    pass_env: tuple[str, ...] | None = None
     heartbeat: timedelta | None = None
     lease: timedelta | None = None
     grace: timedelta | None = None

@@ -101,6 +101,8 @@ class Job:
     on_failure: Handler | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: str | None = None
+    user: str | None = None
+    umask: str | None = None  #: octal digits
     tags: tuple[str, ...] = ()
     owner: str | None = None
     description: str | None = None

@@ -1,12 +1,9 @@
 """Executor: one attempt from claim to transition, as a straight pipeline in a thread of the pool."""
 
 import logging
-import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 from jobsched.clock import Clock
 from jobsched.config.variables import resolve
@@ -21,6 +18,7 @@ from jobsched.errors import (
     UnknownHandlerError,
 )
 from jobsched.handlers.call import Call, perform
+from jobsched.handlers.raised import error_entry, text_of
 from jobsched.handlers.registry import Registry
 from jobsched.model.handler import PythonHandler, handler_from_text
 from jobsched.model.job import Job, Retries, Timeout
@@ -112,7 +110,7 @@ class Executor:
             return self._after_exception(held, raised)
         except Exception as undecided:
             log.exception("run %d: what becomes of it could not be decided", held.claim.id)
-            error = {"type": type(raised).__name__, "message": f"{_text_of(raised)} ({_text_of(undecided)})"}
+            error = {"type": type(raised).__name__, "message": f"{text_of(raised)} ({text_of(undecided)})"}
             return retry.after_failure(held.claim, Retries(), error, Reason.ERROR, self._clock.now(), retry=False)
 
     def _job(self, claim: Claim) -> Job | None:
@@ -126,9 +124,7 @@ class Executor:
         if claim.job is not None and isinstance(handler, PythonHandler):
             self._definitions.declare(handler.name)
         timeout = job.timeout if job else None
-        if timeout is not None:
-            self._deadlines.watch(held, timeout, kills=not isinstance(handler, PythonHandler))
-        return Call(
+        call = Call(
             run_id=claim.id,
             namespace=claim.namespace,
             job=claim.job,
@@ -138,17 +134,24 @@ class Executor:
             payload=claim.payload,
             handler=handler,
             timeout=timeout,
+            executor=job.executor if job else "thread",
             env=job.env if job else {},
             cwd=job.cwd if job else None,
+            user=job.user if job else None,
+            umask=job.umask if job else None,
+            inheritance=self._options.inheritance,
             cancel=held.cancel,
             log=held.log,
         )
+        if timeout is not None:
+            self._deadlines.watch(held, timeout, kills=call.ends_by_force)
+        return call
 
     def _after_exception(self, held: Held, raised: BaseException) -> Transition:
         claim = held.claim
         match raised:
             case _ if held.cancel.reason == "cancelled":
-                return retry.after_cancel(claim, _text_of(raised), self._heartbeat.now())
+                return retry.after_cancel(claim, text_of(raised), self._heartbeat.now())
             case Retry():
                 return self._after_failure(held, raised, Reason.ERROR, retry_after=raised.after)
             case Snooze():
@@ -207,27 +210,6 @@ class Executor:
             retry=may_retry,
             retry_after=retry_after,
         )
-
-
-def error_entry(error: BaseException) -> dict[str, Any]:
-    """An exception as a run keeps it; the traceback begins in the handler, not in our pipeline."""
-    entry: dict[str, Any] = {"type": type(error).__name__, "message": _text_of(error)}
-    if isinstance(error, Retry):
-        return entry  # a wish, not a fault: where it was made says nothing
-    frames = traceback.extract_tb(error.__traceback__)
-    own = str(Path(__file__).parent.parent)
-    theirs = [frame for frame in frames if not frame.filename.startswith(own)]
-    if theirs:
-        entry["traceback"] = "".join(traceback.format_list(theirs))
-    return entry
-
-
-def _text_of(error: BaseException) -> str:
-    """What the exception says; some cannot even be asked."""
-    try:
-        return str(error)
-    except Exception as second:  # noqa: BLE001 - a handler's own __str__
-        return f"(its text could not be had: {type(second).__name__})"
 
 
 def _name(claim: Claim) -> str:

@@ -3,15 +3,19 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from jobsched.handlers.inheritance import EVERYTHING, Inheritance
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """Defaults are those of the file's `settings` (DESIGN §5)."""
 
     threads: int = 8  #: handlers at once
+    max_abandoned: int | None = None  #: threads given up until the node ends; None: as many as `threads`
     queues: tuple[str, ...] | None = None  #: None: all
     heartbeat: timedelta = timedelta(seconds=10)
     lease: timedelta = timedelta(seconds=30)
+    inheritance: Inheritance = EVERYTHING  #: what commands get of the node's environment
     grace: timedelta = timedelta(seconds=30)  #: how long a shutdown waits for handlers
     poll: timedelta = timedelta(seconds=1)  #: the slow poll behind every wake-up
     #: Fire what is due at the start and nothing after that (`run --until-idle`).

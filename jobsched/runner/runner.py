@@ -84,7 +84,7 @@ class Runner:
         self._namespaces = _namespaces(client, namespaces, desired)
         self._refused_start, self._registry = refused, registry or default_registry
         self._stop_lock = threading.Lock()
-        self._stopped = self._hard = False
+        self._stopped = self._hard = self.worn_out = False
         self._doorbell: Doorbell | None = None
         self._due: set[int] = set()
         self._put_together(self._registry)
@@ -165,7 +165,7 @@ class Runner:
         self._ended.set()
 
     def wait(self) -> None:
-        """Block until `stop` was asked for."""
+        """Block until `stop` was asked for, or the node is `worn_out`: too many threads had to be given up."""
         while not self.clock.wait(self._ended, None):
             pass
 
@@ -224,6 +224,15 @@ class Runner:
             if waiting:
                 self.clock.wait(self._ended, pause)
         return [id_ for id_ in sorted(self._due) if (run := self._store.run(id_)) and run.state is RunState.FAILED]
+
+    @property
+    def turning(self) -> bool:
+        """Whether its loops turn: all are there, and the heartbeat's came round within a lease. The store may be away."""
+        if self._stopped:
+            return True
+        turned_at = self.heartbeat.turned_at
+        turns = turned_at is None or self.clock.monotonic() - turned_at < self.options.lease.total_seconds()
+        return turns and all(service.alive for service in self._services())
 
     def info(self) -> dict[str, Any]:
         """What the node tells the others of itself at each heartbeat."""
@@ -340,6 +349,21 @@ class Runner:
         )
         if failed:
             self.completer.put(held, replace(transition, abandoned=True))
+        if self.pool.abandoned >= (self.options.max_abandoned or self.options.threads):
+            self._wear_out()
+
+    def _wear_out(self) -> None:
+        """Threads cannot be killed, so only a new process is rid of them: claim nothing more, and ask to be stopped."""
+        if self.worn_out:
+            return
+        self.worn_out = True
+        log.error(
+            "%d threads are given up, as many as may be: this node stops, and should be started anew",
+            self.pool.abandoned,
+            extra={"event": "node_worn_out", "node": self.heartbeat.node},
+        )
+        self.dispatcher.stop()
+        self.stop()
 
     def _waiting_ids(self) -> set[int]:
         waiting = (RunState.PENDING, RunState.BLOCKED, RunState.RUNNING)

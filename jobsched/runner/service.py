@@ -26,6 +26,8 @@ class Service:
         self._thread: threading.Thread | None = None
         self._failures = 0
         self.last_error: str | None = None
+        #: When its last round ended, in seconds of the clock's `monotonic`; None before the first.
+        self.turned_at: float | None = None
 
     def step(self) -> float | None:
         """One round; how many seconds until the next unless woken (None: only when woken)."""
@@ -52,12 +54,18 @@ class Service:
         return not self._thread.is_alive()
 
     @property
+    def alive(self) -> bool:
+        """Whether its thread is."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
     def stopping(self) -> bool:
         return self._stopping.is_set()
 
     def _loop(self) -> None:
         while not self.stopping:
             pause = self._round()
+            self.turned_at = self.clock.monotonic()
             self.clock.wait(self._bell, pause)
             self._bell.clear()
 

@@ -64,6 +64,11 @@ class Watcher(Service):
         self._asked += 1
         self.wake()
 
+    @property
+    def answered(self) -> bool:
+        """Whether all that `reload` asked for has been done."""
+        return self._asked == self._answered
+
     def step(self) -> float | None:
         asked, seen = self._asked, signature(self._paths)
         self._listen(seen)

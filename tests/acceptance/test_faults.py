@@ -32,6 +32,22 @@ def test_a_stuck_handler_does_not_keep_a_node_from_ending_and_its_run_is_given_b
     assert (run.state, run.attempt) == (RunState.PENDING, 0)
 
 
+def test_a_node_worn_out_by_stuck_handlers_ends_with_a_code_of_its_own(place: "Workplace") -> None:
+    place.module("work", "def spin():\n    while True:\n        pass\n")
+    place.write("""
+        settings: {max_abandoned: 1}
+        jobs:
+          spin: {handler: "work:spin", timeout: {after: 100ms, kill_after: 100ms}}
+    """)
+    node = place.start_node()
+
+    run = place.client.trigger("spin")
+
+    assert node.process.wait(30) == 75
+    assert place.client.run(run.id).reason is Reason.TIMEOUT
+    assert "should be started anew" in node.log
+
+
 def test_a_second_signal_ends_the_node_at_once_without_losing_the_run(workplace: "Workplace") -> None:
     workplace.write("""
         version: 1
@@ -66,6 +82,18 @@ def test_a_killed_node_takes_its_commands_with_it(workplace: "Workplace") -> Non
 
     number = int(pid.read_text())
     workplace.eventually(lambda: subprocess.run(["kill", "-0", str(number)], check=False).returncode, "its end")
+
+
+def test_a_killed_node_takes_the_processes_of_handlers_with_it(place: "Workplace") -> None:
+    place.module("work", "import os\n\ndef compute():\n    print(os.getpid())\n    while True:\n        pass\n")
+    place.write("jobs: {compute: {handler: 'work:compute', executor: process}}")
+    node = place.start_node()
+    run = place.client.trigger("compute")
+    [line] = place.eventually(lambda: place.client.log(run.id), "it prints its number")
+
+    node.kill()
+
+    place.eventually(lambda: subprocess.run(["kill", "-0", line.text], check=False).returncode, "its end")
 
 
 def test_a_handler_that_kills_its_node_three_times_fails_for_good_and_others_go_on(workplace: "Workplace") -> None:

@@ -290,7 +290,7 @@ def test_a_handler_that_ignores_its_timeout_fails_and_its_thread_is_replaced(ben
 
     bench.declare("stuck", timeout=Timeout(timedelta(milliseconds=100), kill_after=timedelta(milliseconds=100)))
     bench.declare("other")
-    node = bench.node(threads=1)
+    node = bench.node(threads=1, max_abandoned=2)
 
     run = bench.ended(bench.trigger("stuck"))
     abandoned = node.pool.abandoned

@@ -104,6 +104,39 @@ def test_the_place_of_a_stuck_thread_stays_taken_until_it_ends(bench: "Bench") -
     assert len(begun) == 2
 
 
+def test_a_node_that_gave_up_as_many_threads_as_it_may_drains_and_says_so(bench: "Bench") -> None:
+    let, slow_began, slow_may_end = threading.Event(), threading.Event(), threading.Event()
+
+    @bench.handler
+    def stuck() -> None:
+        let.wait(60)
+
+    @bench.handler
+    def slow() -> str:
+        slow_began.set()
+        slow_may_end.wait(60)
+        return "saved"
+
+    soon = Timeout(timedelta(milliseconds=50), kill_after=timedelta(milliseconds=50))
+    bench.declare("stuck", timeout=soon)
+    bench.declare("slow", concurrency=Concurrency(policy="allow", limit=None))
+    node = bench.node(threads=2, max_abandoned=1)
+    running = bench.trigger("slow")
+    assert slow_began.wait(20)
+
+    lost = bench.trigger("stuck")
+    node.wait()
+    late = bench.trigger("slow")
+    slow_may_end.set()
+    saved = node.shut_down()
+    let.set()
+
+    assert (node.worn_out, saved) == (True, True)
+    assert bench.client.run(lost).reason is Reason.TIMEOUT
+    assert bench.client.run(running).result == "saved"
+    assert bench.client.run(late).state is RunState.PENDING
+
+
 def test_a_second_stop_is_harmless(bench: "Bench") -> None:
     node = bench.node()
 

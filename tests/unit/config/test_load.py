@@ -135,6 +135,7 @@ def test_the_example_of_the_docs_is_taken_as_it_reads() -> None:
         ("{handler: a, cron: '@hourly', jitter: 5m}", {"jitter": timedelta(minutes=5)}),
         ("{handler: a, tags: [x, y], owner: me}", {"tags": ("x", "y"), "owner": "me"}),
         ("{handler: a, executor: thread}", {"executor": "thread"}),
+        ("{handler: a, executor: process}", {"executor": "process"}),
     ],
 )
 def test_a_field_becomes_its_value(fields: str, expected: dict[str, object]) -> None:
@@ -275,7 +276,6 @@ WRONG = [
     ("jobs: {}\ndefaults: {payload: {a: .nan}}\n", "2:25: error: defaults.payload.a: nan is no number"),
     ("jobs: {}\nsettings: {queues: {a: {limit: 1}}}\n", "2:12: error: settings.queues: not supported yet"),
     ("jobs: {}\ncalendars: {a: {weekdays: [sat]}}\n", "2:1: error: calendars: not supported yet"),
-    ("jobs: {}\ndefaults: {executor: process}\n", "2:12: error: defaults.executor: not supported yet"),
     ("jobs:\n  a b: {handler: x}\n", '2:3: error: jobs.a b: "a b" is no name (use letters, digits'),
     ("jobs:\n  -a: {handler: x}\n", '2:3: error: jobs.-a: "-a" is no name'),
     (f"jobs:\n  {'a' * 101}: {{handler: x}}\n", f"2:3: error: jobs.{'a' * 101}: a name has at most 100 characters"),
@@ -329,6 +329,10 @@ WRONG = [
     (
         "jobs:\n  x:\n    shell: a\n    env: {PORT: 80}\n",
         '4:17: error: jobs.x.env.PORT: expected a text, not 80 (put it in quotes: "80")',
+    ),
+    (
+        "jobs:\n  x:\n    shell: a\n    executor: process\n",
+        "4:5: error: jobs.x.executor: `executor` is for a Python `handler`; it has no effect here",
     ),
     ("jobs:\n  x:\n    shell: a\n    env: {A: '${}'}\n", "4:14: error: jobs.x.env.A: `${` begins a reference"),
     (
@@ -418,7 +422,6 @@ WRONG_FIELDS = [
     ("timeout: 0", "14: error: jobs.nightly.timeout: must be more than 0"),
     ("timeout: {kill_after: 3}", "5: error: jobs.nightly.timeout: `after` is missing"),
     ("timeout: {after: soon}", "22: error: jobs.nightly.timeout.after: 'soon' is no duration"),
-    ("executor: process", "5: error: jobs.nightly.executor: not supported yet"),
     ("executor: fiber", '15: error: jobs.nightly.executor: expected one of thread, process, not "fiber"'),
     ("on_crash: ignore", '15: error: jobs.nightly.on_crash: expected one of retry, fail, not "ignore"'),
     ("suspend: yes", '14: error: jobs.nightly.suspend: expected true or false, not "yes" (write true)'),
@@ -615,7 +618,7 @@ def test_a_field_is_not_called_without_effect_when_the_one_it_serves_is_wrong(wr
         ("starting_dedline", "did you mean `starting_deadline`? `starting_deadline` is not supported yet"),
         ("holidays", "write `calendar`, which is not supported yet"),
         ("notify", "write `on_failure`, which is not supported yet"),
-        ("process_pool", "write `executor: process`, which is not supported yet"),
+        ("process_pool", "write `executor: process`"),
         ("concurrency: {group: a}", "write `key`, which is not supported yet"),
         ("tz", "write `timezone`"),
         ("concurrency: {mode: a}", "write `policy`"),

@@ -72,6 +72,8 @@ JOB_VALUES: dict[str, list[Any]] = {
     "on_failure.http": [{"url": "http://x"}],
     "env": [{"A": "b"}],
     "cwd": ["/tmp"],
+    "user": ["backup"],
+    "umask": ["027"],
     "tags": [["a"]],
     "owner": ["me"],
     "description": ["words"],
@@ -81,6 +83,8 @@ FILE_VALUES: dict[str, list[Any]] = {
     "namespace": ["other"],
     "settings.database": ["sqlite:///x.db"],
     "settings.threads": [3],
+    "settings.max_abandoned": [3],
+    "settings.pass_env": [["LANG", "AWS_*"]],
     "settings.queues": [{"a": {"limit": 1}}],
     "settings.heartbeat": ["5s"],
     "settings.lease": ["60s"],
@@ -122,6 +126,8 @@ def basis(field: str) -> dict[str, Any]:
         return {}
     if field.startswith("http"):
         return {"http": {"url": "http://x"}}
+    if field == "executor":
+        return {"handler": "a"}
     schedule = {} if field in {"cron", "every", "at"} else {"cron": "@daily"}
     return {"shell": "ls", **schedule, **({"timeout": {"after": "1m"}} if field.startswith("timeout.") else {})}
 

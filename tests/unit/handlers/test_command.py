@@ -1,5 +1,6 @@
 import json
 import os
+import pwd
 import resource
 import signal
 import sys
@@ -16,6 +17,7 @@ from jobsched.config.variables import resolve
 from jobsched.errors import CommandError, HandlerCancelledError, HandlerTimeoutError
 from jobsched.handlers import process
 from jobsched.handlers.command import perform_command
+from jobsched.handlers.inheritance import Inheritance
 from jobsched.handlers.secrets import Secrets
 from jobsched.model.handler import CommandHandler
 from jobsched.model.job import Timeout
@@ -135,6 +137,65 @@ def test_the_jobs_env_is_resolved_late_and_wins_over_the_inherited_but_not_over_
     bench.shell('echo "$A ${#B} $JOBSCHED_RUN_ID"', env={"A": "own", "B": "<${SECRET}>", "JOBSCHED_RUN_ID": "1"})
 
     assert bench.log.text("stdout") == "own 8 7\n"
+
+
+def test_what_it_inherits_may_be_listed(bench: Bench) -> None:
+    bench.environ |= {"LANG": "C", "AWS_REGION": "x", "AWS_TOKEN": "y", "DB_PASSWORD": "z"}
+    listed = Inheritance(("LANG", "AWS_*", "DB_PASSWORD"), withheld=frozenset({"DB_PASSWORD"}))
+
+    bench.shell("env", inheritance=listed, env={"OWN": "1"})
+
+    names = {line.partition("=")[0] for line in bench.log.text("stdout").splitlines()}
+    assert names - {"PWD", "SHLVL", "_"} >= {"PATH", "LANG", "AWS_REGION", "AWS_TOKEN", "OWN", "JOBSCHED_RUN_ID"}
+    assert names & {"SECRET", "DB_PASSWORD"} == set()
+
+
+def test_its_umask_is_its_own(bench: Bench) -> None:
+    bench.shell("umask", umask="027")
+
+    assert int(bench.log.text("stdout"), 8) == 0o027
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
+def test_root_runs_it_as_another_user_with_the_groups_and_home_of_that_user(bench: Bench) -> None:
+    nobody = pwd.getpwnam("nobody")
+
+    bench.shell('id -u; id -g; id -G; echo "$HOME" "$USER" "$LOGNAME"', user="nobody")
+
+    groups = os.getgrouplist("nobody", nobody.pw_gid)
+    uid, gid, in_groups, names = bench.log.text("stdout").splitlines()
+    assert (int(uid), int(gid)) == (nobody.pw_uid, nobody.pw_gid)
+    assert set(map(int, in_groups.split())) == set(groups)
+    assert names == f"{nobody.pw_dir} nobody nobody"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
+def test_what_runs_as_another_user_is_stopped_as_well(bench: Bench, in_thread: InThread) -> None:
+    result = in_thread(lambda: bench.shell("echo ready; exec sleep 3600", user="nobody"))
+    bench.log.wait_for("ready")
+
+    bench.cancel.cancel("timeout")
+
+    with pytest.raises(HandlerTimeoutError):
+        result()
+
+
+def test_who_is_no_root_may_become_nobody_else(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+
+    with pytest.raises(CommandError, match="cannot run as `user` 'nobody': the node is '12345', and only root may"):
+        bench.shell("id", user="nobody")
+
+
+def test_a_user_that_does_not_exist_is_named(bench: Bench) -> None:
+    with pytest.raises(CommandError, match="'no-such': this machine has no such user"):
+        bench.shell("id", user="no-such")
+
+
+def test_its_own_user_needs_no_root(bench: Bench) -> None:
+    own = pwd.getpwuid(os.geteuid()).pw_name
+
+    assert bench.shell("true", user=own) == {"exit_code": 0}
 
 
 def test_it_runs_in_its_cwd(bench: Bench, tmp_path: Path) -> None:
@@ -449,9 +510,9 @@ def test_children_of_a_stopped_command_may_finish_in_the_time_given(bench: Bench
 def test_one_that_ended_before_it_was_stopped_keeps_its_result(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     wind_up = process.Follow._wind_up
 
-    def cancel_and_wind_up(follow: process.Follow) -> None:
+    def cancel_and_wind_up(follow: process.Follow) -> int:
         bench.cancel.cancel("timeout")
-        wind_up(follow)
+        return wind_up(follow)
 
     monkeypatch.setattr(process.Follow, "_wind_up", cancel_and_wind_up)
 
@@ -483,6 +544,24 @@ def test_a_daemon_in_a_session_of_its_own_that_holds_the_pipes_does_not_hang_us(
 
     assert result == {"exit_code": 0}
     os.kill(int(bench.log.text("stdout")), signal.SIGKILL)
+
+
+@pytest.mark.skipif(not Path("/usr/bin/setsid").exists(), reason="needs setsid, and /proc")
+@pytest.mark.parametrize("silent", ["", ">/dev/null 2>&1"])
+def test_what_left_the_session_of_a_stopped_command_is_killed(
+    bench: Bench, in_thread: InThread, tmp_path: Path, silent: str
+) -> None:
+    pid = tmp_path / "pid"
+    os.mkfifo(pid)
+    script = f"setsid sh -c 'echo $$ > {pid}; exec sleep 3600' {silent} & read number < {pid}; echo $number; sleep 3600"
+    result = in_thread(lambda: bench.shell(script))
+    bench.log.wait_for("\n")
+
+    bench.cancel.cancel("timeout")
+
+    with pytest.raises(HandlerTimeoutError):
+        result()
+    assert dies(int(bench.log.text("stdout")))
 
 
 def test_a_daemon_that_holds_no_pipe_is_left_alone(bench: Bench) -> None:

@@ -13,12 +13,15 @@ from jobsched.handlers import guard as guard_module
 from jobsched.handlers.guard import Guard
 
 NODE = """
-import subprocess, sys, threading
+import os, subprocess, sys, threading
 from jobsched.handlers.guard import guard
+from jobsched.handlers.survivors import MARK
 kept = [subprocess.Popen(["sleep", "3600"], start_new_session=True, stdout=subprocess.DEVNULL) for _ in range(3)]
 for process in kept:
-    guard.watch(process.pid)
+    guard.watch(process.pid, str(process.pid) * 8)
 guard.release(kept[1].pid)
+marked = {"PATH": os.environ["PATH"], MARK: str(kept[0].pid) * 8}
+kept.append(subprocess.Popen(["sleep", "3600"], start_new_session=True, stdout=subprocess.DEVNULL, env=marked))
 print(*(process.pid for process in kept), flush=True)
 threading.Event().wait()
 """
@@ -54,13 +57,14 @@ def wait_gone(group: int) -> None:
 def test_a_node_that_is_killed_takes_its_commands_with_it_and_only_those() -> None:
     with subprocess.Popen([sys.executable, "-c", NODE], stdout=subprocess.PIPE, text=True) as node:
         assert node.stdout is not None
-        first, released, third = map(int, node.stdout.readline().split())
+        first, released, third, in_another_session = map(int, node.stdout.readline().split())
 
         node.kill()
         node.wait()
 
         wait_gone(first)
         wait_gone(third)
+        wait_gone(in_another_session)
         os.kill(released, 0)
         os.kill(released, signal.SIGKILL)
 
@@ -68,12 +72,12 @@ def test_a_node_that_is_killed_takes_its_commands_with_it_and_only_those() -> No
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc")
 def test_a_guard_that_was_killed_is_replaced_and_told_all(guarded: subprocess.Popen[bytes]) -> None:
     guard = Guard()
-    guard.watch(guarded.pid)
+    guard.watch(guarded.pid, "mark")
     first = guard._pid
     os.kill(first, signal.SIGKILL)
     wait_gone(first)
 
-    guard.watch(guarded.pid)
+    guard.watch(guarded.pid, "mark")
     second = guard._pid
     assert second != first
     assert guard._pipe is not None
@@ -88,8 +92,8 @@ def test_the_guard_ignores_what_stops_a_node_gently(
     guarded: subprocess.Popen[bytes], other: subprocess.Popen[bytes]
 ) -> None:
     guard = Guard()
-    guard.watch(guarded.pid)
-    guard.watch(other.pid)
+    guard.watch(guarded.pid, "mark")
+    guard.watch(other.pid, "mark")
     guard.release(other.pid)
 
     os.kill(guard._pid, signal.SIGTERM)
@@ -111,7 +115,7 @@ def test_without_a_shell_there_is_a_warning_and_no_guard(
 
     monkeypatch.setattr(os, "posix_spawn", none)
 
-    Guard().watch(guarded.pid)
+    Guard().watch(guarded.pid, "mark")
 
     assert "no guard over commands" in caplog.text
 
@@ -122,7 +126,7 @@ def test_where_a_platform_can_have_no_guard_it_does_nothing(
     monkeypatch.setattr(guard_module, "_POSSIBLE", False)
     guard = Guard()
 
-    guard.watch(guarded.pid)
+    guard.watch(guarded.pid, "mark")
     guard.release(guarded.pid)
 
     assert (guard._pid, guard._pipe) == (0, None)

@@ -92,6 +92,8 @@ jobs = st.builds(
     on_failure=st.none() | handlers,
     env=st.dictionaries(texts, texts, max_size=2),
     cwd=st.none() | texts,
+    user=st.none() | texts,
+    umask=st.none() | texts,
     tags=names,
     owner=st.none() | texts,
     description=st.none() | texts,

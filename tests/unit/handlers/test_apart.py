@@ -1,0 +1,314 @@
+import os
+import signal
+import textwrap
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jobsched.errors import (
+    Cancel,
+    HandlerCancelledError,
+    HandlerProcessError,
+    HandlerTimeoutError,
+    PayloadError,
+    RemoteError,
+    ResultError,
+    Retry,
+    Snooze,
+)
+from jobsched.handlers import apart, forker
+from jobsched.handlers.raised import error_entry
+from jobsched.model.handler import PythonHandler
+from jobsched.model.job import Timeout
+
+if TYPE_CHECKING:
+    from tests.unit.handlers.conftest import Bench
+
+    InThread = Callable[[Callable[[], Any]], Callable[[], Any]]
+
+SOURCE = """
+    import asyncio, ctypes, logging, os, signal, subprocess, sys, threading, time
+    from datetime import UTC, datetime, timedelta
+    from decimal import Decimal
+    from jobsched import Cancel, Context, Retry, Snooze
+
+    log = logging.getLogger("billing")
+
+    def where(**payload):
+        return {"pid": os.getpid(), "main": threading.current_thread() is threading.main_thread(), **payload}
+
+    def context(ctx: Context, name):
+        return [ctx.run_id, ctx.job, ctx.attempt, ctx.max_attempts, ctx.scheduled_at, name, ctx.deadline is not None]
+
+    def speak(ctx: Context):
+        print("printed")
+        print("wrong", file=sys.stderr)
+        log.info("logged")
+        ctx.log.debug("said")
+        ctx.progress(0.5, "half")
+        os.system("echo from a child")
+        threading.Thread(target=lambda: print("from a thread")).start()
+
+    def raises():
+        raise LookupError("no such thing")
+
+    def wish(what):
+        raise {"retry": Retry(after=7, reason="soon"), "cancel": Cancel("never"), "snooze": Snooze(60),
+               "until": Snooze(datetime(2030, 1, 1, tzinfo=UTC))}[what]
+
+    def returns(what):
+        return {"decimal": Decimal("1.5"), "object": object, "nul": "a\\x00b"}[what]
+
+    def heeds(ctx: Context):
+        print("ready")
+        ctx.wait(3600)
+        ctx.check()
+
+    async def sleeps():
+        print("ready")
+        await asyncio.sleep(3600)
+
+    def busy():
+        print("ready")
+        while True:
+            pass
+
+    def deaf():
+        subprocess.Popen(["sleep", "3600"])
+        print("ready")
+        threading.Event().wait()
+
+    def dies(how):
+        print("last words", file=sys.stderr)
+        if how == "segfault":
+            ctypes.string_at(0)
+        elif how == "exit":
+            os._exit(3)
+        elif how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def leaves():
+        sys.exit("enough")
+
+    def reads():
+        return sys.stdin.read()
+
+    def floods():
+        line = "y" * 99 + "\\n"
+        for _ in range(100_000):
+            sys.stdout.write(line)
+
+    def lies():
+        for number in range(3, 20):
+            try:
+                os.write(number, b'no json\\n{"raised": 7}\\n[]\\n{"stream": 1}\\n')
+            except OSError:
+                pass
+        return "the truth"
+
+    def outer():
+        def inner():
+            pass
+        return inner
+
+    hidden = outer()
+"""
+
+
+@pytest.fixture
+def perform(bench: "Bench", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Performs a function of SOURCE in a process of its own."""
+    name = f"apart_{tmp_path.name}".replace("-", "_")
+    (tmp_path / f"{name}.py").write_text(textwrap.dedent(SOURCE))
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def call(function: str, **fields: Any) -> Any:
+        return bench.perform(PythonHandler(f"{name}:{function}"), executor="process", **fields)
+
+    return call
+
+
+def entry(raised: pytest.ExceptionInfo[RemoteError]) -> dict[str, Any]:
+    return error_entry(raised.value)
+
+
+def test_it_runs_in_the_main_thread_of_another_process_with_the_payload(perform: Callable[..., Any]) -> None:
+    first, second = perform("where", payload={"a": 1}), perform("where", payload={"a": 2})
+
+    assert (first["main"], first["a"], second["a"]) == (True, 1, 2)
+    assert len({first["pid"], second["pid"], os.getpid()}) == 3
+
+
+def test_the_context_is_that_of_the_run(perform: Callable[..., Any], bench: "Bench") -> None:
+    bench.cancel.deadline = threading.TIMEOUT_MAX
+
+    told = perform("context", payload={"name": "x"}, scheduled_at=datetime(2030, 1, 1, tzinfo=UTC))
+
+    assert told == [7, "nightly", 1, 3, "2030-01-01T00:00:00Z", "x", True]
+
+
+def test_what_it_says_in_whatever_way_is_in_its_log(perform: Callable[..., Any], bench: "Bench") -> None:
+    perform("speak")
+
+    assert set(bench.log.text("stdout").splitlines()) >= {"printed", "from a child"}
+    assert bench.log.text("stderr") == "wrong\n"
+    assert bench.log.text("log") == "INFO billing: logged\nDEBUG said\n"
+    assert bench.log.text("progress") == "50% half\n"
+
+
+def test_what_it_raises_is_told_with_type_text_and_place(perform: Callable[..., Any]) -> None:
+    with pytest.raises(RemoteError, match="no such thing") as raised:
+        perform("raises")
+
+    assert (entry(raised)["type"], entry(raised)["message"]) == ("LookupError", "no such thing")
+    assert "in raises" in entry(raised)["traceback"]
+    assert "forked_handler" not in entry(raised)["traceback"]
+    assert raised.value.classes[:2] == ("builtins.LookupError", "builtins.Exception")
+
+
+@pytest.mark.parametrize(
+    ("what", "kind", "attribute", "value"),
+    [
+        ("retry", Retry, "after", timedelta(seconds=7)),
+        ("cancel", Cancel, "args", ("never",)),
+        ("snooze", Snooze, "until", timedelta(minutes=1)),
+        ("until", Snooze, "until", datetime(2030, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_its_wishes_cross(
+    perform: Callable[..., Any], what: str, kind: type[Exception], attribute: str, value: object
+) -> None:
+    with pytest.raises(kind) as raised:
+        perform("wish", payload={"what": what})
+
+    assert getattr(raised.value, attribute) == value
+
+
+def test_its_result_is_turned_into_json_there(perform: Callable[..., Any]) -> None:
+    assert perform("returns", payload={"what": "decimal"}) == "1.5"
+    assert perform("returns", payload={"what": "nul"}) == r"a\u0000b"
+    with pytest.raises(ResultError, match="type"):
+        perform("returns", payload={"what": "object"})
+
+
+def test_a_payload_that_does_not_fit_starts_nothing(
+    perform: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apart, "forker", None)
+
+    with pytest.raises(PayloadError, match="missing"):
+        perform("wish")
+
+
+@pytest.mark.parametrize("function", ["heeds", "sleeps"])
+def test_who_heeds_the_order_to_stop_ends_in_order(
+    perform: Callable[..., Any], bench: "Bench", in_thread: "InThread", function: str
+) -> None:
+    result = in_thread(lambda: perform(function))
+    bench.log.wait_for("ready")
+
+    bench.cancel.cancel("cancelled")
+
+    with pytest.raises(RemoteError, match="the run was cancelled") as raised:
+        result()
+    assert entry(raised)["type"] == "HandlerCancelledError"
+
+
+@pytest.mark.parametrize("function", ["busy", "deaf"])
+def test_who_does_not_is_killed_with_its_children_after_kill_after(
+    perform: Callable[..., Any], bench: "Bench", in_thread: "InThread", function: str
+) -> None:
+    soon = Timeout(timedelta(hours=1), kill_after=timedelta(milliseconds=50))
+    result = in_thread(lambda: perform(function, timeout=soon))
+    bench.log.wait_for("ready")
+
+    bench.cancel.cancel("timeout")
+
+    # It would not come back while a child held the pipes.
+    with pytest.raises(HandlerTimeoutError):
+        result()
+
+
+def test_there_is_no_waiting_where_there_is_no_time(
+    perform: Callable[..., Any], bench: "Bench", in_thread: "InThread"
+) -> None:
+    result = in_thread(lambda: perform("busy"))
+    bench.log.wait_for("ready")
+
+    bench.cancel.cancel("shutdown")
+    bench.cancel.hurry()
+
+    with pytest.raises(HandlerCancelledError):
+        result()
+
+
+@pytest.mark.parametrize(
+    ("how", "words", "code"),
+    [
+        ("segfault", "signal SIGSEGV ended its process", -signal.SIGSEGV),
+        ("exit", "its process ended with exit code 3", 3),
+        ("kill", "signal SIGKILL .* without memory left", -signal.SIGKILL),
+    ],
+)
+def test_a_process_that_dies_fails_its_attempt_alone_and_says_how(
+    perform: Callable[..., Any], how: str, words: str, code: int
+) -> None:
+    with pytest.raises(HandlerProcessError, match=rf"(?s){words}.*last words") as raised:
+        perform("dies", payload={"how": how})
+
+    assert raised.value.exit_code == code
+
+
+def test_sys_exit_is_an_error_as_in_a_thread(perform: Callable[..., Any]) -> None:
+    with pytest.raises(RemoteError, match="SystemExit") as raised:
+        perform("leaves")
+
+    assert entry(raised)["type"] == "HandlerExitError"
+
+
+def test_its_stdin_is_empty(perform: Callable[..., Any]) -> None:
+    assert perform("reads") == ""
+
+
+def test_it_is_never_blocked_by_what_it_writes(perform: Callable[..., Any], bench: "Bench") -> None:
+    perform("floods")
+
+    assert len(bench.log.text("stdout")) == 10_000_000
+
+
+def test_what_is_no_answer_is_not_taken_for_one(perform: Callable[..., Any]) -> None:
+    assert perform("lies") == "the truth"
+
+
+def test_a_function_that_cannot_be_imported_there_says_so(perform: Callable[..., Any], bench: "Bench") -> None:
+    bench.registry.handler("inner")(lambda: None)
+
+    with pytest.raises(HandlerProcessError, match="at the top of a module"):
+        bench.perform(PythonHandler("inner"), executor="process")
+    assert perform("hidden") is None
+
+
+def test_a_forking_process_that_was_killed_is_replaced(
+    perform: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = forker.Forker()
+    monkeypatch.setattr(apart, "forker", fresh)
+    perform("where")
+    first = fresh._pid
+    os.kill(first, signal.SIGKILL)
+    os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
+
+    assert perform("where")["pid"]
+
+    assert fresh._pid != first
+    _end(fresh)
+
+
+def _end(fresh: forker.Forker) -> None:
+    assert fresh._requests is not None
+    fresh._requests.close()
+    os.waitpid(fresh._pid, 0)
