@@ -102,7 +102,7 @@ def _print(seen: Seen) -> None:
     for node in seen.nodes:
         if node.alive and node.info.get("error"):
             since = parse_instant(str(node.info["error_since"]))
-            say(f"\nnode {node.id}, since {local_time(since)} ({relative(since, now)}):", fg="red")
+            say(f"\nnode {node.id}, since {moment(since, now)}:", fg="red")
             say(str(node.info["error"]))
 
 
