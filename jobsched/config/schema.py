@@ -210,7 +210,8 @@ DEFAULTS = Group(
         "Who a command or shell is run as, with the groups of that user; the node must be root.",
     ),
     umask=may(
-        text(pattern=r"^0?[0-7]{1,3}$"), 'Of a command or shell, as octal digits in quotes, like "027"; else the node\'s.'
+        text(pattern=r"^0?[0-7]{1,3}$"),
+        'Of a command or shell, as octal digits in quotes, like "027"; else the node\'s.',
     ),
     tags=may(list_of(kinds.TAG, most=32), "Labels to find jobs by."),
     owner=may(text(least=1, most=200), "Who answers for the job."),
