@@ -318,6 +318,12 @@ class Client:
         )
         return self.store.runs(wanted)
 
+    def failure_runs(self, run_ids: Sequence[int]) -> list[Run]:
+        """The runs that `on_failure` made of the failures of these, newest first; which of them is `payload["id"]`."""
+        if not run_ids:
+            return []
+        return self.store.runs(RunFilter(failures_of=tuple(run_ids), limit=10 * len(run_ids)))
+
     def wait(self, run_id: int, timeout: timedelta | None = None) -> Run:
         """Wait until a run is final, and return it. Raises TimeoutError, UnknownRunError."""
         never, pause = threading.Event(), _FIRST_LOOK

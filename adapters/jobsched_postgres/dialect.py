@@ -209,13 +209,23 @@ class PostgresDialect(Dialect):
         rows = sorted(rows, key=lambda row: (row[16], row[12], row[0]))
         return [claim_of(_in_utc(row), wish.node, wish) for row in rows]
 
-    def finish(self, transitions: Sequence[Transition]) -> set[int]:
+    def finish(
+        self, transitions: Sequence[Transition], then: Callable[[Connection, set[int]], None] | None = None
+    ) -> set[int]:
         batch = batches.transitions(transitions)
         for_good = all(leaves_for_good(one) for one in transitions)
         statement = statements.FINISH if for_good else statements.FINISH_OR_AGAIN
         asked = {"now": self.given_now(), "transitions": batch}
         fault_point("before_finish_commit")
-        return self.write_once(lambda connection: set(connection.exec_driver_sql(statement, asked).scalars()))
+        if then is None:
+            return self.write_once(lambda connection: set(connection.exec_driver_sql(statement, asked).scalars()))
+
+        def finishing(connection: Connection) -> set[int]:
+            ours = set(connection.exec_driver_sql(statement, asked).scalars())
+            then(connection, ours)
+            return ours
+
+        return self.write(finishing)
 
     # -- the rest
 

@@ -178,7 +178,10 @@ class Dialect(ABC):
     def claim(self, wish: ClaimWish) -> list[Claim]: ...
 
     @abstractmethod
-    def finish(self, transitions: Sequence[Transition]) -> set[int]: ...
+    def finish(
+        self, transitions: Sequence[Transition], then: Callable[[Connection, set[int]], None] | None = None
+    ) -> set[int]:
+        """Which were still owned; `then` is called with them in the same transaction."""
 
     # -- the rest
 

@@ -60,6 +60,8 @@ def _filtered(wanted: RunFilter) -> Select[Any]:
         statement = statement.where(c.state.in_([state.value for state in wanted.states]))
     if wanted.since is not None:
         statement = statement.where(c.created_at >= wanted.since)
+    if wanted.failures_of:
+        statement = statement.where(c.failure_of.is_not(None), c.failure_of.in_(wanted.failures_of))
     if wanted.before_id is not None:
         statement = statement.where(c.id < wanted.before_id)
     return statement

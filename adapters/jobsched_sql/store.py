@@ -24,6 +24,7 @@ from jobsched_sql import (
     backfill,
     by_hand,
     due_runs,
+    failures,
     insertion,
     logs,
     nodes,
@@ -186,8 +187,11 @@ class SqlStore:
     def finish(self, transitions: Sequence[Transition]) -> set[int]:
         if not transitions:
             return set()
-        ours = self._dialect.finish(transitions)
-        self._ring_if(any(one.state in _MAKES_WORK and one.id in ours for one in transitions))
+        then = failures.after_finish(self._dialect, transitions)
+        ours = self._dialect.finish(transitions, then)
+        self._ring_if(
+            any((one.state in _MAKES_WORK or one.on_failure is not None) and one.id in ours for one in transitions)
+        )
         return ours
 
     def end_abandoned(self, run_ids: Sequence[int], node: int) -> None:

@@ -78,6 +78,7 @@ runs = Table(
     Column("payload", Document, nullable=False),
     Column("result", Document),
     Column("error", Document),
+    Column("failure_of", BigInteger),
     Column("covers_first", Instant),
     Column("covers_last", Instant),
     Column("covers_count", BigInteger),
@@ -223,6 +224,7 @@ _partial(
 _partial("jobsched_runs_running", "state = 'running'", "node", "namespace", "queue")
 _partial("jobsched_runs_finished", "finished_at is not null", "namespace", "finished_at")
 _partial("jobsched_runs_failed", "state = 'failed'", "namespace", "id")
+_partial("jobsched_runs_failure_of", "failure_of is not null", "failure_of")
 _partial("jobsched_runs_of_job", "job is not null", "namespace", "job", "id")
 _partial("jobsched_runs_slot", "scheduled_at is not null", "namespace", "job", "scheduled_at", unique=True)
 _partial(

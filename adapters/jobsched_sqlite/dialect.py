@@ -138,8 +138,16 @@ class SqliteDialect(Dialect):
     def claim(self, wish: ClaimWish) -> list[Claim]:
         return self.write(lambda connection: work.claim(connection, wish, self._time.now()))
 
-    def finish(self, transitions: Sequence[Transition]) -> set[int]:
-        return self.write(lambda connection: work.finish(connection, transitions, self._time.now()))
+    def finish(
+        self, transitions: Sequence[Transition], then: Callable[[Connection, set[int]], None] | None = None
+    ) -> set[int]:
+        def finishing(connection: Connection) -> set[int]:
+            ours = work.finish(connection, transitions, self._time.now())
+            if then is not None:
+                then(connection, ours)
+            return ours
+
+        return self.write(finishing)
 
     # -- the rest
 

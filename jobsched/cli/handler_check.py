@@ -1,8 +1,9 @@
 """`validate --handlers`: whether Python handlers can be imported, and whether payloads fit their signatures."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from jobsched.config.diagnostics import Diagnostic
 from jobsched.errors import PayloadError, UnknownHandlerError
@@ -10,6 +11,10 @@ from jobsched.handlers.registry import Registry, check_payload, default_registry
 from jobsched.model.desired import DesiredState
 from jobsched.model.handler import PythonHandler
 from jobsched.model.job import Job
+from jobsched.model.report import RUN_FIELDS
+
+#: With `cut`, which only what is very large has: a handler that does not take it would fail when it is needed most.
+_A_FAILED_RUN = dict.fromkeys((*RUN_FIELDS, "cut"))
 
 
 def check_handlers(state: DesiredState, paths: Sequence[Path]) -> list[Diagnostic]:
@@ -19,8 +24,9 @@ def check_handlers(state: DesiredState, paths: Sequence[Path]) -> list[Diagnosti
         default_registry.imports(state.settings.imports)
     except UnknownHandlerError as error:
         return [Diagnostic(str(paths[0]), 1, 1, "error", "settings.imports", str(error))]
-    found = ((job, _problem(job, default_registry)) for job in state.jobs.values())
-    return [_diagnostic(state, job, *problem) for job, problem in found if problem is not None]
+    return [
+        _diagnostic(state, job, *problem) for job in state.jobs.values() for problem in _problems(job, default_registry)
+    ]
 
 
 def put_on_path(paths: Sequence[Path]) -> None:
@@ -29,11 +35,18 @@ def put_on_path(paths: Sequence[Path]) -> None:
     sys.path.insert(0, str(first.resolve()))
 
 
-def _problem(job: Job, registry: Registry) -> tuple[str, str] | None:
-    if not isinstance(job.handler, PythonHandler):
-        return None
+def _problems(job: Job, registry: Registry) -> Iterator[tuple[str, str]]:
+    """The fields that are wrong, and why."""
+    if isinstance(job.handler, PythonHandler) and (problem := _problem(job.handler, job.payload, registry)):
+        yield problem
+    failed = job.on_failure and job.on_failure.handler
+    if isinstance(failed, PythonHandler) and (problem := _problem(failed, _A_FAILED_RUN, registry)):
+        yield "on_failure", problem[1]
+
+
+def _problem(handler: PythonHandler, payload: Mapping[str, Any], registry: Registry) -> tuple[str, str] | None:
     try:
-        check_payload(registry.resolve(job.handler.name), job.payload)
+        check_payload(registry.resolve(handler.name), payload)
     except UnknownHandlerError as error:
         return "handler", str(error)
     except PayloadError as error:

@@ -12,6 +12,9 @@ from jobsched.cli.target import client_of, database_option, find_target, namespa
 from jobsched.cli.text import local_time, moment, rough
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jobsched.client import Client
     from jobsched.model.run import Run
 
 STATES = ("scheduled", "pending", "blocked", "running", "succeeded", "failed", "cancelled", "skipped")
@@ -76,6 +79,13 @@ def state_text(run: "Run") -> str:
         return str(run.state)
     times = "" if run.covers is None else f" x{run.covers.count or 'many'}"
     return f"{run.state} ({run.reason}{times})"
+
+
+def on_failure_texts(client: "Client", runs: "Iterable[Run]") -> dict[int, str]:
+    """Of each failed run whose `on_failure` made a run: what became of that, `on_failure: run 8 succeeded`."""
+    made = client.failure_runs([run.id for run in runs if run.state == "failed"])
+    # Newest first: of a run that failed again after a requeue, the last one is told of.
+    return {int(run.payload["id"]): f"on_failure: run {run.id} {state_text(run)}" for run in reversed(made)}
 
 
 def lateness(run: "Run") -> str:

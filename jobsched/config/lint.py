@@ -11,7 +11,7 @@ from jobsched.config.messages import Finding
 from jobsched.config.sources import Source
 from jobsched.model.desired import DesiredState
 from jobsched.model.durations import format_duration
-from jobsched.model.handler import HttpHandler
+from jobsched.model.handler import Handler, HttpHandler
 from jobsched.model.job import Job
 
 #: Fields that are used as they are written, and what serves instead.
@@ -61,9 +61,15 @@ def job_warnings(job: Job, environ: Mapping[str, str] | None, now: datetime | No
     if environ is not None:
         for name in _missing(job.env.values(), environ):
             yield _lacking("env", name)
-        if isinstance(job.handler, HttpHandler):
-            for name in _missing([job.handler.url, *job.handler.headers.values()], environ):
-                yield _lacking("http", name)
+        yield from _lacking_of_call("http", job.handler, environ)
+        if job.on_failure is not None:
+            yield from _lacking_of_call("on_failure", job.on_failure.handler, environ)
+
+
+def _lacking_of_call(field: str, handler: Handler, environ: Mapping[str, str]) -> Iterator[Finding]:
+    if isinstance(handler, HttpHandler):
+        for name in _missing([handler.url, *handler.headers.values()], environ):
+            yield _lacking(field, name)
 
 
 def _literal_references(given: Any) -> Iterator[Finding]:

@@ -29,6 +29,7 @@ def job_findings(name: str, given: Mapping[str, Any], values: Mapping[str, Any])
         yield from payload_findings(given["payload"])
     if "http" in given:
         yield from payload_findings(given["http"].get("json"), ("http", "json"))
+    yield from _on_failure(given.get("on_failure"))
 
 
 def effect_findings(given: Mapping[str, Any]) -> Iterator[Finding]:
@@ -48,6 +49,7 @@ def default_findings(given: Mapping[str, Any], values: Mapping[str, Any]) -> Ite
         yield from zone_findings(values["timezone"])
     if "payload" in given:
         yield from payload_findings(given["payload"])
+    yield from _on_failure(given.get("on_failure"))
 
 
 def settings_findings(settings: Settings) -> Iterator[Finding]:
@@ -65,12 +67,21 @@ def lease_finding(heartbeat: timedelta, lease: timedelta) -> str | None:
     return f"a lease of {format_duration(lease)} is less than 3 heartbeats of {format_duration(heartbeat)}"
 
 
-def _handler_kind(given: Mapping[str, Any]) -> Iterator[Finding]:
+def _handler_kind(given: Mapping[str, Any], what: str = "job") -> Iterator[Finding]:
     kinds = [kind for kind in given if kind in _KINDS]
     if not kinds:
         yield Finding((), "nothing to perform", "write one of `handler`, `command`, `shell`, `http`", of_key=True)
     for kind in kinds[1:]:
-        yield Finding((kind,), f"`{kinds[0]}` and `{kind}` in one job; a job performs one thing", of_key=True)
+        yield Finding((kind,), f"`{kinds[0]}` and `{kind}` in one {what}; a {what} performs one thing", of_key=True)
+
+
+def _on_failure(options: Any) -> Iterator[Finding]:
+    if isinstance(options, Mapping):
+        found = [*_handler_kind(options, "handler of failures")]
+        if isinstance(options.get("http"), Mapping):
+            found += payload_findings(options["http"].get("json"), ("http", "json"))
+        for finding in found:
+            yield finding._replace(path=("on_failure", *finding.path))
 
 
 def _schedule_kind(given: Mapping[str, Any]) -> Iterator[Finding]:

@@ -126,6 +126,12 @@ def _timeout(value: Any) -> Any:
     return value if isinstance(value, dict) else {"after": value}
 
 
+def _on_failure(value: Any) -> Any:
+    if value is None:
+        raise wrong("has no value", "write `on_failure: none` for nothing, or remove the line")
+    return None if value == "none" else value
+
+
 def _deadline(value: Any) -> Any:
     return None if value == "none" else value
 
@@ -147,6 +153,7 @@ FAILURE = Group(
     command=may(_COMMAND, "An argv, started without a shell."),
     shell=may(TEXT, "A text for /bin/sh."),
     http=may(HTTP.kind, "An HTTP call."),
+    retries=may(kinds.COUNT, "How often that run is tried again."),
 )
 
 DEFAULTS = Group(
@@ -202,7 +209,11 @@ DEFAULTS = Group(
     on_crash=may(one_of("retry", "fail"), "When the node that ran it died: run it again, or count it as failed."),
     suspend=may(boolean(), "Whether the job's slots are skipped; a pause at run time is apart from this."),
     history=may(HISTORY.kind, "How many finished runs are kept."),
-    on_failure=may(FAILURE.kind, "What to perform when a run has failed for good."),
+    on_failure=may(
+        before(_on_failure, or_none(FAILURE.kind), one_of("none")),
+        "What to perform when a run has failed for good, once its retries are used up: one of `handler`, `command`, "
+        "`shell`, `http`. It is a run of its own, whose payload is the failed run as JSON. `none`: nothing.",
+    ),
     env=may(kinds.ENVIRONMENT, "Environment variables of a command or shell; `${VAR}` is resolved on the node."),
     cwd=may(text(least=1, most=4096), "Working directory of a command or shell; a `${VAR}` in it is not resolved."),
     user=may(

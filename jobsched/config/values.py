@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from jobsched.model.desired import Settings
 from jobsched.model.handler import CommandHandler, HttpHandler, PythonHandler, ShellHandler
-from jobsched.model.job import CalendarUse, Concurrency, Dst, History, Retries, Timeout
+from jobsched.model.job import CalendarUse, Concurrency, Dst, History, OnFailure, Retries, Timeout
 
 _Group = TypeVar("_Group", Retries, History, Dst)
 
@@ -93,10 +93,14 @@ def _calendar(given: dict[str, Any], _: object) -> CalendarUse:
     return CalendarUse(**{**given, **names})
 
 
-def _handler_of(given: dict[str, Any], _: object) -> Any:
-    """The handler of `on_failure`."""
-    [(kind, value)] = given.items()
-    return _TURNED[kind][1](value, None)
+def _on_failure(given: dict[str, Any] | None, _: object) -> OnFailure | None:
+    # Replaced as a whole: a job that names another handler means nothing of the defaults' one.
+    # Of none or several kinds another rule tells; here it must only not break.
+    kind = next((name for name in given or () if name != "retries"), None)
+    if given is None or kind is None:
+        return None
+    retries = {"retries": given["retries"]} if "retries" in given else {}
+    return OnFailure(_TURNED[kind][1](given[kind], None), **retries)
 
 
 _TURNED: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
@@ -111,7 +115,7 @@ _TURNED: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
     "retries": ("retries", _over(Retries)),
     "timeout": ("timeout", _timeout),
     "history": ("history", _over(History)),
-    "on_failure": ("on_failure", _handler_of),
+    "on_failure": ("on_failure", _on_failure),
     "env": ("env", lambda env, base: {**base, **env} if base else env),
     "tags": ("tags", lambda tags, _: tuple(tags)),
 }

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, cast
 from jobsched.model.durations import format_duration, parse_duration
 from jobsched.model.handler import Handler, HttpHandler, PythonHandler, handler_definition, handler_from_definition
 from jobsched.model.instants import format_instant, parse_instant
-from jobsched.model.job import CalendarUse, Concurrency, Dst, History, Job, Retries, Timeout
+from jobsched.model.job import CalendarUse, Concurrency, Dst, History, Job, OnFailure, Retries, Timeout
 
 HANDLER_KINDS = ("handler", "command", "shell", "http")
 
@@ -127,6 +127,7 @@ _RETRIES = _group(Retries, frozenset({"delay", "max_delay"}))
 _TIMEOUT = _group(Timeout, frozenset({"after", "kill_after"}))
 _MAX_QUEUED: Final = Concurrency().max_queued
 _KILL_AFTER: Final = Timeout(timedelta(0)).kill_after
+_FAILURE_RETRIES: Final = OnFailure(PythonHandler("")).retries
 
 
 def _encode_retries(retries: Retries) -> Any:
@@ -178,6 +179,18 @@ def _decode_concurrency(written: Any) -> Concurrency:
     return Concurrency(**{"limit": _usual_limit(policy), **written})
 
 
+def _encode_on_failure(on_failure: OnFailure) -> Any:
+    written = dict([handler_definition(on_failure.handler)])
+    if on_failure.retries != _FAILURE_RETRIES:
+        written["retries"] = on_failure.retries
+    return written
+
+
+def _decode_on_failure(written: Mapping[str, Any]) -> OnFailure:
+    [(kind, value)] = [(field, value) for field, value in written.items() if field != "retries"]
+    return OnFailure(handler_from_definition(kind, value), written.get("retries", _FAILURE_RETRIES))
+
+
 _DURATION = _Codec(_encode_duration, parse_duration)
 _INSTANT = _Codec(format_instant, parse_instant)
 _MAP = _Codec(dict, dict)
@@ -200,10 +213,7 @@ _ENCODINGS: Final[dict[str, _Codec]] = {
     "retries": _Codec(_encode_retries, _decode_retries),
     "timeout": _Codec(_encode_timeout, _decode_timeout),
     "history": _group(History, frozenset({"max_age"})),
-    "on_failure": _Codec(
-        lambda handler: dict([handler_definition(handler)]),
-        lambda written: handler_from_definition(*next(iter(written.items()))),
-    ),
+    "on_failure": _Codec(_encode_on_failure, _decode_on_failure),
     "env": _MAP,
     "tags": _Codec(list, tuple),
 }

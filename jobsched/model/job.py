@@ -69,6 +69,14 @@ class History:
     max_age: timedelta = timedelta(days=30)
 
 
+@dataclass(frozen=True, slots=True)
+class OnFailure:
+    """What is performed, as a run of its own, when a run has failed for good."""
+
+    handler: Handler
+    retries: int = 3  #: of that run, after its first attempt; the delays are those of `Retries`
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One job of a namespace. Field names, meanings and defaults are those of jobs.yaml; times are UTC."""
@@ -98,7 +106,7 @@ class Job:
     on_crash: Literal["retry", "fail"] = "retry"
     suspend: bool = False
     history: History = History()
-    on_failure: Handler | None = None
+    on_failure: OnFailure | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: str | None = None
     user: str | None = None

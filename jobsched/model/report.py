@@ -1,11 +1,15 @@
 """A run as JSON: the form that `-o json`, HTTP and `on_failure` show (DESIGN §2)."""
 
 import json
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
 from jobsched.model.instants import format_instant
 from jobsched.model.run import Run
+
+#: The names that `run_as_json` gives, in its order.
+RUN_FIELDS = tuple(field.name for field in fields(Run))
 
 
 def run_as_json(run: Run) -> dict[str, Any]:

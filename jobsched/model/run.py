@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from jobsched.model.job import OnFailure
+
 
 class RunState(StrEnum):
     """Where a run is. The last four are final."""
@@ -144,6 +146,7 @@ class Transition:
     `state` is succeeded, failed or cancelled; scheduled (a retry or a snooze: with `available_at`);
     or pending (given back). `error` is appended to the run's errors. `attempt` and `losses` are stored as given.
     `abandoned`: a thread of its node still performs it, so its key's place stays taken; only of a run that ends.
+    `on_failure`: becomes a run, in the same transaction, if this one is failed now.
     """
 
     id: int
@@ -157,6 +160,7 @@ class Transition:
     result: Any = None
     error: Mapping[str, Any] | None = None
     abandoned: bool = False
+    on_failure: OnFailure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,4 +239,5 @@ class RunFilter:
     states: tuple[RunState, ...] = ()
     since: datetime | None = None  #: created at or after
     before_id: int | None = None
+    failures_of: tuple[int, ...] = ()  #: only the `on_failure` runs that these runs' failures made
     limit: int = 50

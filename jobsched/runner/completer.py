@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from jobsched.clock import Clock
 from jobsched.errors import OutcomeUnknownError, StoreError, StoreUnavailableError
+from jobsched.model.job import OnFailure
 from jobsched.model.run import Claim, LogLine, Reason, RunState, Transition
 from jobsched.runner.held import Held, HeldRuns
 from jobsched.runner.service import Service
@@ -20,12 +21,15 @@ _LINES = 2000
 _MOST_LINES = 200_000
 #: Lines of running attempts reach the store this often; those of ended ones with their result.
 _LOG_SECONDS = 0.5
+#: A retry too may turn out to be a failure: when the job is gone.
+_MAY_FAIL = frozenset({RunState.FAILED, RunState.SCHEDULED})
 
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
     claim: Claim
     transition: Transition
+    on_failure: OnFailure | None
 
 
 class Completer(Service):
@@ -54,9 +58,12 @@ class Completer(Service):
     def put(self, held: Held, transition: Transition) -> None:
         """Write this when possible; the run stays held until the store has acknowledged it."""
         lines = held.log.close()
+        on_failure = None if held.job is None else held.job.on_failure
+        if on_failure is not None and transition.state in _MAY_FAIL:
+            transition = replace(transition, on_failure=on_failure)
         with self._lock:
             self._lines.extend(lines)
-            self._queue.append(_Ended(held.claim, transition))
+            self._queue.append(_Ended(held.claim, transition, on_failure))
         self.wake()
 
     def step(self) -> float | None:
@@ -155,6 +162,7 @@ class Completer(Service):
             reason=Reason.ERROR,
             available_at=None,
             result=None,
+            on_failure=ended.on_failure,
             error={"type": "ResultError", "message": "what became of this attempt could not be stored"},
         )
         try:

@@ -60,10 +60,14 @@ class Definitions:
         if path not in self._declared and self._all_read_at != reading:
             for namespace in self.namespaces:
                 for stored in self._store.jobs(namespace):
-                    if isinstance(stored.job.handler, PythonHandler):
-                        self._declared.add(stored.job.handler.name)
+                    self._declare_handlers(stored.job)
             self._all_read_at = reading
         return path in self._declared
+
+    def _declare_handlers(self, job: Job) -> None:
+        for handler in (job.handler, job.on_failure and job.on_failure.handler):
+            if isinstance(handler, PythonHandler):
+                self._declared.add(handler.name)
 
     def load(self, wanted: Iterable[tuple[str, str, int]]) -> None:
         """Read, in one query a namespace, those that are not known at their revision."""
@@ -78,6 +82,8 @@ class Definitions:
                 for name in names:
                     if name in found:
                         self._jobs[namespace, name] = (found[name].revision, found[name].job)
+                        # Kept when the job is gone: what its last failure made is still to be performed.
+                        self._declare_handlers(found[name].job)
                     else:
                         self._jobs.pop((namespace, name), None)
 

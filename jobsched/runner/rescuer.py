@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Callable
-from typing import Literal
+from dataclasses import replace
 
 from jobsched.errors import StoreUnavailableError
+from jobsched.model.handler import PythonHandler
+from jobsched.model.job import Job
 from jobsched.model.run import OwnedRun, RunState, Transition
 from jobsched.runner.heartbeat import Heartbeat
 from jobsched.schedule.retry import after_loss
@@ -42,19 +44,22 @@ class Rescuer:
                 self._on_pending()
 
     def _decide(self, run: OwnedRun) -> Transition:
-        return after_loss(run, self._on_crash(run), self._heartbeat.now())
-
-    def _on_crash(self, run: OwnedRun) -> Literal["retry", "fail"]:
         if run.job is None:
-            return "retry"
+            return after_loss(run, "retry", self._heartbeat.now())
+        job = self._job(run.namespace, run.job)
+        # Of a job that is gone nobody wants another attempt.
+        transition = after_loss(run, job.on_crash if job else "fail", self._heartbeat.now())
+        return replace(transition, on_failure=job.on_failure) if job else transition
+
+    def _job(self, namespace: str, name: str) -> Job | None:
         try:
-            found = self._store.jobs(run.namespace, [run.job])
+            found = self._store.jobs(namespace, [name])
         except StoreUnavailableError:
             raise
         except Exception:  # a definition that cannot be read must not keep the run stuck as running
-            log.exception("job %s cannot be read; its lost run is retried", run.job)
-            return "retry"
-        return found[0].job.on_crash if found else "fail"
+            log.exception("job %s cannot be read; its lost run is retried", name)
+            return Job(namespace=namespace, name=name, handler=PythonHandler(""))
+        return found[0].job if found else None
 
 
 def _say(run: OwnedRun, transition: Transition) -> None:

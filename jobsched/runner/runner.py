@@ -18,7 +18,7 @@ from jobsched.handlers.registry import Registry, default_registry
 from jobsched.model.desired import DesiredState
 from jobsched.model.handler import PythonHandler
 from jobsched.model.instants import format_instant
-from jobsched.model.run import RunState
+from jobsched.model.run import RunFilter, RunState
 from jobsched.observe.capture import Capture
 from jobsched.runner.admission import Admission
 from jobsched.runner.canceller import Canceller
@@ -213,17 +213,25 @@ class Runner:
         self.shut_down()
 
     def wait_until_idle(self) -> list[int]:
-        """With `once`: wait for what was due at the start, with its retries; the ids of those runs that failed."""
+        """With `once`: wait for what was due at the start, with its retries and `on_failure` runs; the ids of those that failed."""
         waiting = set(self._due)
         while waiting and not self._ended.is_set():
             pause = 0.1
             try:
                 waiting = {id_ for id_ in self._store.unfinished(sorted(waiting)) if not self._held_back(id_)}
+                waiting = waiting or self._failure_runs()
             except StoreUnavailableError:
                 pause = 1.0
             if waiting:
                 self.clock.wait(self._ended, pause)
         return [id_ for id_ in sorted(self._due) if (run := self._store.run(id_)) and run.state is RunState.FAILED]
+
+    def _failure_runs(self) -> set[int]:
+        """Those `on_failure` runs of what was waited for that have not been waited for themselves; they count from now on."""
+        made = self._store.runs(RunFilter(failures_of=tuple(self._due), limit=2 * len(self._due)))
+        new = {run.id for run in made} - self._due
+        self._due |= new
+        return new
 
     @property
     def turning(self) -> bool:
@@ -316,8 +324,9 @@ class Runner:
         """Say at once, not at the first slot, which handlers this node cannot perform."""
         names: dict[str, list[str]] = {}
         for job in desired.jobs.values():
-            if isinstance(job.handler, PythonHandler):
-                names.setdefault(job.handler.name, []).append(job.name)
+            for handler in (job.handler, job.on_failure and job.on_failure.handler):
+                if isinstance(handler, PythonHandler):
+                    names.setdefault(handler.name, []).append(job.name)
         for name, jobs in names.items():
             try:
                 self._registry.resolve(name)

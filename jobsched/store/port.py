@@ -162,6 +162,7 @@ class Store(Protocol):
         """Move owned runs out of running; the ids of those that were still owned. A retry of a run whose job is gone becomes failed.
 
         One that was asked to stop is cancelled(cancelled) instead of waiting again.
+        What is failed now, and has an `on_failure`, makes that run in the same transaction: see `model/failure.py`.
 
         A run that ends as `abandoned` goes on holding its key: see `end_abandoned`.
         """

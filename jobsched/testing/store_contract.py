@@ -17,6 +17,7 @@ from jobsched.testing.contract.cancelling import CancelContract
 from jobsched.testing.contract.claims import ClaimContract
 from jobsched.testing.contract.deleting import DeleteContract
 from jobsched.testing.contract.enqueueing import EnqueueContract
+from jobsched.testing.contract.failures import FailureContract
 from jobsched.testing.contract.finishing import FinishContract
 from jobsched.testing.contract.keys import KeyContract
 from jobsched.testing.contract.logs import LogContract
@@ -40,6 +41,7 @@ class StoreContract(
     KeyContract,
     ClaimContract,
     FinishContract,
+    FailureContract,
     AbandonContract,
     CancelContract,
     RequeueContract,

@@ -207,3 +207,24 @@ def test_a_node_survives_a_restart_of_postgresql_and_saves_what_ended_meanwhile(
     assert run.attempt == 1
     slots = [run.scheduled_at for run in workplace.runs("tick")]
     assert len(slots) == len(set(slots))
+
+
+def test_a_failure_is_told_of_once_though_its_node_dies_while_it_is_written(workplace: "Workplace") -> None:
+    workplace.write("""
+        version: 1
+        jobs:
+          fails: {shell: "exit 3", on_failure: {shell: "cat > told-$JOBSCHED_RUN_ID.json"}}
+    """)
+    workplace.jobsched("sync")
+    run_id = workplace.client.trigger("fails").id
+    workplace.start_node(ready=False, JOBSCHED_TESTING="1", JOBSCHED_FAULT="before_finish_commit").process.wait(30)
+    assert workplace.client.failure_runs([run_id]) == []
+
+    workplace.start_node()
+
+    assert workplace.client.wait(run_id).state is RunState.FAILED
+    [told] = workplace.client.failure_runs([run_id])
+    assert workplace.client.wait(told.id).state is RunState.SUCCEEDED
+    [file] = workplace.folder.glob("told-*.json")
+    assert f'"id":{run_id},' in file.read_text()
+    assert f"on_failure: run {told.id} succeeded" in workplace.jobsched("show", "fails").stdout

@@ -7,7 +7,7 @@ import pytest
 
 from jobsched.errors import SyncConflictError
 from jobsched.model.handler import CommandHandler, Handler, HttpHandler, PythonHandler, ShellHandler
-from jobsched.model.job import CalendarUse, Concurrency, Dst, History, Job, Retries, Timeout
+from jobsched.model.job import CalendarUse, Concurrency, Dst, History, Job, OnFailure, Retries, Timeout
 from jobsched.model.run import Reason, RunState
 from jobsched.model.state import JobRemoval
 from jobsched.store.port import Store
@@ -57,7 +57,7 @@ EVERY_FIELD: dict[str, Any] = {
     "on_crash": "fail",
     "suspend": True,
     "history": History(success=1, failed=2, skipped=3, max_age=timedelta(days=4)),
-    "on_failure": ShellHandler("echo failed"),
+    "on_failure": OnFailure(ShellHandler("echo failed"), retries=5),
     "env": {"TOKEN": "${TOKEN}"},
     "cwd": "/srv",
     "tags": ("billing", "nightly"),
@@ -89,10 +89,10 @@ class SyncContract:
 
     @pytest.mark.parametrize("handler", HANDLERS, ids=lambda handler: type(handler).__name__)
     def test_a_job_comes_back_with_its_handler(self, store: Store, handler: Handler) -> None:
-        store.apply(a_change(a_job(handler=handler, on_failure=handler)))
+        store.apply(a_change(a_job(handler=handler, on_failure=OnFailure(handler))))
 
         [stored] = store.jobs("default")
-        assert (stored.job.handler, stored.job.on_failure) == (handler, handler)
+        assert (stored.job.handler, stored.job.on_failure) == (handler, OnFailure(handler))
 
     @pytest.mark.parametrize(
         "schedule",

@@ -429,7 +429,22 @@ WRONG_FIELDS = [
     ("suspend: 1", "14: error: jobs.nightly.suspend: expected true or false, not 1"),
     ("history: {success: -1}", "24: error: jobs.nightly.history.success: must be at least 0, not -1"),
     ("history: 5", "14: error: jobs.nightly.history: expected a mapping, not 5"),
-    ("on_failure: {shell: x}", "5: error: jobs.nightly.on_failure: not supported yet"),
+    (
+        "on_failure: {}",
+        "5: error: jobs.nightly.on_failure: nothing to perform (write one of `handler`, `command`, `shell`, `http`)",
+    ),
+    (
+        "on_failure: {shell: x, handler: a}",
+        (
+            "28: error: jobs.nightly.on_failure.handler: "
+            "`shell` and `handler` in one handler of failures; a handler of failures performs one thing"
+        ),
+    ),
+    (
+        "on_failure:",
+        "16: error: jobs.nightly.on_failure: has no value (write `on_failure: none` for nothing, or remove the line)",
+    ),
+    ("on_failure: {shell: x, retries: -1}", "37: error: jobs.nightly.on_failure.retries: must be at least 0, not -1"),
     ("tags: a", '11: error: jobs.nightly.tags: expected a list, not "a" (write ["a"])'),
     ("owner: ''", "12: error: jobs.nightly.owner: is empty"),
     ("descripton: x", "5: error: jobs.nightly.descripton: unknown field (did you mean `description`?)"),
@@ -617,7 +632,7 @@ def test_a_field_is_not_called_without_effect_when_the_one_it_serves_is_wrong(wr
         ),
         ("starting_dedline", "did you mean `starting_deadline`? `starting_deadline` is not supported yet"),
         ("holidays", "write `calendar`, which is not supported yet"),
-        ("notify", "write `on_failure`, which is not supported yet"),
+        ("notify", "write `on_failure`"),
         ("process_pool", "write `executor: process`"),
         ("concurrency: {group: a}", "write `key`, which is not supported yet"),
         ("tz", "write `timezone`"),

@@ -66,10 +66,12 @@ JOB_VALUES: dict[str, list[Any]] = {
     "history.failed": [1],
     "history.skipped": [1],
     "history.max_age": ["1d"],
+    "on_failure": [{"handler": "a"}],
     "on_failure.handler": ["a"],
     "on_failure.command": [["a"]],
     "on_failure.shell": ["a"],
     "on_failure.http": [{"url": "http://x"}],
+    "on_failure.retries": [5],
     "env": [{"A": "b"}],
     "cwd": ["/tmp"],
     "user": ["backup"],
@@ -129,6 +131,8 @@ def basis(field: str) -> dict[str, Any]:
     if field == "executor":
         return {"handler": "a"}
     schedule = {} if field in {"cron", "every", "at"} else {"cron": "@daily"}
+    if field == "on_failure.retries":
+        return {"shell": "ls", "on_failure": {"shell": "ls"}}
     return {"shell": "ls", **schedule, **({"timeout": {"after": "1m"}} if field.startswith("timeout.") else {})}
 
 

@@ -17,7 +17,7 @@ from jobsched.model.definition import (
     job_from_definition,
 )
 from jobsched.model.handler import CommandHandler, Handler, HttpHandler, PythonHandler, ShellHandler
-from jobsched.model.job import CalendarUse, Concurrency, Dst, History, Job, Retries, Timeout
+from jobsched.model.job import CalendarUse, Concurrency, Dst, History, Job, OnFailure, Retries, Timeout
 
 PLAIN = Job(namespace="default", name="x", handler=PythonHandler("a:b"))
 
@@ -89,7 +89,7 @@ jobs = st.builds(
     on_crash=st.sampled_from(["retry", "fail"]),
     suspend=st.booleans(),
     history=st.builds(History, counts, counts, counts, durations),
-    on_failure=st.none() | handlers,
+    on_failure=st.none() | st.builds(OnFailure, handlers, counts),
     env=st.dictionaries(texts, texts, max_size=2),
     cwd=st.none() | texts,
     user=st.none() | texts,
@@ -140,7 +140,8 @@ def test_a_plain_job_is_its_handler() -> None:
         ({"timeout": Timeout(timedelta(seconds=60))}, {"timeout": "1m"}),
         ({"timeout": Timeout(timedelta(seconds=60), timedelta(0))}, {"timeout": {"after": "1m", "kill_after": "0s"}}),
         ({"history": History(max_age=timedelta(days=1))}, {"history": {"max_age": "1d"}}),
-        ({"on_failure": ShellHandler("x")}, {"on_failure": {"shell": "x"}}),
+        ({"on_failure": OnFailure(ShellHandler("x"))}, {"on_failure": {"shell": "x"}}),
+        ({"on_failure": OnFailure(ShellHandler("x"), 0)}, {"on_failure": {"shell": "x", "retries": 0}}),
         ({"payload": {"a": 1}, "tags": ("a",)}, {"payload": {"a": 1}, "tags": ["a"]}),
     ],
 )

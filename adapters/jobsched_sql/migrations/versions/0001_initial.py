@@ -73,6 +73,7 @@ def _runs() -> None:
         sa.Column("payload", Document, nullable=False),
         sa.Column("result", Document),
         sa.Column("error", Document),
+        sa.Column("failure_of", sa.BigInteger),
         sa.Column("covers_first", Instant),
         sa.Column("covers_last", Instant),
         sa.Column("covers_count", sa.BigInteger),
@@ -119,6 +120,7 @@ def _indexes_of_runs() -> None:
     _index("jobsched_runs_running", table, "state = 'running'", ["node", "namespace", "queue"])
     _index("jobsched_runs_finished", table, "finished_at is not null", ["namespace", "finished_at"])
     _index("jobsched_runs_failed", table, "state = 'failed'", ["namespace", "id"])
+    _index("jobsched_runs_failure_of", table, "failure_of is not null", ["failure_of"])
     _index("jobsched_runs_of_job", table, "job is not null", ["namespace", "job", "id"])
     _index("jobsched_runs_slot", table, "scheduled_at is not null", ["namespace", "job", "scheduled_at"], unique=True)
     _index(
