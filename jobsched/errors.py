@@ -204,7 +204,11 @@ class CommandError(JobschedError):
 
 
 class HttpError(JobschedError):
-    """An HTTP call was not answered, or not as expected."""
+    """An HTTP call was not answered, or not as expected; `status` is what it was answered."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class HandlerTimeoutError(JobschedError):

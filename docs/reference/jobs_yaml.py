@@ -42,6 +42,7 @@ GROUPS = {
     "concurrency": "ConcurrencyOptions",
     "retries": "RetryOptions",
     "timeout": "TimeoutOptions",
+    "on_failure": "FailureOptions",
     "history": "HistoryOptions",
     "http": "HttpOptions",
 }

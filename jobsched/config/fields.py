@@ -101,6 +101,10 @@ COUNT = integer(0, 1_000_000)
 INT32 = integer(-(2**31), 2**31 - 1)
 TAG = text(least=1, most=64)
 HTTP_STATUS = integer(100, 599)
+#: A class, by its name or dotted with its module; or how a command ended, or an HTTP call was answered.
+ERROR_NAME = text(
+    pattern=r"^(?:[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*|exit [0-9]{1,3}|status [1-5][0-9]{2})$", most=200
+)
 ENVIRONMENT = before(_variable_names, mapping(text(), REFERRING))
 HANDLER_NAME = text(
     pattern=r"^(?:[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*|[A-Za-z0-9_][A-Za-z0-9._-]*)$", most=255

@@ -8,8 +8,8 @@ from jobsched.config.kinds import Group
 from jobsched.config.schema import FILE, NAMED_GROUPS, SETTINGS
 from jobsched.model.definition import default_of
 from jobsched.model.durations import format_duration
-from jobsched.model.handler import HttpHandler
-from jobsched.model.job import CalendarUse, Concurrency, Dst, History, Job, Retries, Timeout
+from jobsched.model.handler import HttpHandler, PythonHandler
+from jobsched.model.job import CalendarUse, Concurrency, Dst, History, Job, OnFailure, Retries, Timeout
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -32,6 +32,7 @@ _GROUP_DEFAULTS: dict[str, Any] = {
     "TimeoutOptions": Timeout(timedelta(0)),
     "HistoryOptions": History(),
     "HttpOptions": HttpHandler(""),
+    "FailureOptions": OnFailure(PythonHandler("")),
 }
 
 
@@ -57,7 +58,7 @@ def _default(model: str, field: str) -> Any:
         return SETTINGS_DEFAULTS.get(field)
     if model == "FileOptions":
         return {"version": 1, "namespace": "default"}.get(field)
-    if (model, field) in {("TimeoutOptions", "after"), ("HttpOptions", "url")}:
+    if (model, field) in {("TimeoutOptions", "after"), ("HttpOptions", "url"), ("FailureOptions", "handler")}:
         return None
     default = getattr(_GROUP_DEFAULTS.get(model), field, None)
     if isinstance(default, timedelta):

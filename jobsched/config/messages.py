@@ -163,6 +163,8 @@ def _pattern(pattern: str, value: str, path: tuple[Step, ...]) -> tuple[str, str
             )
         case (*_, "imports", int()):
             return f"{shown(value)} is no name of a Python module", "write package.module"
+        case (*_, "retry_on" | "no_retry_on", int()):
+            return f"{shown(value)} names no error", "write a class like ConnectionError, `exit 75`, or `status 503`"
         case (*_, "headers", _, "[key]"):
             return f"{shown(value)} is no name of a header", ""
         case _:

@@ -67,6 +67,15 @@ RETRIES = Group(
     factor=may(number(1, 1000), "What `exponential` multiplies the delay by each time."),
     max_delay=may(DURATION, "No delay is longer."),
     jitter=may(number(0, 1), "Random share of the delay, up or down."),
+    retry_on=may(
+        list_of(kinds.ERROR_NAME, least=1, most=100),
+        "Only these errors are tried again: class names (`ConnectionError`, `billing.errors.Busy`; those derived from it too), "
+        "`exit 75` of a command, `status 503` of an HTTP call.",
+    ),
+    no_retry_on=may(
+        list_of(kinds.ERROR_NAME, least=1, most=100),
+        "These errors are never tried again, named as in `retry_on`, which they go before.",
+    ),
 )
 
 TIMEOUT = Group(

@@ -9,7 +9,7 @@ from jobsched.model.desired import Settings
 from jobsched.model.handler import CommandHandler, HttpHandler, PythonHandler, ShellHandler
 from jobsched.model.job import CalendarUse, Concurrency, Dst, History, OnFailure, Retries, Timeout
 
-_Group = TypeVar("_Group", Retries, History, Dst)
+_Group = TypeVar("_Group", History, Dst)
 
 
 def default_values(defaults: Mapping[str, Any] | None, history_max_age: timedelta | None) -> dict[str, Any]:
@@ -71,6 +71,11 @@ def _over(kind: type[_Group]) -> Callable[[dict[str, Any], _Group | None], _Grou
     return make
 
 
+def _retries(given: dict[str, Any], base: Retries | None) -> Retries:
+    named: dict[str, Any] = {field: tuple(given[field]) for field in ("retry_on", "no_retry_on") if field in given}
+    return replace(base or Retries(), **{**given, **named})
+
+
 def _timeout(given: dict[str, Any] | None, base: Timeout | None) -> Timeout | None:
     if given is None:
         return None
@@ -112,7 +117,7 @@ _TURNED: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
     "dst": ("dst", _over(Dst)),
     "calendar": ("calendar", _calendar),
     "concurrency": ("concurrency", _concurrency),
-    "retries": ("retries", _over(Retries)),
+    "retries": ("retries", _retries),
     "timeout": ("timeout", _timeout),
     "history": ("history", _over(History)),
     "on_failure": ("on_failure", _on_failure),

@@ -229,7 +229,7 @@ def _judged(
         call.log.write("log", text if text.endswith("\n") else text + "\n")
     wanted = f"expected {', '.join(map(str, handler.expect))}" if handler.expect else "expected 2xx"
     hint = " (redirects are not followed: declare the final URL)" if 300 <= status < 400 else ""
-    raise HttpError(f"{shown}: answered {status}, {wanted}{hint}" + (f":\n{text[:1000]}" if text else ""))
+    raise HttpError(f"{shown}: answered {status}, {wanted}{hint}" + (f":\n{text[:1000]}" if text else ""), status)
 
 
 def _excerpt(body: bytes, secrets: "Secrets") -> tuple[str, bool]:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from jobsched.errors import Cancel, PayloadError, RemoteError, ResultError, Retry, Snooze
+from jobsched.errors import Cancel, CommandError, HttpError, PayloadError, RemoteError, ResultError, Retry, Snooze
 from jobsched.model.text import storable
 
 _OWN = str(Path(__file__).parent.parent)
@@ -35,11 +35,26 @@ def text_of(error: BaseException) -> str:
         return f"(its text could not be had: {type(second).__name__})"
 
 
+def names_of(error: BaseException) -> set[str]:
+    """What `retry_on` may call it: its class and the bases of that, alone and dotted; an exit code; a status."""
+    classes = error.classes if isinstance(error, RemoteError) else _classes_of(error)
+    names = {name for dotted in classes for name in (dotted, dotted.rpartition(".")[2])}
+    if isinstance(error, CommandError) and error.exit_code is not None:
+        names.add(f"exit {error.exit_code}")
+    if isinstance(error, HttpError) and error.status is not None:
+        names.add(f"status {error.status}")
+    return names
+
+
+def _classes_of(error: BaseException) -> tuple[str, ...]:
+    return tuple(f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
+
+
 def to_json(error: BaseException) -> dict[str, Any]:
     """All that matters of it elsewhere; its object stays where it was raised."""
     told: dict[str, Any] = {
         "entry": {name: storable(text) for name, text in error_entry(error).items()},
-        "classes": [storable(f"{kind.__module__}.{kind.__qualname__}") for kind in type(error).__mro__],
+        "classes": [storable(dotted) for dotted in _classes_of(error)],
     }
     match error:
         case Retry():

@@ -123,7 +123,7 @@ def _group(kind: type[Any], durations: frozenset[str], lists: frozenset[str] = f
     return _Codec(encode, decode)
 
 
-_RETRIES = _group(Retries, frozenset({"delay", "max_delay"}))
+_RETRIES = _group(Retries, frozenset({"delay", "max_delay"}), frozenset({"retry_on", "no_retry_on"}))
 _TIMEOUT = _group(Timeout, frozenset({"after", "kill_after"}))
 _MAX_QUEUED: Final = Concurrency().max_queued
 _KILL_AFTER: Final = Timeout(timedelta(0)).kill_after

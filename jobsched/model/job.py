@@ -22,6 +22,8 @@ class Retries:
     factor: float = 2.0
     max_delay: timedelta = timedelta(minutes=10)
     jitter: float = 0.1  #: share of the delay, up or down
+    retry_on: tuple[str, ...] = ()  #: names of errors; empty: all
+    no_retry_on: tuple[str, ...] = ()  #: names of errors, stronger than `retry_on`
 
 
 @dataclass(frozen=True, slots=True)

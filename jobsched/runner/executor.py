@@ -18,7 +18,7 @@ from jobsched.errors import (
     UnknownHandlerError,
 )
 from jobsched.handlers.call import Call, perform
-from jobsched.handlers.raised import error_entry, text_of
+from jobsched.handlers.raised import error_entry, names_of, text_of
 from jobsched.handlers.registry import Registry
 from jobsched.model.handler import PythonHandler, handler_from_text
 from jobsched.model.job import Job, Retries, Timeout
@@ -207,9 +207,14 @@ class Executor:
             error=error_entry(error),
             reason=reason,
             now=self._heartbeat.now(),
-            retry=may_retry,
+            retry=may_retry and (isinstance(error, Retry) or retry.heals(retries, _names_of(error, reason))),
             retry_after=retry_after,
         )
+
+
+def _names_of(error: BaseException, reason: Reason) -> set[str]:
+    """An attempt that ran out of time is that first of all, whatever the handler made of it."""
+    return names_of(error) | (names_of(HandlerTimeoutError()) if reason is Reason.TIMEOUT else set())
 
 
 def _name(claim: Claim) -> str:

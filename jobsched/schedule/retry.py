@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -30,6 +31,13 @@ def backoff(retries: Retries, attempt: int, *, run_id: int) -> timedelta:
     spread = wanted * (1 + retries.jitter * _swing(run_id, attempt))
     # What would pass the cap is folded back below it: were it cut off, half of the runs would come at one instant.
     return timedelta(seconds=max(2 * cap - spread if spread > cap else spread, 0.0))
+
+
+def heals(retries: Retries, names: AbstractSet[str]) -> bool:
+    """Whether another attempt is worth making after an error of these names: those that it goes by, its base classes' too."""
+    if not names.isdisjoint(retries.no_retry_on):
+        return False
+    return not retries.retry_on or not names.isdisjoint(retries.retry_on)
 
 
 def _growth(retries: Retries, attempt: int) -> float:

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,66 @@ def test_an_error_is_retried_with_each_attempt_on_record_until_attempts_are_used
     assert [entry["message"] for entry in run.error] == ["attempt 1", "attempt 2", "attempt 3"]
     assert {entry["type"] for entry in run.error} == {"ValueError"}
     assert "raise ValueError" in run.error[0]["traceback"]
+
+
+class BusyError(ConnectionError):
+    """An error of a handler's own module."""
+
+
+@pytest.mark.parametrize(
+    ("retries", "attempts"),
+    [
+        (replace(AT_ONCE, retry_on=("ConnectionError",)), 3),
+        (replace(AT_ONCE, retry_on=("tests.runner.test_attempts.BusyError",)), 3),
+        (replace(AT_ONCE, retry_on=("ValueError",)), 1),
+        (replace(AT_ONCE, no_retry_on=("BusyError",)), 1),
+        (replace(AT_ONCE, retry_on=("BusyError",), no_retry_on=("OSError",)), 1),
+    ],
+)
+def test_retry_on_and_no_retry_on_name_the_errors_that_are_tried_again(
+    bench: "Bench", retries: Retries, attempts: int
+) -> None:
+    @bench.handler
+    def fail() -> None:
+        raise BusyError
+
+    bench.declare("fail", retries=retries)
+    bench.node()
+
+    run = bench.ended(bench.trigger("fail"))
+
+    assert (run.state, run.attempt) == (RunState.FAILED, attempts)
+
+
+def test_a_handler_that_asks_for_a_retry_gets_it_whatever_is_listed(bench: "Bench") -> None:
+    @bench.handler
+    def again() -> None:
+        raise Retry(after=0)
+
+    bench.declare("again", retries=replace(AT_ONCE, retry_on=("ValueError",)))
+    bench.node()
+
+    assert bench.ended(bench.trigger("again")).attempt == 3
+
+
+@pytest.mark.parametrize(("code", "attempts"), [(64, 1), (75, 3)])
+def test_a_commands_exit_code_says_whether_it_is_tried_again(bench: "Bench", code: int, attempts: int) -> None:
+    retries = replace(AT_ONCE, no_retry_on=("exit 64",))
+    bench.declare("ends", performs=ShellHandler(f"exit {code}"), retries=retries)
+    bench.node()
+
+    assert bench.ended(bench.trigger("ends")).attempt == attempts
+
+
+def test_an_attempt_that_ran_out_of_time_is_a_handler_timeout_error(bench: "Bench") -> None:
+    retries = replace(AT_ONCE, no_retry_on=("HandlerTimeoutError",))
+    timeout = Timeout(timedelta(milliseconds=100), kill_after=timedelta(milliseconds=100))
+    bench.declare("long", performs=ShellHandler("sleep 600"), retries=retries, timeout=timeout)
+    bench.node()
+
+    run = bench.ended(bench.trigger("long"))
+
+    assert (run.state, run.reason, run.attempt) == (RunState.FAILED, Reason.TIMEOUT, 1)
 
 
 def test_a_retry_that_succeeds_makes_the_run_succeed(bench: "Bench") -> None:

@@ -148,6 +148,7 @@ def test_a_field_becomes_its_value(fields: str, expected: dict[str, object]) -> 
     ("defaults", "fields", "expected"),
     [
         ("retries: {max: 2, delay: 1m}", "retries: 5", {"retries": Retries(5, delay=timedelta(minutes=1))}),
+        ("retries: {retry_on: [OSError]}", "retries: 2", {"retries": Retries(2, retry_on=("OSError",))}),
         ("retries: 2", "retries: {delay: 1m}", {"retries": Retries(2, delay=timedelta(minutes=1))}),
         (
             "timeout: {after: 1m, kill_after: 3s}",
@@ -412,6 +413,11 @@ WRONG_FIELDS = [
     ("retries: yes", '14: error: jobs.nightly.retries: expected a whole number or a mapping, not "yes"'),
     ("retries: 3.0", "14: error: jobs.nightly.retries: expected a whole number or a mapping, not 3.0"),
     ("retries: {max: 3, wait: 3}", "23: error: jobs.nightly.retries.wait: unknown field (write `delay`)"),
+    (
+        "retries: {no_retry_on: [exit code 64]}",
+        '29: error: jobs.nightly.retries.no_retry_on[0]: "exit code 64" names no error (write a class like',
+    ),
+    ("retries: {retry_on: []}", "25: error: jobs.nightly.retries.retry_on: an empty list"),
     ("retries: {factor: 0.5}", "23: error: jobs.nightly.retries.factor: must be at least 1, not 0.5"),
     ("retries: {factor: .inf}", "23: error: jobs.nightly.retries.factor: "),
     ("retries: {jitter: 2}", "23: error: jobs.nightly.retries.jitter: must be at most 1, not 2"),

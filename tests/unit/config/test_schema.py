@@ -56,6 +56,8 @@ JOB_VALUES: dict[str, list[Any]] = {
     "retries.factor": [3],
     "retries.max_delay": ["1h"],
     "retries.jitter": [0.5],
+    "retries.retry_on": [["OSError", "exit 75", "status 503", "a.b.C"]],
+    "retries.no_retry_on": [["ValueError"]],
     "timeout": ["5m", 300],
     "timeout.after": ["5m"],
     "timeout.kill_after": ["1s"],

@@ -170,6 +170,15 @@ def test_a_secret_that_is_echoed_is_not_kept_of_a_failure(bench: Bench, server: 
     assert "s3cret" not in str(bench.log.written)
 
 
+def test_a_refusal_carries_its_status(bench: Bench, server: Server) -> None:
+    server.status = 503
+
+    with pytest.raises(HttpError) as raised:
+        bench.perform(HttpHandler(server.url))
+
+    assert raised.value.status == 503
+
+
 @pytest.mark.parametrize("place", [9_997, 1024 * 1024 - 3])
 def test_a_secret_where_the_answer_is_cut_leaves_no_part_of_it(bench: Bench, server: Server, place: int) -> None:
     # All before it is secret too and shrinks, so that the end of what is read may be within what is kept.

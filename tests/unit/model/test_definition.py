@@ -83,6 +83,8 @@ jobs = st.builds(
         st.floats(1, 9),
         durations,
         st.floats(0, 1),
+        names,
+        names,
     ),
     timeout=st.none() | st.builds(Timeout, durations, durations),
     executor=st.sampled_from(["thread", "process"]),

@@ -18,6 +18,7 @@ from jobsched.schedule.retry import (
     backoff,
     given_back,
     given_back_owned,
+    heals,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -83,6 +84,26 @@ def test_backoff_is_as_declared(retries: Retries, seconds: list[int]) -> None:
     assert [backoff(retries, attempt, run_id=1) for attempt in range(1, 9)] == [
         timedelta(seconds=second) for second in seconds
     ]
+
+
+@pytest.mark.parametrize(
+    ("retry_on", "no_retry_on", "healed"),
+    [
+        ((), (), True),
+        (("OSError",), (), True),
+        (("ValueError",), (), False),
+        (("ValueError", "builtins.ConnectionError"), (), True),
+        ((), ("OSError",), False),
+        ((), ("ValueError",), True),
+        (("OSError",), ("ConnectionError",), False),
+    ],
+)
+def test_an_error_is_retried_as_the_names_of_its_classes_say(
+    retry_on: tuple[str, ...], no_retry_on: tuple[str, ...], *, healed: bool
+) -> None:
+    names = {"ConnectionError", "builtins.ConnectionError", "OSError", "builtins.OSError"}
+
+    assert heals(Retries(retry_on=retry_on, no_retry_on=no_retry_on), names) is healed
 
 
 @given(
