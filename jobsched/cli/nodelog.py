@@ -6,6 +6,7 @@ import sys
 from datetime import UTC, datetime
 
 from jobsched.cli.text import printable
+from jobsched.model.instants import format_instant
 
 #: What a LogRecord has of its own; the rest came by `extra` and belongs in the JSON.
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -32,7 +33,11 @@ class JsonLog(logging.Formatter):
         line |= {key: value for key, value in vars(record).items() if key not in _OWN and value is not None}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=True, default=str)
+        return json.dumps(line, ensure_ascii=True, default=_as_text)
+
+
+def _as_text(value: object) -> str:
+    return format_instant(value) if isinstance(value, datetime) else str(value)
 
 
 def _worth_saying(record: logging.LogRecord) -> bool:

@@ -1,15 +1,14 @@
 """Canceller: passes on to attempts of this node what people asked for by hand: to stop."""
 
-import logging
 from datetime import timedelta
 
 from jobsched.clock import Clock
+from jobsched.observe.events import RunCancelling
+from jobsched.observe.listeners import Events
 from jobsched.runner.heartbeat import Heartbeat
 from jobsched.runner.held import HeldRuns
 from jobsched.runner.service import Service
 from jobsched.store.port import Store
-
-log = logging.getLogger("jobsched")
 
 
 class Canceller(Service):
@@ -17,8 +16,11 @@ class Canceller(Service):
 
     name = "canceller"
 
-    def __init__(self, store: Store, clock: Clock, heartbeat: Heartbeat, held: HeldRuns, poll: timedelta) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, heartbeat: Heartbeat, held: HeldRuns, poll: timedelta, events: Events
+    ) -> None:
         super().__init__(clock)
+        self._events = events
         self._store, self._heartbeat, self._held, self._poll = store, heartbeat, held, poll
 
     def step(self) -> float | None:
@@ -28,5 +30,5 @@ class Canceller(Service):
         for fence in self._store.cancel_requests(self._heartbeat.node):
             held = self._held.get(fence)
             if held is not None and held.cancel.cancel("cancelled"):
-                log.info("run %d is asked to stop", fence[0], extra={"event": "run_cancelling", "run": fence[0]})
+                self._events.emit(RunCancelling(run=fence[0], job=held.claim.job))
         return self._poll.total_seconds()

@@ -9,6 +9,9 @@ from jobsched.clock import Clock
 from jobsched.errors import OutcomeUnknownError, StoreError, StoreUnavailableError
 from jobsched.model.job import OnFailure
 from jobsched.model.run import Claim, LogLine, Reason, RunState, Transition
+from jobsched.observe.events import ResultDropped
+from jobsched.observe.listeners import Events
+from jobsched.runner.endings import ending, of_claim
 from jobsched.runner.held import Held, HeldRuns
 from jobsched.runner.service import Service
 from jobsched.store.port import Store
@@ -30,6 +33,7 @@ class _Ended:
     claim: Claim
     transition: Transition
     on_failure: OnFailure | None
+    begun: bool
 
 
 class Completer(Service):
@@ -44,8 +48,10 @@ class Completer(Service):
         held: HeldRuns,
         on_keys_freed: Callable[[Iterable[str]], None],
         on_more_history: Callable[[Iterable[tuple[str, str]]], None],
+        events: Events,
     ) -> None:
         super().__init__(clock)
+        self._events = events
         self._store, self._held = store, held
         self._on_keys_freed, self._on_more_history = on_keys_freed, on_more_history
         self._lock = threading.Lock()
@@ -54,6 +60,8 @@ class Completer(Service):
         self._writing = threading.Lock()
         self._logs_due = clock.monotonic() + _LOG_SECONDS
         self._may_be_written = False
+        #: Runs whose outcome the store would not have, and what was written in its place.
+        self._instead: dict[int, Transition] = {}
 
     def put(self, held: Held, transition: Transition) -> None:
         """Write this when possible; the run stays held until the store has acknowledged it."""
@@ -63,7 +71,7 @@ class Completer(Service):
             transition = replace(transition, on_failure=on_failure)
         with self._lock:
             self._lines.extend(lines)
-            self._queue.append(_Ended(held.claim, transition, on_failure))
+            self._queue.append(_Ended(held.claim, transition, on_failure, held.begun))
         self.wake()
 
     def step(self) -> float | None:
@@ -129,10 +137,7 @@ class Completer(Service):
         with self._lock:
             del self._queue[: len(batch)]
         self._held.drop((ended.claim.id, ended.claim.claim_no) for ended in batch)
-        for ended in batch:
-            # What was written by a commit whose answer we never saw is not ours any more either.
-            if ended.transition.id not in ours and not self._may_be_written:
-                _say_dropped(ended)
+        self._say(batch, ours)
         self._may_be_written = False
         self._on_more_history(
             {(ended.claim.namespace, ended.claim.job) for ended in batch if ended.claim.job is not None}
@@ -140,6 +145,20 @@ class Completer(Service):
         freed = {ended.claim.key for ended in batch if ended.claim.key is not None}
         if freed:
             self._on_keys_freed(freed)
+
+    def _say(self, batch: list[_Ended], ours: set[int]) -> None:
+        quiet = self._events.quiet
+        for ended in batch:
+            claim, transition = ended.claim, self._instead.pop(ended.claim.id, ended.transition)
+            if quiet and claim.job is None and transition.state is RunState.SUCCEEDED:
+                continue
+            if not ended.begun:
+                continue  # claimed ahead, and given back: nothing happened to it
+            # What was written by a commit whose answer we never saw is not ours any more either.
+            if transition.id in ours or self._may_be_written:
+                self._events.emit(ending(claim, transition))
+            elif transition.state is not RunState.PENDING:
+                self._events.emit(ResultDropped(**of_claim(claim)))
 
     def _finish(self, batch: list[_Ended]) -> set[int]:
         """Write a batch; one that the store refuses is halved until the one is found that it will not have."""
@@ -165,6 +184,7 @@ class Completer(Service):
             on_failure=ended.on_failure,
             error={"type": "ResultError", "message": "what became of this attempt could not be stored"},
         )
+        self._instead[ended.claim.id] = plain
         try:
             return self._store.finish([plain])
         except StoreUnavailableError:
@@ -172,14 +192,3 @@ class Completer(Service):
         except StoreError:
             log.exception("run %d stays with this node until its lease ends", ended.claim.id)
             return {ended.claim.id}
-
-
-def _say_dropped(ended: _Ended) -> None:
-    if ended.transition.state is RunState.PENDING:
-        return
-    log.warning(
-        "run %d: the result of attempt %d is dropped: this node had lost the run",
-        ended.claim.id,
-        ended.claim.attempt,
-        extra={"event": "result_dropped", "run": ended.claim.id, "job": ended.claim.job},
-    )

@@ -22,11 +22,14 @@ from jobsched.handlers.raised import error_entry, names_of, text_of
 from jobsched.handlers.registry import Registry
 from jobsched.model.handler import PythonHandler, handler_from_text
 from jobsched.model.job import Job, Retries, Timeout
-from jobsched.model.run import Claim, Reason, RunState, Transition
+from jobsched.model.run import Claim, Reason, Transition
+from jobsched.observe.events import RunStarted
+from jobsched.observe.listeners import Events
 from jobsched.runner.completer import Completer
 from jobsched.runner.deadlines import Deadlines
 from jobsched.runner.definitions import Definitions
 from jobsched.runner.dispatcher import Dispatcher
+from jobsched.runner.endings import of_claim
 from jobsched.runner.heartbeat import Heartbeat
 from jobsched.runner.held import Held
 from jobsched.runner.options import Options
@@ -50,12 +53,13 @@ class Executor:
         dispatcher: Dispatcher,
         completer: Completer,
         on_abandoned_ended: Callable[[Claim], None],
+        events: Events,
     ) -> None:
         self._clock, self._options = clock, options
         self._registry = registry.limited_to(definitions.declares)
         self._definitions, self._heartbeat, self._deadlines = definitions, heartbeat, deadlines
         self._dispatcher, self._completer = dispatcher, completer
-        self._on_abandoned_ended = on_abandoned_ended
+        self._on_abandoned_ended, self._events = on_abandoned_ended, events
         self._refused: dict[int, float] = {}
 
     def perform(self, held: Held) -> None:
@@ -64,13 +68,13 @@ class Executor:
             self.give_back(held)
             return
         held.started = began = self._clock.monotonic()
+        held.begun = True
         transition = self._attempt(held)
         fault_point("before_finish")
         self._dispatcher.buffer.ran(self._clock.monotonic() - began)
         self._deadlines.forget(held)
         held.started = None
         if held.settle():
-            _say(held.claim, transition)
             self._completer.put(held, transition)
             return
         if held.when_ended is not None:
@@ -98,7 +102,8 @@ class Executor:
         except Exception as error:  # noqa: BLE001 - a definition that cannot be read
             return self._decided(held, error)
         try:
-            log.debug("run %d of %s starts, attempt %d", held.claim.id, _name(held.claim), held.claim.attempt)
+            if held.claim.job is not None or not self._events.quiet:
+                self._events.emit(RunStarted(node=held.claim.node, **of_claim(held.claim)))
             result = perform(self._call(held), self._registry, resolve, self._clock)
         except BaseException as raised:  # noqa: BLE001 - whatever a handler raises is its run's result, never ours
             return self._decided(held, raised)
@@ -227,38 +232,3 @@ def _overdue_text(held: Held) -> str:
     return (
         f"did not end at its timeout of {after.total_seconds():g} s, nor when it was asked to; its thread was given up"
     )
-
-
-def _say(claim: Claim, transition: Transition) -> None:
-    extra = {
-        "event": f"run_{transition.state}",
-        "run": claim.id,
-        "job": claim.job,
-        "attempt": claim.attempt,
-        "reason": transition.reason,
-    }
-    match transition.state:
-        case RunState.SUCCEEDED:
-            level = logging.INFO if claim.job else logging.DEBUG
-            log.log(level, "%s: run %d succeeded", _name(claim), claim.id, extra=extra)
-        case RunState.FAILED:
-            log.error("%s: run %d failed: %s", _name(claim), claim.id, _short(transition), extra=extra)
-        case RunState.SCHEDULED:
-            log.warning(
-                "%s: run %d, attempt %d of %d failed, next at %s: %s",
-                _name(claim),
-                claim.id,
-                claim.attempt,
-                claim.max_attempts,
-                transition.available_at,
-                _short(transition),
-                extra=extra,
-            )
-        case _:
-            log.info("%s: run %d is %s", _name(claim), claim.id, transition.state, extra=extra)
-
-
-def _short(transition: Transition) -> str:
-    error = transition.error or {}
-    first = str(error.get("message", "")).splitlines()
-    return f"{error.get('type', transition.reason)}: {first[0] if first else ''}"

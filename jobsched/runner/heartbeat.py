@@ -10,6 +10,8 @@ from typing import Any
 
 from jobsched._version import __version__
 from jobsched.clock import Clock
+from jobsched.observe.events import NodeFenced, NodeRejoined
+from jobsched.observe.listeners import Events
 from jobsched.runner.held import HeldRuns
 from jobsched.runner.node_clock import NodeClock
 from jobsched.runner.options import Options
@@ -34,8 +36,10 @@ class Heartbeat(Service):
         held: HeldRuns,
         info: Callable[[], Mapping[str, Any]],
         on_fenced: Callable[[], None],
+        events: Events,
     ) -> None:
         super().__init__(clock)
+        self._events = events
         self._store, self._options, self._held = store, options, held
         self._namespaces, self._info, self._on_fenced = namespaces, info, on_fenced
         self.node = 0
@@ -90,11 +94,7 @@ class Heartbeat(Service):
             if self._fenced or self.fit:
                 return
             self._fenced = True
-        log.error(
-            "node %d could not renew its lease: it claims nothing and stops its handlers until it can",
-            self.node,
-            extra={"event": "node_fenced", "node": self.node},
-        )
+        self._events.emit(NodeFenced(node=self.node))
         self._on_fenced()
 
     def step(self) -> float:
@@ -117,9 +117,7 @@ class Heartbeat(Service):
         old = self.node
         self._on_fenced()
         self.register()
-        log.warning(
-            "node %d was declared dead and goes on as node %d", old, self.node, extra={"event": "node_rejoined"}
-        )
+        self._events.emit(NodeRejoined(node=self.node, was=old))
 
     def _release_unheld(self) -> None:
         """Give back runs that the store says are ours and that we do not hold: a claim whose answer was lost.

@@ -21,6 +21,7 @@ class Held:
     cancel: CancelToken
     log: RunLog
     started: float | None = None
+    begun: bool = False  #: a thread has taken it up
     job: Job | None = None  #: its definition, once looked up; None for ad-hoc runs
     when_ended: Transition | None = None  #: of an attempt given up: to be written when its thread ends at last
     _settled: bool = False

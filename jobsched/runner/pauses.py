@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 
 from jobsched.client import Client
 from jobsched.clock import Clock
-from jobsched.model.instants import format_instant
 from jobsched.model.pause import Pause, Pauses, PauseScope
+from jobsched.observe.events import Event, Paused, Resumed
+from jobsched.observe.listeners import Events
 from jobsched.runner.heartbeat import Heartbeat
 from jobsched.runner.options import Options
 from jobsched.runner.service import Service
@@ -34,8 +35,10 @@ class NodePauses(Service):
         namespaces: Sequence[str],
         heartbeat: Heartbeat,
         on_change: Callable[[], None],
+        events: Events,
     ) -> None:
         super().__init__(clock)
+        self._events = events
         self._store, self._options, self._heartbeat, self._on_change = store, options, heartbeat, on_change
         self._clients = {name: Client(store, namespace=name, clock=clock) for name in namespaces}
         self._standing: dict[_Key, Pause] = {}
@@ -75,22 +78,28 @@ class NodePauses(Service):
         }
         self.of_queues = tuple(one for one in found.values() if one.scope is not PauseScope.JOB)
         now = self._heartbeat.now()
-        _say("paused", [one for key, one in found.items() if before.get(key) != one], _paused)
-        gone = [one for key, one in before.items() if key not in found]
-        _say("resumed", gone, lambda pause: "goes on: its pause is over" if pause.is_over(now) else "is resumed")
+        self._say([_paused(one) for key, one in found.items() if before.get(key) != one])
+        self._say([_resumed(one, expired=one.is_over(now)) for key, one in before.items() if key not in found])
         self._on_change()
 
-
-def _say(event: str, pauses: Sequence[Pause], text: Callable[[Pause], str]) -> None:
-    if len(pauses) > _MOST_SAID:
-        log.info("%d pauses: %s", len(pauses), event, extra={"event": event})
-        return
-    for pause in pauses:
-        what = f"all of {pause.namespace}" if pause.scope is PauseScope.ALL else f"{pause.scope} {pause.name}"
-        about = {str(pause.scope): pause.name or pause.namespace}
-        log.info("%s %s", what, text(pause), extra={"event": event, **about})
+    def _say(self, events: Sequence[Event]) -> None:
+        many = len(events) > _MOST_SAID
+        if many:
+            log.info("%d pauses: %s", len(events), events[0].name)
+        for event in events:
+            self._events.emit(event, logged=not many)
 
 
-def _paused(pause: Pause) -> str:
-    until = f" until {format_instant(pause.until)}" if pause.until else ""
-    return f"is paused{until} by {pause.by}" + (f": {pause.reason}" if pause.reason else "")
+def _paused(pause: Pause) -> Paused:
+    return Paused(
+        namespace=pause.namespace,
+        scope=pause.scope,
+        target=pause.name or None,
+        by=pause.by,
+        until=pause.until,
+        why=pause.reason or None,
+    )
+
+
+def _resumed(pause: Pause, *, expired: bool) -> Resumed:
+    return Resumed(namespace=pause.namespace, scope=pause.scope, target=pause.name or None, expired=expired)

@@ -12,6 +12,8 @@ from jobsched.config.load import load
 from jobsched.errors import ConfigError, StoreError, SyncConflictError, SyncRefusedError
 from jobsched.model.desired import DesiredState, Settings
 from jobsched.model.state import Generation
+from jobsched.observe.events import SyncApplied, SyncRecovered, SyncRefused, SyncStale
+from jobsched.observe.listeners import Events
 from jobsched.runner.heartbeat import Heartbeat
 from jobsched.runner.signature import Signature, signature
 from jobsched.store.port import Store
@@ -30,7 +32,9 @@ class Reload:
         heartbeat: Heartbeat,
         paths: Sequence[Path],
         on_synced: Callable[[DesiredState], None],
+        events: Events,
     ) -> None:
+        self._events = events
         self._store, self._heartbeat, self._paths, self._on_synced = store, heartbeat, paths, on_synced
         self.error: str | None = None
         self.error_since: datetime | None = None
@@ -84,14 +88,14 @@ class Reload:
             self._applied(desired, report)
         finally:
             self._applying = False
-        _say(report)
+        self._say(report)
         self._on_synced(desired)
         self._heartbeat.wake()
 
     def _applied(self, desired: DesiredState, report: SyncReport) -> None:
         self.content_hash = desired.content_hash
         if self.error is not None:
-            log.info("the files are valid again, and applied", extra={"event": "sync_recovered"})
+            self._events.emit(SyncRecovered(namespace=desired.namespace))
         self.error, self.error_since = None, None
         self.stale = report.outcome == "stale"
         if report.generation is not None and not self.stale:
@@ -105,11 +109,8 @@ class Reload:
             self._agrees_with, self.stale = newest.number, False
         elif newest.number > self._agrees_with and not self.stale:
             self.stale = True
-            log.warning(
-                "generation %d, applied by %s, replaces what this node's files declare; it runs that",
-                newest.number,
-                newest.applied_by,
-                extra={"event": "sync_stale", "generation": newest.number},
+            self._events.emit(
+                SyncStale(namespace=newest.namespace, generation=newest.number, applied_by=newest.applied_by)
             )
             self._heartbeat.wake()
 
@@ -120,7 +121,7 @@ class Reload:
     def _refused(self, what: str, why: str) -> None:
         if why != self.error:
             self.error, self.error_since = why, self._heartbeat.now()
-            log.error("%s:\n%s", what, why, extra={"event": "sync_refused"})
+            self._events.emit(SyncRefused(what=what, error=why))
             self._heartbeat.wake()
 
     def _compare_settings(self, new: Settings) -> None:
@@ -128,20 +129,18 @@ class Reload:
             log.warning("settings have changed: restart this node for them to take effect")
         self._settings = new
 
-
-def _say(report: SyncReport) -> None:
-    number = report.generation.number if report.generation else 0
-    if report.outcome == "stale":
-        log.warning(
-            "this node's files are older than generation %d and were replaced since; it runs generation %d",
-            number,
-            number,
-            extra={"event": "sync_stale", "generation": number},
-        )
-    elif report.outcome == "applied" and report.plan is not None:
-        counts = ", ".join(
-            f"{len(report.plan.of(action))} {word}"
-            for action, word in (("create", "created"), ("update", "updated"), ("remove", "removed"))
-            if report.plan.of(action)
-        )
-        log.info("generation %d applied: %s", number, counts, extra={"event": "sync_applied", "generation": number})
+    def _say(self, report: SyncReport) -> None:
+        number = report.generation.number if report.generation else 0
+        if report.outcome == "stale":
+            self._events.emit(SyncStale(namespace=report.namespace, generation=number))
+        elif report.outcome == "applied" and report.plan is not None:
+            created, updated, removed = (len(report.plan.of(action)) for action in ("create", "update", "remove"))
+            self._events.emit(
+                SyncApplied(
+                    namespace=report.namespace,
+                    generation=number,
+                    jobs_created=created,
+                    jobs_updated=updated,
+                    jobs_removed=removed,
+                )
+            )

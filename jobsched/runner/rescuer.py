@@ -8,6 +8,8 @@ from jobsched.errors import StoreUnavailableError
 from jobsched.model.handler import PythonHandler
 from jobsched.model.job import Job
 from jobsched.model.run import OwnedRun, RunState, Transition
+from jobsched.observe.events import NodeLost, RunLost
+from jobsched.observe.listeners import Events
 from jobsched.runner.heartbeat import Heartbeat
 from jobsched.schedule.retry import after_loss
 from jobsched.store.port import Store
@@ -24,8 +26,9 @@ class Rescuer:
         heartbeat: Heartbeat,
         on_pending: Callable[[], None],
         on_freed: Callable[[], None],
+        events: Events,
     ) -> None:
-        self._store, self._heartbeat = store, heartbeat
+        self._store, self._heartbeat, self._events = store, heartbeat, events
         self._on_pending, self._on_freed = on_pending, on_freed
 
     def __call__(self) -> None:
@@ -36,9 +39,10 @@ class Rescuer:
             owned = self._store.owned(node)
             transitions = {run.id: self._decide(run) for run in owned}
             rescued = self._store.finish(list(transitions.values()))
+            self._events.emit(NodeLost(node=node, runs=len(rescued)))
             for run in owned:
                 if run.id in rescued:
-                    _say(run, transitions[run.id])
+                    self._events.emit(_lost(run, transitions[run.id]))
             self._on_freed()
             if rescued:
                 self._on_pending()
@@ -62,14 +66,12 @@ class Rescuer:
         return found[0].job if found else None
 
 
-def _say(run: OwnedRun, transition: Transition) -> None:
-    what = "failed for good" if transition.state is RunState.FAILED else "is pending again"
-    log.warning(
-        "node %d died: its run %d (%s, attempt %d) %s",
-        run.node,
-        run.id,
-        run.job or "ad hoc",
-        run.attempt,
-        what,
-        extra={"event": "run_lost", "run": run.id, "job": run.job, "node": run.node},
+def _lost(run: OwnedRun, transition: Transition) -> RunLost:
+    return RunLost(
+        run=run.id,
+        namespace=run.namespace,
+        job=run.job,
+        attempt=run.attempt,
+        node=run.node,
+        failed=transition.state is RunState.FAILED,
     )

@@ -2,12 +2,12 @@
 
 import logging
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from jobsched.client import Client
 from jobsched.clock import Clock, SystemClock
@@ -20,12 +20,23 @@ from jobsched.model.handler import PythonHandler
 from jobsched.model.instants import format_instant
 from jobsched.model.run import RunFilter, RunState
 from jobsched.observe.capture import Capture
+from jobsched.observe.events import (
+    Event,
+    HandlerUnknown,
+    NodeStarted,
+    NodeStopped,
+    NodeStopping,
+    NodeWornOut,
+    ThreadAbandoned,
+)
+from jobsched.observe.listeners import Events
 from jobsched.runner.admission import Admission
 from jobsched.runner.canceller import Canceller
 from jobsched.runner.completer import Completer
 from jobsched.runner.deadlines import Deadlines
 from jobsched.runner.definitions import Definitions
 from jobsched.runner.dispatcher import Dispatcher
+from jobsched.runner.endings import of_claim
 from jobsched.runner.executor import Executor
 from jobsched.runner.heartbeat import Fence, Heartbeat
 from jobsched.runner.held import Held, HeldRuns
@@ -43,6 +54,8 @@ from jobsched.runner.watcher import Watcher
 from jobsched.store.port import Doorbell, Topic
 
 log = logging.getLogger("jobsched")
+
+E = TypeVar("E", bound=Event)
 
 _PRUNE_SECONDS = 5.0
 #: One for all nodes of this process: what is printed has one way out.
@@ -87,8 +100,9 @@ class Runner:
         self._stopped = self._hard = self.worn_out = False
         self._doorbell: Doorbell | None = None
         self._due: set[int] = set()
+        self.events = Events()
         self._put_together(self._registry)
-        self.reload = Reload(self._store, self.heartbeat, paths, self._synced) if paths else None
+        self.reload = Reload(self._store, self.heartbeat, paths, self._synced, self.events) if paths else None
         # Without watching it waits for SIGHUP.
         self.watcher = Watcher(self.clock, paths, self.reload, seen, follows=watch) if self.reload else None
 
@@ -97,17 +111,28 @@ class Runner:
         self.held = HeldRuns(self._first_held)
         self.definitions = Definitions(store, self._namespaces)
         self.heartbeat = Heartbeat(
-            store, clock, options, self._namespaces, self.held, self.info, lambda: self._cancel_all("fenced")
+            store,
+            clock,
+            options,
+            self._namespaces,
+            self.held,
+            self.info,
+            lambda: self._cancel_all("fenced"),
+            self.events,
         )
         self.pool = Pool(options.threads, self._perform, self._thread_freed)
-        self.pauses = NodePauses(store, clock, options, self._namespaces, self.heartbeat, self._pauses_changed)
+        self.pauses = NodePauses(
+            store, clock, options, self._namespaces, self.heartbeat, self._pauses_changed, self.events
+        )
         self.dispatcher = Dispatcher(
             store, clock, options, self.definitions, self.heartbeat, self.held, self.pool, self.pauses, self._give_back
         )
         self.admission = Admission(store, clock, self.definitions, self.dispatcher.wake)
         pruner = Pruner(store, clock, self._namespaces)
-        self.completer = Completer(store, clock, self.held, self.admission.keys_freed, pruner.touch)
-        self._shutdown = Shutdown(clock, self.pool, self.held, self.completer, self._give_back, lambda: self._hard)
+        self.completer = Completer(store, clock, self.held, self.admission.keys_freed, pruner.touch, self.events)
+        self._shutdown = Shutdown(
+            clock, self.pool, self.held, self.completer, self._give_back, lambda: self._hard, self._say_stopping
+        )
         self.deadlines = Deadlines(clock, self._overdue)
         self.executor = Executor(
             clock,
@@ -119,15 +144,18 @@ class Runner:
             self.dispatcher,
             self.completer,
             self.admission.thread_ended,
+            self.events,
         )
         self.scheduler = Scheduler(
-            store, clock, options, self.definitions, self.heartbeat, self.dispatcher.wake, pruner.touch
+            store, clock, options, self.definitions, self.heartbeat, self.dispatcher.wake, pruner.touch, self.events
         )
-        rescue = Rescuer(store, self.heartbeat, self.dispatcher.wake, self.admission.sweep)
+        rescue = Rescuer(store, self.heartbeat, self.dispatcher.wake, self.admission.sweep, self.events)
         beat = options.heartbeat.total_seconds()
         self._fence = Fence(clock, self.heartbeat)
         self._rescuer = Timer("rescuer", clock, beat, rescue)
-        self._canceller = Canceller(store, clock, self.heartbeat, self.held, min(options.heartbeat, options.poll))
+        self._canceller = Canceller(
+            store, clock, self.heartbeat, self.held, min(options.heartbeat, options.poll), self.events
+        )
         self._pruner = Timer("pruner", clock, _PRUNE_SECONDS, pruner)
         self._generations = Timer("generations", clock, beat, self._refresh)
 
@@ -150,14 +178,22 @@ class Runner:
         self.pool.start()
         for service in self._services():
             service.start()
-        log.info(
-            "node %d runs %s with %d threads on %s",
-            self.heartbeat.node,
-            ", ".join(self._namespaces),
-            self.options.threads,
-            self._store.name,
-            extra={"event": "node_started", "node": self.heartbeat.node},
+        self.events.emit(
+            NodeStarted(
+                node=self.heartbeat.node,
+                namespaces=self._namespaces,
+                threads=self.options.threads,
+                database=self._store.name,
+            )
         )
+
+    def on(self, kind: type[E], listener: Callable[[E], object]) -> Callable[[], None]:
+        """Call `listener` with each event of this class (see `jobsched.observe.events`); the answer forgets it again.
+
+        Listeners are called one after the other on a thread of their own: one that raises is logged, one that blocks keeps
+        the others waiting, and neither harms a run. When 10,000 events wait, the next are not heard.
+        """
+        return self.events.on(kind, listener)
 
     def stop(self, *, hard: bool = False) -> None:
         """Ask the node to end; `hard`: without grace. Only sets flags, so a signal handler may call it."""
@@ -198,9 +234,8 @@ class Runner:
         if self._doorbell is not None:
             self._doorbell.close()
         _CAPTURE.uninstall()
-        log.info(
-            "node %d has stopped", self.heartbeat.node, extra={"event": "node_stopped", "node": self.heartbeat.node}
-        )
+        self.events.emit(NodeStopped(node=self.heartbeat.node))
+        self.events.close()
         return saved
 
     def __enter__(self) -> Self:
@@ -331,16 +366,14 @@ class Runner:
             try:
                 self._registry.resolve(name)
             except UnknownHandlerError as error:
-                log.warning(
-                    "this node cannot perform %s, and leaves runs of it to others: %s",
-                    ", ".join(jobs[:3]) + (f" and {len(jobs) - 3} more" if len(jobs) > 3 else ""),
-                    error,
-                    extra={"event": "handler_unknown", "handler": name},
-                )
+                self.events.emit(HandlerUnknown(handler=name, jobs=tuple(jobs), error=str(error)))
 
     def _cancel_all(self, reason: CancelReason) -> None:
         for held in self.held.all():
             held.cancel.cancel(reason)
+
+    def _say_stopping(self, running: int, grace: float) -> None:
+        self.events.emit(NodeStopping(node=self.heartbeat.node, running=running, grace_seconds=grace))
 
     def _overdue(self, held: Held) -> None:
         """Give an attempt up that does not end: it fails, and its thread is replaced."""
@@ -350,12 +383,7 @@ class Runner:
         if not held.settle(when_ended=None if failed else transition):
             return
         self.pool.abandon(held)
-        log.error(
-            "run %d of %s does not end: its thread is given up and replaced",
-            held.claim.id,
-            held.claim.job or held.claim.handler,
-            extra={"event": "thread_abandoned", "run": held.claim.id, "job": held.claim.job},
-        )
+        self.events.emit(ThreadAbandoned(**of_claim(held.claim)))
         if failed:
             self.completer.put(held, replace(transition, abandoned=True))
         if self.pool.abandoned >= (self.options.max_abandoned or self.options.threads):
@@ -366,11 +394,7 @@ class Runner:
         if self.worn_out:
             return
         self.worn_out = True
-        log.error(
-            "%d threads are given up, as many as may be: this node stops, and should be started anew",
-            self.pool.abandoned,
-            extra={"event": "node_worn_out", "node": self.heartbeat.node},
-        )
+        self.events.emit(NodeWornOut(node=self.heartbeat.node, abandoned=self.pool.abandoned))
         self.dispatcher.stop()
         self.stop()
 

@@ -7,6 +7,8 @@ from datetime import datetime
 from jobsched.clock import Clock
 from jobsched.model.run import Covers, Created, RunState
 from jobsched.model.state import DueJob, Firing
+from jobsched.observe.events import RunSkipped
+from jobsched.observe.listeners import Events
 from jobsched.runner.definitions import Definitions
 from jobsched.runner.heartbeat import Heartbeat
 from jobsched.runner.options import Options
@@ -34,8 +36,10 @@ class Scheduler(Service):
         heartbeat: Heartbeat,
         on_pending: Callable[[], None],
         on_more_history: Callable[[Iterable[tuple[str, str]]], None],
+        events: Events,
     ) -> None:
         super().__init__(clock)
+        self._events = events
         self._store, self._options, self._definitions = store, options, definitions
         self._heartbeat, self._on_pending, self._on_more_history = heartbeat, on_pending, on_more_history
         self._unreckoned: dict[tuple[str, str], int] = {}
@@ -86,7 +90,7 @@ class Scheduler(Service):
         }
         for run in created:
             if run.state is RunState.SKIPPED:
-                _say_skipped(run, covered.get((run.job, run.scheduled_at)))
+                self._events.emit(_skipped(run, covered.get((run.job, run.scheduled_at))))
         self._on_more_history(
             {(run.namespace, run.job) for run in created if run.job and run.state is RunState.SKIPPED}
         )
@@ -122,12 +126,12 @@ class Scheduler(Service):
             log.error("%s: this node cannot reckon its slots and leaves them to others: %s", due.name, error)
 
 
-def _say_skipped(run: Created, covers: Covers | None) -> None:
-    slots = f"slot {run.scheduled_at}" if covers is None else f"{covers.count or 'many'} slots up to {run.scheduled_at}"
-    log.warning(
-        "%s: %s skipped: %s",
-        run.job,
-        slots,
-        run.reason,
-        extra={"event": "run_skipped", "run": run.id, "job": run.job, "reason": run.reason},
+def _skipped(run: Created, covers: Covers | None) -> RunSkipped:
+    return RunSkipped(
+        run=run.id,
+        namespace=run.namespace,
+        job=run.job,
+        scheduled_at=run.scheduled_at,
+        reason=run.reason,
+        covers=None if covers is None else covers.count or 0,
     )

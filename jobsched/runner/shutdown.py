@@ -19,7 +19,7 @@ _TO_SAVE, _BETWEEN_TRIES = 5.0, 0.2
 
 
 class Shutdown:
-    """`hard` is asked again and again: a second signal takes the grace away."""
+    """`hard` is asked again and again: a second signal takes the grace away. `on_waiting`: for how many runs, how long at most."""
 
     def __init__(
         self,
@@ -29,7 +29,9 @@ class Shutdown:
         completer: Completer,
         give_back: Callable[[Held], None],
         hard: Callable[[], bool],
+        on_waiting: Callable[[int, float], None],
     ) -> None:
+        self._on_waiting = on_waiting
         self._clock, self._pool, self._held, self._completer = clock, pool, held, completer
         self._give_back, self._hard = give_back, hard
 
@@ -37,12 +39,7 @@ class Shutdown:
         """Wait for handlers, then tell them to stop, then kill what can be."""
         until = self._clock.monotonic() + (0.0 if self._hard() else grace)
         if self._pool.active and grace and not self._hard():
-            log.info(
-                "stopping: waits up to %g s for %d runs; a second signal ends it at once",
-                grace,
-                self._pool.active,
-                extra={"event": "node_stopping"},
-            )
+            self._on_waiting(self._pool.active, grace)
         while not self._hard() and (rest := until - self._clock.monotonic()) > 0:
             if self._pool.wait_idle(min(rest, 0.1)):
                 return

@@ -69,6 +69,12 @@ def test_a_command_gets_the_failed_run_on_stdin(bench: "Bench") -> None:
     assert '"state":"failed"' in "".join(bench.log(made.id))
 
 
+def refuse_seven(finish: "Callable[..., Any]", transitions: "list[Transition]") -> Any:
+    if any(one.result == 7 for one in transitions):
+        raise StoreError("not that one")
+    return finish(transitions)
+
+
 def test_what_succeeds_is_cancelled_or_retried_makes_none(bench: "Bench") -> None:
     told = tells(bench)
 
@@ -142,11 +148,6 @@ def test_a_result_that_the_store_refuses_is_told_of(bench: "Bench") -> None:
     @bench.handler
     def work() -> int:
         return 7
-
-    def refuse_seven(finish: "Callable[..., Any]", transitions: "list[Transition]") -> Any:
-        if any(one.result == 7 for one in transitions):
-            raise StoreError("not that one")
-        return finish(transitions)
 
     bench.declare("work", on_failure=TELL)
     bench.store.on("finish", refuse_seven)

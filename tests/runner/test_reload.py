@@ -11,6 +11,7 @@ import pytest
 from jobsched.config.load import load
 from jobsched.errors import StoreUnavailableError
 from jobsched.model.desired import DesiredState
+from jobsched.observe.listeners import Events
 from jobsched.runner.heartbeat import Heartbeat
 from jobsched.runner.reload import Reload
 from jobsched.runner.watcher import QUIET_SECONDS, UNFINISHED_SECONDS, Watcher
@@ -39,7 +40,7 @@ class Desk:
         self.store, self.clock = store, FakeClock()
         self.file = folder / "jobs.yaml"
         self.file.write_text(WHOLE)
-        self.reload = Reload(store, cast("Heartbeat", Still()), [self.file], lambda desired: None)
+        self.reload = Reload(store, cast("Heartbeat", Still()), [self.file], lambda desired: None, Events())
         self.watcher = Watcher(self.clock, [self.file], self.reload)
         self.reload.begin(load([self.file], {}))
 

@@ -1,0 +1,56 @@
+"""Which event tells of the end of an attempt."""
+
+from typing import Any
+
+from jobsched.model.run import Claim, RunState, Transition
+from jobsched.observe.events import (
+    RunCancelled,
+    RunEvent,
+    RunFailed,
+    RunGivenBack,
+    RunRetrying,
+    RunSnoozed,
+    RunSucceeded,
+)
+
+
+def ending(claim: Claim, transition: Transition) -> RunEvent:
+    """The event of a transition that the store has accepted."""
+    run = of_claim(claim)
+    match transition.state:
+        case RunState.SUCCEEDED:
+            return RunSucceeded(**run)
+        case RunState.FAILED:
+            return RunFailed(reason=transition.reason, error=_short(transition), **run)
+        case RunState.CANCELLED:
+            return RunCancelled(error=_short(transition), **run)
+        case RunState.SCHEDULED if transition.available_at is not None:
+            if transition.error is None:
+                return RunSnoozed(next_at=transition.available_at, **run)
+            return RunRetrying(
+                reason=transition.reason,
+                error=_short(transition),
+                max_attempts=claim.max_attempts,
+                next_at=transition.available_at,
+                **run,
+            )
+        case _:
+            return RunGivenBack(**run)
+
+
+def of_claim(claim: Claim) -> dict[str, Any]:
+    """What every event about a run says of it."""
+    return {
+        "run": claim.id,
+        "namespace": claim.namespace,
+        "job": claim.job,
+        "handler": claim.handler,
+        "attempt": claim.attempt,
+    }
+
+
+def _short(transition: Transition) -> str:
+    """The type of the error and the first line of its message."""
+    error = transition.error or {}
+    first = str(error.get("message", "")).splitlines()
+    return f"{error.get('type', transition.reason)}: {first[0] if first else ''}"

@@ -1,0 +1,133 @@
+"""What a node says of its runs to those who listen."""
+
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tests.runner.conftest import QUICK
+from tests.runner.test_on_failure import refuse_seven
+
+from jobsched import Context, Snooze
+from jobsched.model.job import Retries
+from jobsched.model.run import RunState
+from jobsched.observe.events import Event, NodeStarted, NodeStopped, RunEvent, RunLost, RunSnoozed, RunSucceeded
+from jobsched.runner.runner import Runner
+from jobsched.testing.builders import a_node, claim
+
+if TYPE_CHECKING:
+    from tests.runner.conftest import Bench
+
+ONE_MORE = Retries(max=1, delay=timedelta(milliseconds=10))
+
+
+def test_a_run_is_told_of_from_its_start_to_its_end_in_order(bench: "Bench") -> None:
+    heard: list[RunEvent] = []
+
+    @bench.handler
+    def fail(ctx: Context) -> None:
+        raise ValueError(f"attempt {ctx.attempt}\nand more")
+
+    bench.declare("fail", retries=ONE_MORE)
+    node = bench.node()
+    node.on(RunEvent, heard.append)
+
+    bench.ended(bench.trigger("fail"))
+    node.shut_down()
+
+    assert [(event.name, event.attempt) for event in heard] == [
+        ("run_started", 1),
+        ("run_retrying", 1),
+        ("run_started", 2),
+        ("run_failed", 2),
+    ]
+    assert str(heard[-1]).endswith("failed: ValueError: attempt 2")
+
+
+def test_a_node_tells_of_its_own_start_and_end(bench: "Bench") -> None:
+    heard: list[Event] = []
+    runner = Runner(bench.client, options=QUICK, registry=bench.registry, namespaces=["default"])
+    runner.on(Event, heard.append)
+
+    with runner:
+        number = runner.heartbeat.node
+
+    assert [type(event) for event in heard] == [NodeStarted, NodeStopped]
+    assert heard[1] == NodeStopped(node=number)
+
+
+def test_a_snooze_is_no_failure(bench: "Bench") -> None:
+    snoozed = threading.Event()
+
+    @bench.handler
+    def later() -> None:
+        raise Snooze(3600)
+
+    bench.declare("later")
+    node = bench.node()
+    node.on(RunSnoozed, lambda _: snoozed.set())
+
+    run_id = bench.trigger("later")
+
+    assert snoozed.wait(20)
+    assert bench.client.run(run_id).state is RunState.SCHEDULED
+
+
+def test_a_listener_that_raises_or_blocks_harms_neither_a_run_nor_the_end_of_the_node(bench: "Bench") -> None:
+    let = threading.Event()
+
+    @bench.handler
+    def work() -> str:
+        return "done"
+
+    def fail(event: Event) -> None:
+        raise ValueError(event.name)
+
+    bench.declare("work")
+    node = bench.node()
+    node.on(Event, fail)
+    node.on(Event, lambda _: let.wait(60))
+
+    results = [bench.ended(bench.trigger("work")).result for _ in range(3)]
+    saved = node.shut_down()
+    let.set()
+
+    assert (results, saved) == (["done"] * 3, True)
+
+
+def test_a_run_that_is_lost_is_told_of_by_who_finds_it(bench: "Bench") -> None:
+    heard: list[Event] = []
+
+    @bench.handler
+    def work() -> None: ...
+
+    bench.declare("work")
+    run_id = bench.trigger("work")
+    dead = a_node(bench.client.store, lease=timedelta(seconds=1))
+    assert [claimed.id for claimed in claim(bench.client.store, dead)] == [run_id]
+    node = bench.node()
+    node.on(Event, heard.append)
+
+    bench.ended(run_id)
+    node.shut_down()
+
+    [lost] = [event for event in heard if isinstance(event, RunLost)]
+    assert (lost.run, lost.job, lost.node, lost.failed) == (run_id, "work", dead, False)
+    assert [event.attempt for event in heard if isinstance(event, RunSucceeded)] == [2]
+
+
+def test_a_result_that_could_not_be_stored_is_told_of_as_a_failure(bench: "Bench") -> None:
+    heard: list[RunEvent] = []
+
+    @bench.handler
+    def work() -> int:
+        return 7
+
+    bench.declare("work")
+    bench.store.on("finish", refuse_seven)
+    node = bench.node()
+    node.on(RunEvent, heard.append)
+
+    bench.ended(bench.trigger("work"))
+    node.shut_down()
+
+    assert [event.name for event in heard] == ["run_started", "run_failed"]
