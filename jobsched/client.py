@@ -4,7 +4,7 @@ import difflib
 import logging
 import threading
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -382,6 +382,12 @@ class Client:
     ) -> list[LogLine]:
         """Lines that a run's attempts wrote, oldest first, after a place (attempt, seq)."""
         return self.store.log(run_id, attempt=attempt, after=after, limit=limit)
+
+    def progress(self, runs: Iterable[Run]) -> dict[int, str]:
+        """How far those of these runs are that run and have said so by `ctx.progress`: `45% copying`."""
+        attempts = {run.id: run.attempt for run in runs if run.state is RunState.RUNNING}
+        said = self.store.progress(list(attempts)) if attempts else {}
+        return {run_id: line.text for run_id, line in said.items() if line.attempt == attempts[run_id]}
 
     def follow(self, run_id: int, *, attempt: int | None = None) -> Iterator[LogLine]:
         """Lines of a run, those that are there and those that come, until it is final. Raises UnknownRunError."""

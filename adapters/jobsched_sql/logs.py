@@ -14,6 +14,22 @@ def append(connection: Connection, dialect: Dialect, lines: Sequence[LogLine]) -
     dialect.append_log(connection, lines)
 
 
+def progress(connection: Connection, run_ids: Sequence[int]) -> dict[int, LogLine]:
+    """The newest line of the stream `progress` of each run that has one; one step back through each log."""
+    c = run_logs.c
+    found = {}
+    for run_id in run_ids:
+        statement = (
+            select(c.run_id, c.attempt, c.seq, c.at, c.stream, c.text)
+            .where(c.run_id == run_id, c.stream == "progress")
+            .order_by(c.attempt.desc(), c.seq.desc())
+            .limit(1)
+        )
+        if row := connection.execute(statement).one_or_none():
+            found[run_id] = LogLine(*row)
+    return found
+
+
 def read(connection: Connection, run_id: int, attempt: int | None, after: tuple[int, int], limit: int) -> list[LogLine]:
     """Lines of a run in order, strictly after that place."""
     c = run_logs.c

@@ -266,6 +266,9 @@ class SqlStore:
     ) -> list[LogLine]:
         return self._dialect.read(lambda connection: logs.read(connection, run_id, attempt, after, limit))
 
+    def progress(self, run_ids: Sequence[int]) -> dict[int, LogLine]:
+        return self._dialect.read(lambda connection: logs.progress(connection, run_ids))
+
     # -- questions
 
     def namespaces(self) -> list[str]:

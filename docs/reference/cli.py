@@ -84,6 +84,7 @@ RUN = Run(
     covers=None,
     created_at=SLOT,
 )
+UNDER_WAY = replace(RUN, id=8, state=RunState.RUNNING, attempt=1, finished_at=None, result=None, error=())
 JOB = StoredJob(
     job=Job(namespace="default", name="disk", handler=CommandHandler(("df", "-h")), every=timedelta(minutes=5)),
     revision=1,
@@ -159,9 +160,18 @@ JSON: dict[str, tuple[str, Callable[[], Any]]] = {
     ),
     "show": ("`-o json`: one job, as in `list`", lambda: job_as_json(JOB, None)),
     "status": (
-        "`-o json`; a node whose file is not applied has `error` and `error_since` too",
+        "`-o json`; a node whose file is not applied has `error` and `error_since` too; `running` are the newest 20",
         lambda: status_as_json(
-            Seen("default", NOW, GENERATION, [NODE], {("default", RunState.RUNNING): 1}, NOW + timedelta(minutes=5))
+            Seen(
+                "default",
+                NOW,
+                GENERATION,
+                [NODE],
+                {("default", RunState.RUNNING): 1},
+                NOW + timedelta(minutes=5),
+                [UNDER_WAY],
+                {8: "45% copying"},
+            )
         ),
     ),
     "runs": (

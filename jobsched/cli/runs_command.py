@@ -12,7 +12,7 @@ from jobsched.cli.target import client_of, database_option, find_target, namespa
 from jobsched.cli.text import local_time, moment, rough
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from jobsched.client import Client
     from jobsched.model.run import Run
@@ -50,14 +50,21 @@ def command(
             client.job(job)  # says so if there is none of this name
         made_since = None if since is None else since_of(since, now)
         runs = client.runs(job=job, states=[RunState(state) for state in states], since=made_since, limit=count)
+        notes = notes_on(client, runs) if output == "table" else {}
     if output == "json":
         print_json([run_as_json(run) for run in runs])
         return
-    print_table(
-        ["RUN", "JOB", "STATE", "ATTEMPT", "SLOT OR MADE", "STARTED", "TOOK"],
-        [_row(run, now) for run in runs],
-        empty="no runs",
-    )
+    headings = ["RUN", "JOB", "STATE", "ATTEMPT", "SLOT OR MADE", "STARTED", "TOOK"]
+    print_with_notes(headings, {run.id: _row(run, now) for run in runs}, notes, empty="no runs")
+
+
+def print_with_notes(
+    headings: list[str], rows: "Mapping[int, Sequence[Cell]]", notes: "Mapping[int, str]", *, empty: str
+) -> None:
+    """A table of runs, with a last column for notes if there are any."""
+    if notes:
+        headings, rows = [*headings, "NOTES"], {id_: [*row, notes.get(id_, "")] for id_, row in rows.items()}
+    print_table(headings, rows.values(), empty=empty)
 
 
 def _row(run: "Run", now: datetime) -> "list[Cell]":
@@ -81,11 +88,13 @@ def state_text(run: "Run") -> str:
     return f"{run.state} ({run.reason}{times})"
 
 
-def on_failure_texts(client: "Client", runs: "Iterable[Run]") -> dict[int, str]:
-    """Of each failed run whose `on_failure` made a run: what became of that, `on_failure: run 8 succeeded`."""
+def notes_on(client: "Client", runs: "Iterable[Run]") -> dict[int, str]:
+    """How far a running one is, if its handler says so; what became of the run that a failed one's `on_failure` made."""
+    runs = list(runs)
     made = client.failure_runs([run.id for run in runs if run.state == "failed"])
     # Newest first: of a run that failed again after a requeue, the last one is told of.
-    return {int(run.payload["id"]): f"on_failure: run {run.id} {state_text(run)}" for run in reversed(made)}
+    told = {int(run.payload["id"]): f"on_failure: run {run.id} {state_text(run)}" for run in reversed(made)}
+    return client.progress(runs) | told
 
 
 def lateness(run: "Run") -> str:

@@ -6,8 +6,8 @@ import click
 
 from jobsched.cli.job_names import job_names
 from jobsched.cli.list_command import job_as_json
-from jobsched.cli.output import print_json, print_table, say
-from jobsched.cli.runs_command import on_failure_texts, state_text
+from jobsched.cli.output import print_json, say
+from jobsched.cli.runs_command import notes_on, print_with_notes, state_text
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 from jobsched.cli.text import moment, relative
 
@@ -26,7 +26,7 @@ def command(job: str, *, database: str | None, namespace: str | None, output: st
     with client_of(find_target(database, namespace)) as client:
         stored = client.job(job)
         runs, now = client.runs(job=job, limit=5), client.store.now()
-        follow_ups = on_failure_texts(client, runs)
+        notes = notes_on(client, runs)
         last = client.last_runs().get(job) if output == "json" else None
     if output == "json":
         print_json(job_as_json(stored, last))
@@ -45,11 +45,5 @@ def command(job: str, *, database: str | None, namespace: str | None, output: st
     # One below the other: they are read as a column.
     say("  next: " + ("suspended" if stored.job.suspend else "\n        ".join(slots) or "none"))
     say(f"  generation: {stored.generation}\n")
-    rows = [
-        [str(run.id), state_text(run), moment(run.scheduled_at or run.created_at, now), follow_ups.get(run.id, "")]
-        for run in runs
-    ]
-    headings = ["RUN", "STATE", "SLOT OR MADE", "THEN"]
-    if not follow_ups:
-        headings, rows = headings[:3], [row[:3] for row in rows]
-    print_table(headings, rows, empty="no runs yet")
+    rows = {run.id: [str(run.id), state_text(run), moment(run.scheduled_at or run.created_at, now)] for run in runs}
+    print_with_notes(["RUN", "STATE", "SLOT OR MADE"], rows, notes, empty="no runs yet")

@@ -2,7 +2,7 @@
 
 import threading
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -15,10 +15,12 @@ from jobsched.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
     from jobsched.client import Client
-    from jobsched.model.run import RunState
+    from jobsched.model.run import Run, RunState
     from jobsched.model.state import Generation, Node
 
 _WATCH_SECONDS = 2.0
+#: So many running runs are listed, the newest; how many there are stands with the queues.
+_MOST_RUNNING = 20
 
 
 @click.command("status")
@@ -51,10 +53,15 @@ class Seen:
     nodes: "list[Node]"
     counts: "dict[tuple[str, RunState], int]"
     next_at: datetime | None
+    running: "list[Run]"  #: the newest
+    progress: dict[int, str]
 
 
 def _look(client: "Client") -> Seen:
+    from jobsched.model.run import RunState
+
     generations = client.generations(1)
+    running = client.runs(states=[RunState.RUNNING], limit=_MOST_RUNNING)
     return Seen(
         namespace=client.namespace,
         now=client.store.now(),
@@ -62,6 +69,8 @@ def _look(client: "Client") -> Seen:
         nodes=client.nodes(),
         counts=client.counts(),
         next_at=client.store.next_due([client.namespace]),
+        running=running,
+        progress=client.progress(running),
     )
 
 
@@ -96,6 +105,9 @@ def _print(seen: Seen) -> None:
     say()
     rows = [[queue, str(state), str(count)] for (queue, state), count in sorted(seen.counts.items())]
     print_table(["QUEUE", "STATE", "RUNS"], rows, empty="no unfinished runs")
+    if seen.running:
+        say()
+        print_table(["RUN", "JOB", "ATTEMPT", "FOR", "NOTES"], [_run_row(seen, run) for run in seen.running], empty="")
     late = seen.next_at
     if late is not None:
         say(f"next slot: {moment(late, now)}" if late > now else f"a slot has been due for {rough(now - late)}")
@@ -104,6 +116,18 @@ def _print(seen: Seen) -> None:
             since = parse_instant(str(node.info["error_since"]))
             say(f"\nnode {node.id}, since {moment(since, now)}:", fg="red")
             say(str(node.info["error"]))
+
+
+def _run_row(seen: Seen, run: "Run") -> list[str]:
+    began = run.started_at or seen.now
+    took = rough(max(seen.now - began, timedelta(0)))
+    return [
+        str(run.id),
+        run.job or run.handler[:40],
+        f"{run.attempt}/{run.max_attempts}",
+        took,
+        seen.progress.get(run.id, "-"),
+    ]
 
 
 def _generation_text(namespace: str, newest: "Generation | None", now: datetime) -> str:
@@ -170,6 +194,18 @@ def as_json(seen: Seen) -> dict[str, Any]:
         "queues": [
             {"queue": queue, "state": str(state), "runs": count}
             for (queue, state), count in sorted(seen.counts.items())
+        ],
+        "running": [
+            {
+                "run": run.id,
+                "job": run.job,
+                "handler": run.handler,
+                "attempt": run.attempt,
+                "node": run.node,
+                "started_at": None if run.started_at is None else format_instant(run.started_at),
+                "progress": seen.progress.get(run.id),
+            }
+            for run in seen.running
         ],
         "next_at": None if seen.next_at is None else format_instant(seen.next_at),
     }

@@ -6,7 +6,7 @@ import click
 
 from jobsched.cli.instants import instant_in, shown_in
 from jobsched.cli.output import print_json, say
-from jobsched.cli.runs_command import lateness, on_failure_texts, state_text
+from jobsched.cli.runs_command import lateness, notes_on, state_text
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 from jobsched.cli.text import relative
 
@@ -48,7 +48,7 @@ def command(job: str, *, at: str | None, count: int, database: str | None, names
         stored, now = client.job(job), client.store.now()
         instant = None if at is None else instant_in(stored.job.timezone, at, "--at")
         fates = client.why(job, instant, count=count)
-        follow_ups = on_failure_texts(client, [fate.run for fate in fates if fate.run])
+        notes = notes_on(client, [fate.run for fate in fates if fate.run])
     if output == "json":
         print_json([_as_json(fate) for fate in fates])
         return
@@ -56,9 +56,9 @@ def command(job: str, *, at: str | None, count: int, database: str | None, names
     _say_why_none(stored.job)
     # No table: its columns would be cut in a narrow terminal, and the end of these lines is what is asked for.
     for fate in fates:
-        then = follow_ups.get(fate.run.id) if fate.run else None
+        note = notes.get(fate.run.id) if fate.run else None
         told = f"{shown_in(zone, fate.at)} ({relative(fate.at, now)})  {_text(fate, zone)}"
-        say(told + (f"; {then}" if then else ""))
+        say(told + (f"; {note}" if note else ""))
     if not fates:
         say("no slot has come yet")
 

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 class Context:
     """Given to a handler whose first parameter is annotated with it. Its methods may be called from any thread."""
 
-    __slots__ = ("_call", "_clock", "_log", "_started_at", "_started_monotonic")
+    __slots__ = ("_call", "_clock", "_log", "_said", "_started_at", "_started_monotonic")
 
     def __init__(self, call: "Call", clock: Clock) -> None:
         self._call, self._clock = call, clock
         self._started_at, self._started_monotonic = clock.now(), clock.monotonic()
         self._log: logging.Logger | None = None
+        self._said = ""
 
     @property
     def run_id(self) -> int:
@@ -89,9 +90,15 @@ class Context:
         return self._log
 
     def progress(self, fraction: float, text: str = "") -> None:
-        """Say how far the work is, from 0 to 1."""
+        """Say how far the work is, from 0 to 1; `runs`, `show`, `status` and `logs -f` show it while the run runs.
+
+        A line of the run's log, unless it says what the one before it said.
+        """
         percent = round(100 * min(max(fraction, 0.0), 1.0))
-        self._call.log.write("progress", f"{percent}% {text}".rstrip() + "\n")
+        said = f"{percent}% {' '.join(text.split())}".rstrip()
+        if said != self._said:
+            self._said = said
+            self._call.log.write("progress", said + "\n")
 
 
 class _SinkHandler(logging.Handler):

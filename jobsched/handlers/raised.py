@@ -8,6 +8,8 @@ from typing import Any
 from jobsched.errors import Cancel, CommandError, HttpError, PayloadError, RemoteError, ResultError, Retry, Snooze
 from jobsched.model.text import storable
 
+#: Of a chain of errors, each raised from the one before, so many are kept.
+_MOST_CAUSES = 10
 _OWN = str(Path(__file__).parent.parent)
 #: Errors of ours whose type decides what becomes of the run; their text is all that they hold.
 _JUDGED = {"PayloadError": PayloadError, "ResultError": ResultError}
@@ -20,11 +22,26 @@ def error_entry(error: BaseException) -> dict[str, Any]:
     entry: dict[str, Any] = {"type": type(error).__name__, "message": text_of(error)}
     if isinstance(error, Retry):
         return entry  # a wish, not a fault: where it was made says nothing
-    frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if not frame.filename.startswith(_OWN)]
-    if theirs:
-        entry["traceback"] = "".join(traceback.format_list(theirs))
+    # As Python writes a chain: what came first, first. The last one's own line is the entry's message.
+    parts = [_frames_of(error)]
+    cause, seen = _cause_of(error), {id(error)}
+    while cause is not None and id(cause) not in seen and len(seen) < _MOST_CAUSES:
+        seen.add(id(cause))
+        parts.insert(0, f"{_frames_of(cause)}{type(cause).__name__}: {text_of(cause)}\n\nand then:\n\n")
+        cause = _cause_of(cause)
+    if any(parts):
+        entry["traceback"] = "".join(parts)
     return entry
+
+
+def _cause_of(error: BaseException) -> BaseException | None:
+    """What it was raised from, or while handling; `from None` hides it, as it does from Python's own tracebacks."""
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _frames_of(error: BaseException) -> str:
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_OWN)]
+    return "".join(traceback.format_list(frames))
 
 
 def text_of(error: BaseException) -> str:

@@ -225,6 +225,9 @@ class Store(Protocol):
     ) -> list[LogLine]:
         """Lines of a run in order (attempt, seq), strictly after that place."""
 
+    def progress(self, run_ids: Sequence[int]) -> dict[int, LogLine]:
+        """The newest line of the stream `progress` of each of these runs that has one."""
+
     # -- questions
 
     def namespaces(self) -> list[str]:

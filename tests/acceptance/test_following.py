@@ -17,6 +17,43 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.acceptance
 
+
+def test_how_far_a_run_is_and_what_its_threads_print_is_seen_from_another_process(workplace: "Workplace") -> None:
+    workplace.module(
+        "work",
+        """
+        import contextvars, pathlib, threading
+
+        def copy(ctx):
+            context = contextvars.copy_context()
+            thread = threading.Thread(target=context.run, args=(print, "from a thread"))
+            thread.start()
+            thread.join()
+            ctx.progress(0.45, "copying\x1b[31m")
+            while not pathlib.Path("enough").exists():
+                ctx.wait(0.05)
+        """.replace("(ctx)", "(ctx: 'jobsched.Context')").replace("import contextvars", "import jobsched, contextvars"),
+    )
+    workplace.write("""
+        version: 1
+        jobs:
+          copy: {handler: "work:copy"}
+    """)
+    workplace.start_node()
+    run_id = workplace.client.trigger("copy").id
+
+    workplace.eventually(lambda: workplace.client.progress(workplace.runs("copy")), "its progress")
+    shown = {name: workplace.jobsched(*name.split()).stdout for name in ("runs", "show copy", "status")}
+    status = workplace.as_json("status")
+    (workplace.folder / "enough").touch()
+    workplace.client.wait(run_id)
+
+    assert all("45% copying\\x1b[31m" in text for text in shown.values()), shown
+    assert [run["progress"] for run in status["running"]] == ["45% copying\x1b[31m"]
+    assert "from a thread" in workplace.jobsched("logs", str(run_id)).stdout
+    assert "45%" not in workplace.jobsched("runs").stdout
+
+
 #: Says `begun`, waits for the file `go`, says `ended`.
 WAITS = """
     version: 1

@@ -32,6 +32,25 @@ def test_the_payload_becomes_keyword_arguments_and_the_result_is_kept(bench: "Be
     assert bench.ended(bench.trigger("add", a=5)).result == {"sum": 6}
 
 
+def test_the_cause_of_an_error_is_kept_before_it(bench: "Bench") -> None:
+    @bench.handler
+    def fail() -> None:
+        try:
+            dict[str, int]()["customer"]
+        except KeyError as error:
+            raise ValueError("no such customer") from error
+
+    bench.declare("fail")
+    bench.node()
+
+    [entry] = bench.ended(bench.trigger("fail")).error
+
+    assert entry["message"] == "no such customer"
+    before, _, after = entry["traceback"].partition("KeyError: 'customer'\n\nand then:\n\n")
+    assert '["customer"]' in before
+    assert "raise ValueError" in after
+
+
 def test_a_context_tells_what_the_handler_is_run_for(bench: "Bench") -> None:
     @bench.handler
     def tell(ctx: Context) -> dict[str, object]:

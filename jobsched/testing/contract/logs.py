@@ -46,6 +46,22 @@ class LogContract:
 
         assert [line.text for line in store.log(run_id)] == ["first"]
 
+    def test_the_newest_line_of_progress_is_found_among_the_others(self, store: Store) -> None:
+        silent, talks = a_run_id(store), a_run_id(store)
+        store.append_log(
+            [
+                a_line(talks, 1, 0, "90%", stream="progress"),
+                a_line(talks, 2, 0, "10%", stream="progress"),
+                a_line(talks, 2, 1, "20%", stream="progress"),
+                a_line(talks, 2, 2, "done", stream="stdout"),
+                a_line(silent, 1, 0, "30%", stream="stdout"),
+            ]
+        )
+
+        found = store.progress([silent, talks])
+
+        assert found == {talks: a_line(talks, 2, 1, "20%", stream="progress")}
+
     @pytest.mark.parametrize(
         ("after", "expected"),
         [
@@ -101,5 +117,5 @@ def a_run_id(store: Store) -> int:
     return created.id
 
 
-def a_line(run_id: int, attempt: int, seq: int, text: str = "line") -> LogLine:
-    return LogLine(run_id, attempt, seq, START, "stdout", text)
+def a_line(run_id: int, attempt: int, seq: int, text: str = "line", *, stream: str = "stdout") -> LogLine:
+    return LogLine(run_id, attempt, seq, START, stream, text)

@@ -91,6 +91,16 @@ def test_progress_is_a_line_of_the_log(bench: Bench, fraction: float, text: str,
     assert bench.log.written == [("progress", line)]
 
 
+def test_progress_is_one_line_and_the_same_is_not_said_twice(bench: Bench) -> None:
+    def progress(ctx: Context) -> None:
+        for row in range(1000):
+            ctx.progress(row / 100_000, "first\nsecond")
+
+    bench.python(progress)
+
+    assert bench.log.written == [("progress", "0% first second\n"), ("progress", "1% first second\n")]
+
+
 def test_a_payload_that_does_not_fit_is_refused_before_the_call(bench: Bench) -> None:
     called: list[int] = []
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import cast
 
+from jobsched.observe.listeners import Events
 from jobsched.runner.heartbeat import Fence, Heartbeat
 from jobsched.runner.held import HeldRuns
 from jobsched.runner.options import Options
@@ -34,6 +35,7 @@ def a_fence() -> tuple[Fence, Heartbeat, FakeClock, list[str]]:
         HeldRuns(),
         dict,
         lambda: fenced.append("fenced"),
+        Events(),
     )
     return Fence(clock, heartbeat), heartbeat, clock, fenced
 
