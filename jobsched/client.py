@@ -15,6 +15,7 @@ from jobsched.clock import Clock, SystemClock
 from jobsched.errors import BackfillError, RefusedError, StoreUnavailableError, UnknownJobError, UnknownRunError
 from jobsched.model.backfill import Backfill, Progress
 from jobsched.model.instants import as_utc
+from jobsched.model.options import NO_OPTIONS, declared_options
 from jobsched.model.pause import Pause, Pauses, PauseScope
 from jobsched.model.payload import check_payload_size
 from jobsched.model.run import Answer, Created, LogLine, NewRun, Refusal, Run, RunFilter, RunState, Source
@@ -263,19 +264,22 @@ class Client:
         *,
         run_at: datetime | None = None,
         delay: timedelta | None = None,
-        queue: str = "default",
-        priority: int = 0,
-        max_attempts: int = 1,
+        queue: str | None = None,
+        priority: int | None = None,
+        max_attempts: int | None = None,
         unique_key: str | None = None,
     ) -> Created:
         """Make a run of a registered handler. Safe to repeat after OutcomeUnknownError if it has a `unique_key`.
 
+        What is not given is what the handler's decorator says, if its module is imported in this process; else the
+        queue `default`, priority 0 and one attempt.
         Raises PayloadError; ValueError on a naive `run_at`, or on both `run_at` and `delay`.
         """
         if run_at is not None and delay is not None:
             raise ValueError("give run_at or delay, not both")
         payload = {} if payload is None else payload
         check_payload_size(payload)
+        said = declared_options.get(handler, NO_OPTIONS)
         available_at = self.store.now() + delay if delay is not None else as_utc(run_at) if run_at is not None else None
         run = NewRun(
             namespace=self.namespace,
@@ -283,9 +287,9 @@ class Client:
             source=Source.ENQUEUE,
             payload=payload,
             available_at=available_at,
-            queue=queue,
-            priority=priority,
-            max_attempts=max_attempts,
+            queue=queue or said.queue or "default",
+            priority=said.priority or 0 if priority is None else priority,
+            max_attempts=(1 + said.retries.max if said.retries else 1) if max_attempts is None else max_attempts,
             unique_key=unique_key,
         )
         return self.store.enqueue([run])[0]

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,23 @@ _A_FAILED_RUN = dict.fromkeys((*RUN_FIELDS, "cut"))
 
 
 def check_handlers(state: DesiredState, paths: Sequence[Path]) -> list[Diagnostic]:
-    """One error for each job whose handler cannot be imported or whose payload does not fit, at the job's place."""
+    """Errors of jobs whose handler cannot be imported or whose payload does not fit, each at its job's place; warnings of
+    decorators that say otherwise than the file.
+    """
     put_on_path(paths)
     try:
         default_registry.imports(state.settings.imports)
     except UnknownHandlerError as error:
         return [Diagnostic(str(paths[0]), 1, 1, "error", "settings.imports", str(error))]
-    return [
+    errors = [
         _diagnostic(state, job, *problem) for job in state.jobs.values() for problem in _problems(job, default_registry)
     ]
+    warnings = [
+        replace(_diagnostic(state, job, "handler", warning), severity="warning")
+        for job in state.jobs.values()
+        if (warning := _options_without_effect(job, default_registry))
+    ]
+    return errors + warnings
 
 
 def put_on_path(paths: Sequence[Path]) -> None:
@@ -42,6 +51,20 @@ def _problems(job: Job, registry: Registry) -> Iterator[tuple[str, str]]:
     failed = job.on_failure and job.on_failure.handler
     if isinstance(failed, PythonHandler) and (problem := _problem(failed, _A_FAILED_RUN, registry)):
         yield "on_failure", problem[1]
+
+
+def _options_without_effect(job: Job, registry: Registry) -> str | None:
+    """What the decorator says and the job does not: whoever wrote it may expect it to hold for the job too."""
+    if not isinstance(job.handler, PythonHandler):
+        return None
+    try:
+        options = registry.resolve(job.handler.name).options
+    except UnknownHandlerError:
+        return None
+    other = [field for field in options.given if getattr(job, field) != getattr(options, field)]
+    if not other:
+        return None
+    return f"@handler says another {' and '.join(other)}, which holds for enqueued runs; a job goes by its file alone"
 
 
 def _problem(handler: PythonHandler, payload: Mapping[str, Any], registry: Registry) -> tuple[str, str] | None:

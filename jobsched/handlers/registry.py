@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -10,9 +11,11 @@ from typing import Any, TypeVar, overload
 
 from jobsched.errors import PayloadError, UnknownHandlerError
 from jobsched.handlers.parameters import Parameters, parameters_of
+from jobsched.model.options import NO_OPTIONS, HandlerOptions, declared_options, handler_options
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_OPTIONS = frozenset(inspect.signature(handler_options).parameters)
 _REGISTERED_NAME = re.compile(r"[A-Za-z_][\w.-]{0,199}", re.ASCII)
 _IMPORT_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -24,6 +27,7 @@ class RegisteredHandler:
     name: str
     function: Callable[..., Any]
     parameters: Parameters
+    options: HandlerOptions = NO_OPTIONS
 
 
 def check_payload(handler: RegisteredHandler, payload: Mapping[str, Any]) -> None:
@@ -43,8 +47,12 @@ class Registry:
     data, and only paths that a job declares are to be imported (DESIGN §12). Default: all.
     """
 
-    def __init__(self, allowed: Callable[[str], bool] = _anything) -> None:
+    def __init__(
+        self, allowed: Callable[[str], bool] = _anything, options: dict[str, HandlerOptions] | None = None
+    ) -> None:
+        """`options`: where what decorators say is noted besides, for those who only know the handler's name."""
         self.allowed = allowed
+        self._options = {} if options is None else options
         self._registered: dict[str, RegisteredHandler] = {}
         self._imported: dict[str, RegisteredHandler] = {}
 
@@ -57,26 +65,30 @@ class Registry:
     def handler(self, name: Any = None, /, **options: Any) -> Any:
         """Decorator: the function is a handler, under `name` (default: `module:function`). The function is left as it is.
 
-        Raises ValueError on a bad or taken name; and on options, which are not supported yet: declare them in jobs.yaml.
+        `options`, spelled as in jobs.yaml, are for runs that are enqueued of it; a job goes by jobs.yaml alone:
+        `queue`, `priority`, `retries` (a number, or a mapping), `timeout`, and `retry_on` and `no_retry_on` (exception
+        classes, or names). Raises ValueError on a bad or taken name, and on a bad option.
         """
-        if options:
-            raise ValueError(f"@handler({', '.join(options)}=…) is not supported yet; declare it in jobs.yaml")
+        if unknown := sorted(options.keys() - _OPTIONS):
+            raise ValueError(f"@handler has no option {unknown[0]!r}; it has {', '.join(sorted(_OPTIONS))}")
+        read = handler_options(**options) if options else NO_OPTIONS
         if callable(name):
-            return self._register(name, None)
-        return lambda function: self._register(function, name)
+            return self._register(name, None, read)
+        return lambda function: self._register(function, name, read)
 
-    def _register(self, function: F, name: str | None) -> F:
+    def _register(self, function: F, name: str | None, options: HandlerOptions) -> F:
         own = f"{function.__module__}:{function.__qualname__}"
         if name is not None and not _REGISTERED_NAME.fullmatch(name):
             raise ValueError(
                 f"{name!r} is no name for a handler: letters, digits, dots, dashes and underscores, at most 200"
             )
-        registered = RegisteredHandler(name or own, function, parameters_of(function))
+        registered = RegisteredHandler(name or own, function, parameters_of(function), options)
         taken = self._registered.get(registered.name)
         # The same function again is its module loaded again, as a reload or a test does.
         if taken is not None and _origin(taken.function) != _origin(function):
             raise ValueError(f"two handlers are named {registered.name!r}: {_origin(taken.function)} and {own}")
         self._registered[registered.name] = registered
+        self._options[registered.name] = options
         self._imported.clear()
         return function
 
@@ -141,7 +153,7 @@ class Registry:
         )
 
 
-default_registry = Registry()
+default_registry = Registry(options=declared_options)
 #: Registers in the registry that every runner of this process uses unless it is given another.
 handler = default_registry.handler
 

@@ -128,7 +128,9 @@ class Executor:
         handler = handler_from_text(claim.handler)
         if claim.job is not None and isinstance(handler, PythonHandler):
             self._definitions.declare(handler.name)
-        timeout = job.timeout if job else None
+        if claim.job is None and isinstance(handler, PythonHandler):
+            held.options = self._registry.resolve(handler.name).options
+        timeout = _timeout_of(held)
         call = Call(
             run_id=claim.id,
             namespace=claim.namespace,
@@ -205,7 +207,7 @@ class Executor:
         retry_after: timedelta | None = None,
     ) -> Transition:
         claim = held.claim
-        retries = held.job.retries if held.job else Retries(max=claim.max_attempts - 1)
+        retries = held.job.retries if held.job else held.options.retries or Retries()
         return retry.after_failure(
             claim,
             retries,
@@ -226,8 +228,13 @@ def _name(claim: Claim) -> str:
     return claim.job or claim.handler
 
 
+def _timeout_of(held: Held) -> Timeout | None:
+    """A job goes by its declaration alone, a run without one by what its handler's decorator says on this node."""
+    return held.job.timeout if held.job else held.options.timeout
+
+
 def _overdue_text(held: Held) -> str:
-    timeout: Timeout | None = held.job.timeout if held.job else None
+    timeout = _timeout_of(held)
     after = timeout.after if timeout else timedelta(0)
     return (
         f"did not end at its timeout of {after.total_seconds():g} s, nor when it was asked to; its thread was given up"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from jobsched.handlers.cancel import CancelToken
 from jobsched.model.job import Job
+from jobsched.model.options import NO_OPTIONS, HandlerOptions
 from jobsched.model.run import Claim, Transition
 from jobsched.observe.runlog import RunLog
 
@@ -23,6 +24,7 @@ class Held:
     started: float | None = None
     begun: bool = False  #: a thread has taken it up
     job: Job | None = None  #: its definition, once looked up; None for ad-hoc runs
+    options: HandlerOptions = NO_OPTIONS  #: of a run without a job, once its handler is found
     when_ended: Transition | None = None  #: of an attempt given up: to be written when its thread ends at last
     _settled: bool = False
 

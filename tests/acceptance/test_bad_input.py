@@ -252,3 +252,27 @@ def test_an_unreadable_file_is_said_to_be_unreadable(place: "Workplace") -> None
     place.file.chmod(0)
 
     assert "permission" in place.jobsched("validate", code=1).stdout.lower()
+
+
+def test_validate_warns_of_a_decorator_that_says_otherwise_than_the_file(place: "Workplace") -> None:
+    place.module(
+        "work",
+        """
+        from jobsched import handler
+
+        @handler("work.send", retries=5, timeout="30s")
+        def send(): ...
+    """,
+    )
+    place.write("""
+        version: 1
+        settings: {imports: [work]}
+        jobs:
+          same: {handler: work.send, retries: 5, timeout: 30s}
+          other: {handler: work.send, retries: 5}
+    """)
+
+    done = place.jobsched("validate", "--handlers")
+
+    assert "warning: jobs.other.handler: @handler says another timeout" in done.stdout
+    assert "2 jobs, valid, 1 warning" in done.stdout

@@ -1,11 +1,13 @@
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from jobsched.errors import UnknownHandlerError
 from jobsched.handlers.registry import Registry, default_registry, handler
+from jobsched.model.job import Retries, Timeout
 
 
 @pytest.fixture
@@ -47,10 +49,19 @@ def test_the_module_level_decorator_registers_in_the_default_registry() -> None:
     assert default_registry.resolve("tests.of.default").function is function
 
 
-@pytest.mark.parametrize("option", ["retries", "queue", "timeout", "priority", "concurrency", "nonsense"])
-def test_options_are_refused_until_something_acts_upon_them(registry: Registry, option: str) -> None:
-    with pytest.raises(ValueError, match=f"{option}=.* is not supported yet"):
+@pytest.mark.parametrize("option", ["concurrency", "nonsense"])
+def test_an_option_that_is_none_is_refused(registry: Registry, option: str) -> None:
+    with pytest.raises(ValueError, match=f"@handler has no option '{option}'; it has no_retry_on, priority, queue"):
         registry.handler("a", **{option: 1})
+
+
+def test_options_are_kept_with_the_handler(registry: Registry) -> None:
+    @registry.handler("a", retries=5, queue="mail", timeout="30s", retry_on=[ConnectionError])
+    def function() -> None: ...
+
+    options = registry.resolve("a").options
+    assert options.retries == Retries(5, retry_on=("builtins.ConnectionError",))
+    assert (options.queue, options.priority, options.timeout) == ("mail", None, Timeout(timedelta(seconds=30)))
 
 
 @pytest.mark.parametrize("name", ["", "a b", "mod:fn", '{"command"', "x" * 201, "-a"])
