@@ -1,5 +1,6 @@
 """jobsched run."""
 
+import gc
 import logging
 import os
 import signal
@@ -106,6 +107,7 @@ def command(
             refused=read.refused,
             watch=not (no_watch or until_idle),
         )
+        del read  # the runner lets go of the files' jobs once they are in the store; so must whoever made it
         # A signal may have come by now: then there is nothing to begin.
         code = 0 if stop.asked else _live(runner, stop, systemd, until_idle=until_idle)
     finally:
@@ -116,6 +118,9 @@ def command(
 
 def _live(runner: "Runner", stop: "_Signals", systemd: "Systemd", *, until_idle: bool) -> int:
     runner.start()
+    # What a node has loaded it keeps: the collector need not look through it again while runs are waiting.
+    gc.collect()
+    gc.freeze()
     stop.connect(runner)
     systemd.ready(runner)
     failed: list[int] = []

@@ -166,8 +166,11 @@ class Runner:
         self.heartbeat.register()
         with ExitStack() as undo:
             undo.callback(self._store.leave, self.heartbeat.node)
-            if self.reload is not None and self._desired is not None:
-                self._begin(self.reload, self._desired)
+            # What the files say is in the store from now on; a node does not hold thousands of jobs twice.
+            desired, self._desired = self._desired, None
+            if self.reload is not None and desired is not None:
+                self._begin(self.reload, desired)
+            del desired
             self.definitions.refresh()
             self.pauses.step()
             if self.options.once:
