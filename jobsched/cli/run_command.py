@@ -5,12 +5,14 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
+from jobsched.cli.errors import Failure
 from jobsched.cli.output import say
 from jobsched.cli.target import database_of, database_option, files, paths_argument, prepare
 from jobsched.cli.waiting import prepare_when_reachable, wait_option
@@ -43,6 +45,7 @@ _WORN_OUT = 75
 @click.option("--no-watch", is_flag=True, help="Do not reload when the files change.")
 @click.option("--no-sync", is_flag=True, help="Run what the database has; the files only name it.")
 @click.option("--last-good", is_flag=True, help="Should the files be invalid, run what the database has.")
+@click.option("--strict-permissions", is_flag=True, help="Refuse files and modules that others may change.")
 @click.option("--migrate", is_flag=True, help="Upgrade an older schema first.")
 @wait_option
 @click.option("--log-format", type=click.Choice(["auto", "text", "json"]), help="text on a terminal, else json.")
@@ -58,6 +61,7 @@ def command(
     no_watch: bool,
     no_sync: bool,
     last_good: bool,
+    strict_permissions: bool,
     migrate: bool,
     wait_for_db: bool,
     log_format: str | None,
@@ -75,6 +79,7 @@ def command(
     from jobsched.cli.systemd import Systemd
     from jobsched.client import Client
     from jobsched.clock import SystemClock
+    from jobsched.config.permissions import exposures
     from jobsched.handlers.registry import default_registry
     from jobsched.runner.runner import Runner
     from jobsched.store.open import open_store
@@ -94,6 +99,8 @@ def command(
         elif not prepare_when_reachable(store, migrate=migrate, tell=log.warning, stopped=lambda: stop.asked):
             raise SystemExit(0)
         put_on_path(chosen)
+        vet = partial(exposures, chosen, imports_of(settings))
+        _heed_exposures(vet(read.desired), strict=strict_permissions)
         default_registry.imports(imports_of(settings))
         runner = Runner(
             Client(store, namespace=read.desired.namespace),
@@ -105,6 +112,7 @@ def command(
             seen=read.seen,
             refused=read.refused,
             watch=not (no_watch or until_idle),
+            vet=vet if strict_permissions else lambda _: (),
         )
         # A signal may have come by now: then there is nothing to begin.
         code = 0 if stop.asked else _live(runner, stop, systemd, until_idle=until_idle)
@@ -112,6 +120,16 @@ def command(
         store.close()
     sys.stdout.flush()
     raise SystemExit(code)
+
+
+def _heed_exposures(found: list[str], *, strict: bool) -> None:
+    """Refuse, or warn."""
+    if not found:
+        return
+    if strict:
+        raise Failure("others may change what this node runs:\n" + "\n".join(found))
+    more = f"; and {len(found) - 1} more" if len(found) > 1 else ""
+    log.warning("others may change what this node runs (--strict-permissions refuses that): %s%s", found[0], more)
 
 
 def _live(runner: "Runner", stop: "_Signals", systemd: "Systemd", *, until_idle: bool) -> int:

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -71,10 +71,12 @@ class Runner:
         seen: Signature | None = None,
         refused: str | None = None,
         watch: bool = True,
+        vet: Callable[[DesiredState], Sequence[str]] = lambda _: (),
         clock: Clock | None = None,
     ) -> None:
         """`seen`: what `signature(paths)` was before `desired` was read, so that no edit is missed in between.
 
+        `vet`: why a changed state, valid as it is, is not to be applied all the same; empty if it is.
         `refused`: why the files at `paths` are not valid; then the stored state runs until they are.
         """
         self.client, self.options = client, _with_threads(options or Options(), threads)
@@ -88,7 +90,7 @@ class Runner:
         self._doorbell: Doorbell | None = None
         self._due: set[int] = set()
         self._put_together(self._registry)
-        self.reload = Reload(self._store, self.heartbeat, paths, self._synced) if paths else None
+        self.reload = Reload(self._store, self.heartbeat, paths, self._synced, vet) if paths else None
         # Without watching it waits for SIGHUP.
         self.watcher = Watcher(self.clock, paths, self.reload, seen, follows=watch) if self.reload else None
 
