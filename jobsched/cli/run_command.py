@@ -99,7 +99,7 @@ def command(
         elif not prepare_when_reachable(store, migrate=migrate, tell=log.warning, stopped=lambda: stop.asked):
             raise SystemExit(0)
         put_on_path(chosen)
-        vet = partial(exposures, chosen, imports_of(settings))
+        vet = partial(exposures, chosen if read.followed else (), imports_of(settings))
         _heed_exposures(vet(read.desired), strict=strict_permissions)
         default_registry.imports(imports_of(settings))
         runner = Runner(

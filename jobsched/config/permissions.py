@@ -16,6 +16,8 @@ def exposures(paths: Sequence[Path], imports: Sequence[str], desired: DesiredSta
 
     Modules are found, not imported: a package is, once it has been looked at, where a module of it is meant.
     """
+    if not hasattr(os, "statvfs"):
+        return []  # permissions are something else there
     modules = [*imports, *_modules_of(desired)]
     found = [*_exposed(_with_folders(Path(file) for file in [*map(str, paths), *desired.files]))]
     for module in dict.fromkeys(modules):
