@@ -312,3 +312,25 @@ def _end(fresh: forker.Forker) -> None:
     assert fresh._requests is not None
     fresh._requests.close()
     os.waitpid(fresh._pid, 0)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks into /proc")
+def test_nothing_of_it_stays_open_here_or_in_the_forking_process(perform: Callable[..., Any]) -> None:
+    def at_rest() -> tuple[int, int]:
+        """Open files, here and there, once the forking process has let go of all."""
+        forking = Path(f"/proc/{forker.forker._pid}")
+        for _ in range(3000):
+            if not (forking / "task" / forking.name / "children").read_text():
+                break
+            threading.Event().wait(0.01)
+        return len(list(Path("/proc/self/fd").iterdir())), len(list((forking / "fd").iterdir()))
+
+    perform("where")
+    before = at_rest()
+
+    for _ in range(3):
+        perform("where")
+    with pytest.raises(HandlerProcessError):
+        perform("dies", payload={"how": "exit"})
+
+    assert at_rest() == before
