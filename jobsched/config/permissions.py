@@ -52,7 +52,7 @@ def _exposed_module(name: str) -> list[str]:
 def _spec(module: str) -> ModuleSpec | None:
     try:
         return find_spec(module)
-    except (ImportError, ValueError):  # whoever imports it says what is wrong
+    except (Exception, SystemExit):  # noqa: BLE001 - importing a package runs whatever it does; who needs it says so
         return None
 
 

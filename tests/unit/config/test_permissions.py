@@ -92,6 +92,18 @@ def test_an_exposed_package_is_not_run_to_find_what_is_in_it(place: Path, monkey
     ]
 
 
+@pytest.mark.parametrize("fails", ["raise LookupError", "import sys; sys.exit(3)"])
+def test_a_package_that_cannot_be_imported_is_for_others_to_say(
+    place: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    monkeypatch.syspath_prepend(place)
+    name = f"failing_package_{len(fails)}"
+    (place / name).mkdir()
+    (place / name / "__init__.py").write_text(fails)
+
+    assert found(place, handler=f"{name}.work:run") == []
+
+
 @pytest.mark.parametrize("handler", ["no_such_module:run", "sys:exit", "registered.name"])
 def test_what_is_not_there_is_for_others_to_say(place: Path, handler: str) -> None:
     assert found(place, handler=handler) == []
