@@ -9,6 +9,8 @@ from jobsched.errors import Cancel, PayloadError, RemoteError, ResultError, Retr
 from jobsched.model.text import storable
 
 _OWN = str(Path(__file__).parent.parent)
+#: Characters of a text that cross; the run's record keeps fewer.
+_MOST = 100_000
 #: Errors of ours whose type decides what becomes of the run; their text is all that they hold.
 _JUDGED = {"PayloadError": PayloadError, "ResultError": ResultError}
 
@@ -38,7 +40,7 @@ def text_of(error: BaseException) -> str:
 def to_json(error: BaseException) -> dict[str, Any]:
     """All that matters of it elsewhere; its object stays where it was raised."""
     told: dict[str, Any] = {
-        "entry": {name: storable(text) for name, text in error_entry(error).items()},
+        "entry": {name: storable(text[:_MOST]) for name, text in error_entry(error).items()},
         "classes": [storable(f"{kind.__module__}.{kind.__qualname__}") for kind in type(error).__mro__],
     }
     match error:

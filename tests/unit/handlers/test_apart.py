@@ -102,6 +102,10 @@ SOURCE = """
         for _ in range(100_000):
             sys.stdout.write(line)
 
+    def exaggerates():
+        log.info("l" * 10_000_000)
+        raise LookupError("e" * 10_000_000)
+
     def lies():
         for number in range(3, 20):
             try:
@@ -278,6 +282,13 @@ def test_it_is_never_blocked_by_what_it_writes(perform: Callable[..., Any], benc
     perform("floods")
 
     assert len(bench.log.text("stdout")) == 10_000_000
+
+
+def test_huge_records_and_errors_come_through(perform: Callable[..., Any], bench: "Bench") -> None:
+    with pytest.raises(RemoteError, match="e" * 50_000):
+        perform("exaggerates")
+
+    assert bench.log.text("log") == f"INFO billing: {'l' * 10_000_000}\n"
 
 
 def test_what_is_no_answer_is_not_taken_for_one(perform: Callable[..., Any]) -> None:
