@@ -4,9 +4,6 @@ import os
 import signal
 import sys
 
-#: What is sent to a container to mean the node in it.
-_PASSED_ON = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2})
-
 
 def split_from_init() -> None:
     """As process 1, fork: the child returns from here and is the node. Elsewhere nothing. Call it before any thread starts.
@@ -17,7 +14,9 @@ def split_from_init() -> None:
     if os.getpid() != 1:
         return
     sys.stdout.flush()
-    heeded = _PASSED_ON | {signal.SIGCHLD}
+    # What is sent to a container is meant for the node in it.
+    passed_on = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2}
+    heeded = passed_on | {signal.SIGCHLD}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, heeded)
     node = os.fork()
     if node == 0:

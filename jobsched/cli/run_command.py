@@ -6,12 +6,14 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
+from jobsched.cli.errors import Failure
 from jobsched.cli.output import say
 from jobsched.cli.target import database_of, database_option, files, paths_argument, prepare
 from jobsched.cli.waiting import prepare_when_reachable, wait_option
@@ -44,6 +46,7 @@ _WORN_OUT = 75
 @click.option("--no-watch", is_flag=True, help="Do not reload when the files change.")
 @click.option("--no-sync", is_flag=True, help="Run what the database has; the files only name it.")
 @click.option("--last-good", is_flag=True, help="Should the files be invalid, run what the database has.")
+@click.option("--strict-permissions", is_flag=True, help="Refuse files and modules that others may change.")
 @click.option("--migrate", is_flag=True, help="Upgrade an older schema first.")
 @wait_option
 @click.option("--log-format", type=click.Choice(["auto", "text", "json"]), help="text on a terminal, else json.")
@@ -59,6 +62,7 @@ def command(
     no_watch: bool,
     no_sync: bool,
     last_good: bool,
+    strict_permissions: bool,
     migrate: bool,
     wait_for_db: bool,
     log_format: str | None,
@@ -76,6 +80,7 @@ def command(
     from jobsched.cli.systemd import Systemd
     from jobsched.client import Client
     from jobsched.clock import SystemClock
+    from jobsched.config.permissions import exposures
     from jobsched.handlers.registry import default_registry
     from jobsched.runner.runner import Runner
     from jobsched.store.open import open_store
@@ -95,6 +100,8 @@ def command(
         elif not prepare_when_reachable(store, migrate=migrate, tell=log.warning, stopped=lambda: stop.asked):
             raise SystemExit(0)
         put_on_path(chosen)
+        vet = partial(exposures, chosen if read.followed else (), imports_of(settings))
+        _heed_exposures(vet(read.desired), strict=strict_permissions)
         default_registry.imports(imports_of(settings))
         runner = Runner(
             Client(store, namespace=read.desired.namespace),
@@ -106,6 +113,7 @@ def command(
             seen=read.seen,
             refused=read.refused,
             watch=not (no_watch or until_idle),
+            vet=vet if strict_permissions else lambda _: (),
         )
         del read  # the runner lets go of the files' jobs once they are in the store; so must whoever made it
         # A signal may have come by now: then there is nothing to begin.
@@ -114,6 +122,16 @@ def command(
         store.close()
     sys.stdout.flush()
     raise SystemExit(code)
+
+
+def _heed_exposures(found: list[str], *, strict: bool) -> None:
+    """Refuse, or warn."""
+    if not found:
+        return
+    if strict:
+        raise Failure("others may change what this node runs:\n" + "\n".join(found))
+    more = f"; and {len(found) - 1} more" if len(found) > 1 else ""
+    log.warning("others may change what this node runs (--strict-permissions refuses that): %s%s", found[0], more)
 
 
 def _live(runner: "Runner", stop: "_Signals", systemd: "Systemd", *, until_idle: bool) -> int:

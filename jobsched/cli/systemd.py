@@ -45,7 +45,8 @@ class Systemd(Service):
 
     def ending(self) -> None:
         """The node has been asked to stop, and waits for what it runs."""
-        self._tell("STOPPING=1")
+        waits = f"STATUS=waits for {self._runner.pool.active} runs" if self._runner else "STATUS=stops"
+        self._tell("STOPPING=1", waits)
 
     def step(self) -> float | None:
         assert self._runner is not None, "started by `ready`"

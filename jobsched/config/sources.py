@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jobsched.config.diagnostics import Diagnostic, Diagnostics
 from jobsched.config.document import MAX_BYTES
+from jobsched.config.permissions import writable_by_others
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -72,19 +73,13 @@ def _read(path: Path) -> Source:
         raise _NamedPipeError
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
-        return Source(str(path), file.read(MAX_BYTES + 1), _writable_by_others(status))
+        return Source(str(path), file.read(MAX_BYTES + 1), stat.S_ISREG(status.st_mode) and writable_by_others(status))
 
 
 def _is_named_pipe(path: Path) -> bool:
     # What a shell pipes in (`… | jobsched validate /dev/stdin`, `<(…)`) has a writer already.
     handed_over = path.absolute().parts[1:2] in {("dev",), ("proc",)}
     return not handed_over and stat.S_ISFIFO(path.stat().st_mode)
-
-
-def _writable_by_others(status: os.stat_result) -> bool:
-    # A group with the number of its user is that user's own, which is how many systems set people up.
-    by_group = status.st_mode & stat.S_IWGRP and status.st_gid not in {0, status.st_uid}
-    return stat.S_ISREG(status.st_mode) and bool(by_group or status.st_mode & stat.S_IWOTH)
 
 
 def _unreadable(path: Path, error: OSError) -> Diagnostic:

@@ -19,6 +19,8 @@ from jobsched.handlers.raised import to_json
 from jobsched.handlers.registry import default_registry
 from jobsched.model.handler import PythonHandler
 
+_PIECE = 65536
+
 
 def main(stdin: int, stdout: int, stderr: int, channel: int) -> None:
     """Never returns: the process ends, with whatever threads the handler has left."""
@@ -98,7 +100,9 @@ class _Channel:
             self._node.sendall(line)
 
     def write(self, stream: str, text: str) -> None:
-        self.send({"stream": stream, "text": text})
+        # In pieces, each a message that the node takes; what makes a line of them cuts it.
+        for start in range(0, len(text), _PIECE):
+            self.send({"stream": stream, "text": text[start : start + _PIECE]})
 
     def obey(self, cancel: CancelToken) -> None:
         """Pass on the order to stop; end all when the node is gone."""

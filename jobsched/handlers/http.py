@@ -27,8 +27,13 @@ _CONNECT_SECONDS = 30.0
 #: Without a timeout of the job: how long nothing may come.
 _SILENCE_SECONDS = 600.0
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-#: Where clouds hand out a machine's credentials.
-_REFUSED = tuple(ipaddress.ip_network(text) for text in ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128"))
+#: Where clouds hand out a machine's credentials; the last two are Alibaba's and Azure's.
+_REFUSED = tuple(
+    ipaddress.ip_network(text)
+    for text in ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32", "168.63.129.16/32")
+)
+#: IPv6 addresses whose last 32 bits are an IPv4 address: NAT64, and IPv4-compatible ones.
+_CARRYING_IPV4 = tuple(ipaddress.ip_network(text) for text in ("64:ff9b::/96", "::/96"))
 
 
 def http_missing() -> str | None:
@@ -101,9 +106,17 @@ def _refuse_url(url: str, shown: str) -> None:
 
 def _refuse_address(address: str, shown: str) -> None:
     found = ipaddress.ip_address(address.partition("%")[0])
-    found = getattr(found, "ipv4_mapped", None) or found
-    if any(found in network for network in _REFUSED):
+    if any(each in network for each in (found, _carried(found)) if each is not None for network in _REFUSED):
         raise HttpError(f"{shown}: {address} is a link-local or metadata address, which is never called")
+
+
+def _carried(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 address leads to."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    if any(address in network for network in _CARRYING_IPV4):
+        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour
 
 
 def _client(cancel: CancelToken) -> "httpx.Client":

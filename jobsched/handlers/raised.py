@@ -11,6 +11,8 @@ from jobsched.model.text import storable
 #: Of a chain of errors, each raised from the one before, so many are kept.
 _MOST_CAUSES = 10
 _OWN = str(Path(__file__).parent.parent)
+#: Characters of a text that cross; the run's record keeps fewer.
+_MOST = 100_000
 #: Errors of ours whose type decides what becomes of the run; their text is all that they hold.
 _JUDGED = {"PayloadError": PayloadError, "ResultError": ResultError}
 
@@ -70,7 +72,7 @@ def _classes_of(error: BaseException) -> tuple[str, ...]:
 def to_json(error: BaseException) -> dict[str, Any]:
     """All that matters of it elsewhere; its object stays where it was raised."""
     told: dict[str, Any] = {
-        "entry": {name: storable(text) for name, text in error_entry(error).items()},
+        "entry": {name: storable(text[:_MOST]) for name, text in error_entry(error).items()},
         "classes": [storable(dotted) for dotted in _classes_of(error)],
     }
     match error:

@@ -33,8 +33,10 @@ class Reload:
         paths: Sequence[Path],
         on_synced: Callable[[DesiredState], None],
         events: Events,
+        vet: Callable[[DesiredState], Sequence[str]] = lambda _: (),
     ) -> None:
-        self._events = events
+        """`vet`: why a valid state is not to be applied all the same; empty if it is."""
+        self._events, self._vet = events, vet
         self._store, self._heartbeat, self._paths, self._on_synced = store, heartbeat, paths, on_synced
         self.error: str | None = None
         self.error_since: datetime | None = None
@@ -69,6 +71,9 @@ class Reload:
             return
         if desired.content_hash == self.content_hash and self.error is None and not self.stale:
             log.info("the files were read again: nothing has changed")
+            return
+        if reasons := self._vet(desired):
+            self._refused("not applied, the last good state runs on", "\n".join(reasons))
             return
         self._compare_settings(desired.settings)
         try:

@@ -84,10 +84,12 @@ class Runner:
         seen: Signature | None = None,
         refused: str | None = None,
         watch: bool = True,
+        vet: Callable[[DesiredState], Sequence[str]] = lambda _: (),
         clock: Clock | None = None,
     ) -> None:
         """`seen`: what `signature(paths)` was before `desired` was read, so that no edit is missed in between.
 
+        `vet`: why a changed state, valid as it is, is not to be applied all the same; empty if it is.
         `refused`: why the files at `paths` are not valid; then the stored state runs until they are.
         """
         self.client, self.options = client, _with_threads(options or Options(), threads)
@@ -102,7 +104,7 @@ class Runner:
         self._due: set[int] = set()
         self.events = Events()
         self._put_together(self._registry)
-        self.reload = Reload(self._store, self.heartbeat, paths, self._synced, self.events) if paths else None
+        self.reload = Reload(self._store, self.heartbeat, paths, self._synced, self.events, vet) if paths else None
         # Without watching it waits for SIGHUP.
         self.watcher = Watcher(self.clock, paths, self.reload, seen, follows=watch) if self.reload else None
 

@@ -177,9 +177,10 @@ def test_output_comes_as_it_is_written_and_ctrl_c_stops_the_command(place: "Work
         os.killpg(group, 0)
 
 
-def test_a_second_ctrl_c_stops_a_function_that_does_not_obey(place: "Workplace", start: Start) -> None:
+@pytest.mark.parametrize("executor", ["thread", "process"])
+def test_a_second_ctrl_c_stops_a_function_that_does_not_obey(place: "Workplace", start: Start, executor: str) -> None:
     place.module("work", "import threading\n\ndef stay():\n    print('here')\n    threading.Event().wait(600)\n")
-    declare(place, "handler: 'work:stay', timeout: {after: 1h, kill_after: 1h}")
+    declare(place, f"handler: 'work:stay', executor: {executor}, timeout: {{after: 1h, kill_after: 1h}}")
     process = start()
     assert process.stdout is not None
     assert process.stderr is not None

@@ -1,6 +1,7 @@
 """What must not stop a node, nor lose a run: restarts of the database, signals, stuck handlers."""
 
 import signal
+import sqlite3
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,27 @@ def test_a_second_signal_ends_the_node_at_once_without_losing_the_run(workplace:
     [run] = workplace.runs("long")
     assert code == 0
     assert (run.state, run.attempt) == (RunState.PENDING, 0)
+
+
+def test_a_third_signal_ends_the_node_though_it_could_not_save(place: "Workplace") -> None:
+    place.write('jobs: {long: {command: [sleep, "600"]}}')
+    node = place.start_node()
+    run = place.client.trigger("long")
+    place.wait_for_run("long", RunState.RUNNING)
+
+    with sqlite3.connect(place.folder / "jobsched.db", isolation_level=None) as other:
+        # Nothing can be saved, so the second does not end it either.
+        other.execute("begin exclusive")
+        for said in ("a second signal ends it", "run 1 is pending", None):
+            node.process.send_signal(signal.SIGTERM)
+            if said is not None:
+                node.wait_for_log(said)
+        code = node.process.wait(30)
+        other.execute("rollback")
+    other.close()
+
+    assert code == 128 + signal.SIGTERM
+    assert place.client.run(run.id).state is RunState.RUNNING
 
 
 def test_a_killed_node_takes_its_commands_with_it(workplace: "Workplace") -> None:

@@ -138,6 +138,28 @@ def test_a_signal_while_the_schema_is_made_leaves_it_whole(place: "Workplace") -
     assert place.client.runs() == []
 
 
+def test_what_others_may_change_is_not_run_where_permissions_are_strict(place: "Workplace") -> None:
+    place.write('jobs: {tick: {shell: "true", every: 1h}}')
+    place.file.chmod(0o666)
+
+    refused = place.jobsched("run", "--strict-permissions", "--until-idle", code=1)
+    warned = place.jobsched("run", "--until-idle")
+
+    assert f"can write {place.file}: chmod go-w" in refused.stderr
+    assert "--strict-permissions refuses that" in warned.stderr
+
+
+def test_an_edit_that_opens_the_file_to_others_is_refused_where_permissions_are_strict(place: "Workplace") -> None:
+    place.write('jobs: {tick: {shell: "true", every: 1h}}')
+    node = place.start_node("--strict-permissions")
+
+    place.file.chmod(0o666)
+    place.file.write_text('jobs: {other: {shell: "true", every: 1h}}\n')
+    node.wait_for_log("users other than its owner can write")
+
+    assert [job["name"] for job in place.as_json("list")] == ["tick"]
+
+
 def _heeds_sigterm(pid: int) -> bool:
     status = Path(f"/proc/{pid}/status").read_text()
     [caught] = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt")]

@@ -137,6 +137,32 @@ def test_a_node_that_gave_up_as_many_threads_as_it_may_drains_and_says_so(bench:
     assert bench.client.run(late).state is RunState.PENDING
 
 
+def test_a_node_whose_heartbeat_hangs_does_not_turn_and_one_whose_store_is_away_does(bench: "Bench") -> None:
+    hung, let, away = threading.Event(), threading.Event(), threading.Event()
+    node = bench.node(heartbeat=timedelta(milliseconds=20), lease=timedelta(milliseconds=300))
+
+    def fail(real: object, *args: object) -> None:
+        away.set()
+        raise StoreUnavailableError("away")
+
+    def hang(real: object, *args: object) -> None:
+        hung.set()
+        let.wait(60)
+        raise StoreUnavailableError("away")
+
+    bench.store.on("heartbeat", fail)
+    assert away.wait(20)
+    while_away = node.turning
+    bench.store.on("heartbeat", hang)
+    assert hung.wait(20)
+    never = threading.Event()
+    seen_to_hang = any(not node.turning or never.wait(0.05) for _ in range(400))
+    let.set()
+
+    assert while_away
+    assert seen_to_hang
+
+
 def test_a_second_stop_is_harmless(bench: "Bench") -> None:
     node = bench.node()
 

@@ -19,11 +19,13 @@ class ANode:
     node: int = 3
     turning: bool = True
     answered: bool = False
+    active: int = 2
     heartbeat: Any = field(init=False)
+    pool: Any = field(init=False)
     watcher: Any = field(init=False)
 
     def __post_init__(self) -> None:
-        self.heartbeat = self.watcher = self
+        self.heartbeat = self.watcher = self.pool = self
 
 
 class Manager:
@@ -73,7 +75,7 @@ def test_it_tells_when_the_node_is_ready_and_when_it_ends(manager: Manager, addr
     systemd.stop()
 
     assert first == ["READY=1", "STATUS=node 3 runs"]
-    assert second == ["STOPPING=1"]
+    assert second == ["STOPPING=1", "STATUS=waits for 2 runs"]
 
 
 def test_what_the_node_starts_cannot_speak_for_it(address: str) -> None:

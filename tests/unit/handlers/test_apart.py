@@ -102,6 +102,10 @@ SOURCE = """
         for _ in range(100_000):
             sys.stdout.write(line)
 
+    def exaggerates():
+        log.info("l" * 10_000_000)
+        raise LookupError("e" * 10_000_000)
+
     def lies():
         for number in range(3, 20):
             try:
@@ -280,6 +284,13 @@ def test_it_is_never_blocked_by_what_it_writes(perform: Callable[..., Any], benc
     assert len(bench.log.text("stdout")) == 10_000_000
 
 
+def test_huge_records_and_errors_come_through(perform: Callable[..., Any], bench: "Bench") -> None:
+    with pytest.raises(RemoteError, match="e" * 50_000):
+        perform("exaggerates")
+
+    assert bench.log.text("log") == f"INFO billing: {'l' * 10_000_000}\n"
+
+
 def test_what_is_no_answer_is_not_taken_for_one(perform: Callable[..., Any]) -> None:
     assert perform("lies") == "the truth"
 
@@ -312,3 +323,25 @@ def _end(fresh: forker.Forker) -> None:
     assert fresh._requests is not None
     fresh._requests.close()
     os.waitpid(fresh._pid, 0)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks into /proc")
+def test_nothing_of_it_stays_open_here_or_in_the_forking_process(perform: Callable[..., Any]) -> None:
+    def at_rest() -> tuple[int, int]:
+        """Open files, here and there, once the forking process has let go of all."""
+        forking = Path(f"/proc/{forker.forker._pid}")
+        for _ in range(3000):
+            if not (forking / "task" / forking.name / "children").read_text():
+                break
+            threading.Event().wait(0.01)
+        return len(list(Path("/proc/self/fd").iterdir())), len(list((forking / "fd").iterdir()))
+
+    perform("where")
+    before = at_rest()
+
+    for _ in range(3):
+        perform("where")
+    with pytest.raises(HandlerProcessError):
+        perform("dies", payload={"how": "exit"})
+
+    assert at_rest() == before

@@ -296,6 +296,10 @@ def test_nobody_listening_is_an_error_that_hides_secrets(bench: Bench, monkeypat
         ("http://2852039166/", "169.254.169.254 is a link-local"),
         ("http://[fe80::1]/", "fe80::1 is a link-local"),
         ("http://[::ffff:169.254.169.254]/", "is a link-local"),
+        ("http://[64:ff9b::169.254.169.254]/", "is a link-local"),
+        ("http://[::169.254.169.254]/", "is a link-local"),
+        ("http://[2002:a9fe:a9fe::]/", "is a link-local"),
+        ("http://100.100.100.200/latest/", "is a link-local or metadata address"),
         ("http://[fd00:ec2::254]/", "is a link-local or metadata address"),
     ],
 )
