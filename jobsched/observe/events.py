@@ -372,8 +372,8 @@ class NodeWornOut(Event):
     abandoned: int
 
     def __str__(self) -> str:
-        threads = f"{self.abandoned} threads are given up, as many as may be"
-        return f"{threads}: this node stops, and should be started anew"
+        what = "are given up, as many as may be: this node stops, and should be started anew"
+        return f"{self.abandoned} threads {what}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
