@@ -41,6 +41,7 @@ def _run(position: int, one: Placed) -> dict[str, Any]:
         "reason": None if one.reason is None else one.reason.value,
         "scheduled_at": _instant(run.scheduled_at),
         "available_at": _instant(run.available_at),
+        "start_by": _instant(run.start_by),
         "generation": run.generation,
         "concurrency_key": run.key,
         "unique_key": run.unique_key,

@@ -8,14 +8,14 @@ INSERT_RUNS = """
 with clock as materialized (select coalesce(%s::timestamptz, clock_timestamp()) as now)
 insert into jobsched_runs
   (namespace, job, handler, source, queue, priority, state, reason, max_attempts, scheduled_at, available_at,
-   finished_at, generation, concurrency_key, unique_key, payload, covers_first, covers_last, covers_count, created_at)
+   start_by, finished_at, generation, concurrency_key, unique_key, payload, covers_first, covers_last, covers_count, created_at)
 select namespace, job, handler, source, queue, priority,
   coalesce(state, case when available_at > clock.now then 'scheduled' else 'pending' end), reason, max_attempts,
-  scheduled_at, coalesce(available_at, clock.now), case when state = 'skipped' then clock.now end, generation,
+  scheduled_at, coalesce(available_at, clock.now), start_by, case when state = 'skipped' then clock.now end, generation,
   concurrency_key, unique_key, payload::json, covers_first, covers_last, covers_count, clock.now
 from json_to_recordset(%s) as run (
   position int, namespace text, job text, handler text, source text, queue text, priority bigint, state text,
-  reason text, max_attempts int, scheduled_at timestamptz, available_at timestamptz, generation bigint,
+  reason text, max_attempts int, scheduled_at timestamptz, available_at timestamptz, start_by timestamptz, generation bigint,
   concurrency_key text, unique_key text, payload text, covers_first timestamptz, covers_last timestamptz,
   covers_count bigint), clock
 order by position
@@ -133,6 +133,7 @@ where run.id = any(array(
   cross join lateral (
     select r.id, r.priority, r.available_at from jobsched_runs r
     where r.state = 'pending' and r.namespace = wanted.namespace and r.handler <> all(%(without)s::text[])
+      and (r.start_by is null or r.claim_no > 0 or r.start_by > (select now from clock))
     order by r.priority, r.available_at, r.id limit %(limit)s for update skip locked) oldest
   where exists (select 1 from jobsched_nodes node, clock
     where node.id = %(node)s and node.dead_at is null
@@ -157,6 +158,7 @@ where run.id = any(array(
     select r.id, r.priority, r.available_at from jobsched_runs r
     where r.state = 'pending' and r.namespace = served.namespace and r.queue = served.queue
       and r.handler <> all(%(without)s::text[])
+      and (r.start_by is null or r.claim_no > 0 or r.start_by > (select now from clock))
     order by r.priority, r.available_at, r.id limit %(limit)s for update skip locked) oldest
   where exists (select 1 from jobsched_nodes node, clock
     where node.id = %(node)s and node.dead_at is null

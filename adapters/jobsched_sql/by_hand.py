@@ -165,6 +165,8 @@ def _put_back(connection: Connection, row: _AnyRow, granted: int | None, now: da
             finished_at=None,
             cancel_requested_at=None,
             available_at=row.available_at if later else now,
+            # Whoever asks for it knows that it is late.
+            start_by=None,
             # Losses are forgiven too: otherwise a run lost three times would fail again at its first one.
             losses=0,
             attempts_before=row.attempt,

@@ -1,15 +1,15 @@
-"""Runs that waited for their time: scheduled becomes pending, or blocked and then admitted if there is a place."""
+"""Runs whose time has come: scheduled becomes pending, or blocked and then admitted; what was to start by now is skipped."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, case, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, TextClause, case, func, literal_column, select, update
 
-from jobsched.model.run import RunState
+from jobsched.model.run import Created, Reason, RunState
 from jobsched.store.port import Promoted
 from jobsched_sql.admission import admit, admit_locked
 from jobsched_sql.dialect import Dialect, Key
-from jobsched_sql.tables import in_state, runs
+from jobsched_sql.tables import TO_START, in_state, runs
 
 _CHUNK = 500
 
@@ -20,12 +20,20 @@ def promote(dialect: Dialect, namespaces: Sequence[str], limit: int) -> Promoted
     next_at, has_come = dialect.read(lambda connection: _next(connection, dialect, namespaces))
     if not has_come:
         return Promoted(0, next_at)
-    due = dialect.read(lambda connection: _due(connection, dialect, namespaces, limit))
+    due, late = dialect.read(lambda connection: _whose_time_has_come(connection, dialect, namespaces, limit))
     count = dialect.write(lambda connection: _release(connection, dialect, due)) if due else 0
-    if keys := sorted({key.key for _, key in due if key is not None}):
-        admit(dialect, namespaces, keys)  # once more: a holder may have finished since it was counted
+    missed, freed = dialect.write(lambda connection: _miss(connection, dialect, late)) if late else ((), set())
+    # Of those due once more: a holder may have finished since it was counted.
+    if keys := sorted({key.key for _, key in due if key is not None} | freed):
+        admit(dialect, namespaces, keys)
     next_at, _ = dialect.read(lambda connection: _next(connection, dialect, namespaces))
-    return Promoted(count, next_at)
+    return Promoted(count, next_at, missed)
+
+
+def _whose_time_has_come(
+    connection: Connection, dialect: Dialect, namespaces: Sequence[str], limit: int
+) -> tuple[list[tuple[int, Key | None]], list[int]]:
+    return _due(connection, dialect, namespaces, limit), _late(connection, dialect, namespaces, limit)
 
 
 def _due(
@@ -47,6 +55,39 @@ def _due(
     return [(id_, key) for _, id_, key in sorted(found, key=lambda one: one[:2])[:limit]]
 
 
+def _late(connection: Connection, dialect: Dialect, namespaces: Sequence[str], limit: int) -> list[int]:
+    """Slots that were to start by now, and did not."""
+    c = runs.c
+    late: list[int] = []
+    for namespace in namespaces:
+        statement = (
+            select(c.id)
+            .where(TO_START, c.namespace == namespace, c.start_by <= dialect.now_expression())
+            .order_by(c.start_by, c.id)
+            .limit(limit)
+        )
+        late += connection.execute(statement).scalars()
+    return sorted(late)
+
+
+def _miss(connection: Connection, dialect: Dialect, late: Sequence[int]) -> tuple[tuple[Created, ...], set[str]]:
+    """Skip them, unless they were claimed since we looked; also the keys that may have a free place now."""
+    c, now = runs.c, dialect.now(connection)
+    missed: list[Created] = []
+    freed: set[str] = set()
+    for start in range(0, len(late), _CHUNK):
+        statement = (
+            update(runs)
+            .where(c.id.in_(late[start : start + _CHUNK]), TO_START)
+            .values(state=_literal(RunState.SKIPPED), reason=Reason.MISFIRE.value, finished_at=now)
+            .returning(c.id, c.namespace, c.job, c.scheduled_at, c.concurrency_key)
+        )
+        for row in connection.execute(statement).fetchall():
+            missed.append(Created(row.id, row.namespace, row.job, row.scheduled_at, RunState.SKIPPED, Reason.MISFIRE))
+            freed |= {row.concurrency_key} - {None}
+    return tuple(missed), freed
+
+
 def _release(connection: Connection, dialect: Dialect, due: Sequence[tuple[int, Key | None]]) -> int:
     keys = sorted({key for _, key in due if key is not None})
     limits = dialect.lock_keys(connection, keys) if keys else {}
@@ -66,8 +107,20 @@ def _literal(state: RunState) -> ColumnElement[str]:
 
 
 def _next(connection: Connection, dialect: Dialect, namespaces: Sequence[str]) -> tuple[datetime | None, bool]:
-    """The earliest time that a run waits for, and whether it has come for any, by the store's clock."""
-    earliest = func.min(runs.c.available_at)
-    statement = select(earliest, earliest <= dialect.now_expression()).where(in_state(RunState.SCHEDULED))
-    found = [connection.execute(statement.where(runs.c.namespace == namespace)).one() for namespace in namespaces]
-    return min((row[0] for row in found if row[0] is not None), default=None), any(row[1] for row in found)
+    """The earliest time that a run waits for, and whether one has come, by the store's clock."""
+    instants: list[datetime] = []
+    has_come = False
+    for namespace in namespaces:
+        due = _earliest(runs.c.available_at, in_state(RunState.SCHEDULED), namespace)
+        to_start = _earliest(runs.c.start_by, TO_START, namespace)
+        now = dialect.now_expression()
+        row = connection.execute(select(due, to_start, due <= now, to_start <= now)).one()
+        instants += [instant for instant in row[:2] if instant is not None]
+        has_come = has_come or any(row[2:])
+    return min(instants, default=None), has_come
+
+
+def _earliest(
+    instant: ColumnElement[datetime], condition: ColumnElement[bool] | TextClause, namespace: str
+) -> ScalarSelect[datetime]:
+    return select(func.min(instant)).where(condition, runs.c.namespace == namespace).scalar_subquery()

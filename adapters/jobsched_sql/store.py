@@ -139,7 +139,7 @@ class SqlStore:
 
     def promote(self, namespaces: Sequence[str], limit: int) -> Promoted:
         promoted = due_runs.promote(self._dialect, namespaces, limit)
-        self._ring_if(promoted.count)
+        self._ring_if(promoted.count + len(promoted.missed))
         return promoted
 
     def admit(self, namespaces: Sequence[str], keys: Sequence[str] | None = None) -> int:

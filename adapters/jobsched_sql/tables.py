@@ -64,6 +64,7 @@ runs = Table(
     Column("max_attempts", Integer, nullable=False),
     Column("scheduled_at", Instant),
     Column("available_at", Instant, nullable=False),
+    Column("start_by", Instant),
     Column("started_at", Instant),
     Column("finished_at", Instant),
     Column("node", BigInteger),
@@ -221,6 +222,13 @@ _partial(
     "namespace",
     "concurrency_key",
 )
+_partial(
+    "jobsched_runs_to_start",
+    "start_by is not null and claim_no = 0 and state in ('pending', 'blocked')",
+    "namespace",
+    "start_by",
+    "id",
+)
 _partial("jobsched_runs_running", "state = 'running'", "node", "namespace", "queue")
 _partial("jobsched_runs_finished", "finished_at is not null", "namespace", "finished_at")
 _partial("jobsched_runs_failed", "state = 'failed'", "namespace", "id")
@@ -238,6 +246,8 @@ _partial(
 #: As text, because SQLite uses a partial index only for a condition it can read in the statement.
 UNFINISHED = text("state in ('scheduled', 'pending', 'blocked', 'running')")
 WAITING = text("state in ('scheduled', 'pending', 'blocked')")
+#: A slot that its starting deadline may still skip: due, and never claimed.
+TO_START = text("start_by is not null and claim_no = 0 and state in ('pending', 'blocked')")
 
 
 def in_state(state: RunState) -> ColumnElement[bool]:

@@ -49,6 +49,7 @@ def _row(id_: int, one: Placed, state: RunState, now: int) -> tuple[object, ...]
         run.max_attempts,
         _micros(run.scheduled_at),
         now if run.available_at is None else to_micros(run.available_at),
+        _micros(run.start_by),
         now if state.final else None,
         run.generation,
         run.key,

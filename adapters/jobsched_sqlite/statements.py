@@ -6,9 +6,9 @@ Parameters are `?`, or `:name` where one stands twice: Python's driver refuses n
 INSERT_RUN = """
 insert into jobsched_runs
   (id, namespace, job, handler, source, queue, priority, state, reason, max_attempts, scheduled_at, available_at,
-   finished_at, generation, concurrency_key, unique_key, payload, covers_first, covers_last,
+   start_by, finished_at, generation, concurrency_key, unique_key, payload, covers_first, covers_last,
    covers_count, created_at)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 #: The highest id ever given. AUTOINCREMENT keeps it, so that none is used twice, deleted runs included.
@@ -84,6 +84,7 @@ select id, claim_no + 1, namespace, job,
   concurrency_key, priority
 from jobsched_runs r indexed by jobsched_runs_pending
 where state = 'pending' and namespace = ? and handler not in (select value from json_each(?))
+  and (start_by is null or claim_no > 0 or start_by > ?)
 order by priority, available_at, id limit ?
 """
 
@@ -94,6 +95,7 @@ select id, claim_no + 1, namespace, job,
   concurrency_key, priority
 from jobsched_runs r indexed by jobsched_runs_pending_by_queue
 where state = 'pending' and namespace = ? and handler not in (select value from json_each(?)) and queue = ?
+  and (start_by is null or claim_no > 0 or start_by > ?)
 order by priority, available_at, id limit ?
 """
 

@@ -25,21 +25,21 @@ def claim(connection: Connection, wish: ClaimWish, now: datetime) -> list[Claim]
     at = to_micros(now)
     if connection.exec_driver_sql(statements.ALIVE, (wish.node, at)).one_or_none() is None:
         return []
-    rows = _claimable(connection, wish)
+    rows = _claimable(connection, wish, at)
     if not rows:
         return []
     connection.exec_driver_sql(statements.CLAIM, [(wish.node, at, wish.generations[row[2]], row[0]) for row in rows])
     return [claim_of(_with_instants(row, now), wish.node, wish) for row in rows]
 
 
-def _claimable(connection: Connection, wish: ClaimWish) -> list[Any]:
+def _claimable(connection: Connection, wish: ClaimWish, now: int) -> list[Any]:
     without = json.dumps(list(wish.without_handlers))
     rows: list[Any] = []
     if wish.served is None:
         for namespace in wish.generations:
-            rows += connection.exec_driver_sql(statements.CLAIMABLE, (namespace, without, wish.limit)).fetchall()
+            rows += connection.exec_driver_sql(statements.CLAIMABLE, (namespace, without, now, wish.limit)).fetchall()
     for namespace, queue in wish.served or ():
-        asked = (namespace, without, queue, wish.limit)
+        asked = (namespace, without, queue, now, wish.limit)
         rows += connection.exec_driver_sql(statements.CLAIMABLE_OF_QUEUE, asked).fetchall()
     rows.sort(key=lambda row: (row[_PRIORITY], row[_AVAILABLE_AT], row[_ID]))
     return rows[: wish.limit]

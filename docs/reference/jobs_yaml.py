@@ -197,7 +197,7 @@ def _job(lines: str) -> str:
         handler = "    handler: billing.jobs:send_invoices\n"
     if lines.startswith(("catch_up: all", "max_catch_up")):
         handler += "    concurrency: queue\n"
-    if lines.startswith(("start_at", "end_at", "jitter")):
+    if lines.startswith(("start_at", "end_at", "jitter", "starting_deadline")):
         handler += "    every: 1d\n"
     if lines.startswith("dst"):
         handler += '    cron: "30 2 * * *"\n'

@@ -24,7 +24,7 @@ _UNRECORDED = {
 }
 _SKIPPED = {
     "overlap": "as many runs as its limit allows were unfinished",
-    "misfire": "no node fired it in time, and its catch_up leaves it out",
+    "misfire": "it could not start in time: see its catch_up and its starting_deadline",
     "paused": "it was suspended",
     "calendar": "its calendar excludes it",
     "coalesced": "a newer slot was found at the same time, and ran",

@@ -49,7 +49,7 @@ def ineffective_fields(given: Mapping[str, Any]) -> Iterator[Finding]:
     if "dst" in given and "cron" not in given:
         yield Finding(("dst",), "`dst` is for `cron`; it has no effect here", of_key=True)
     if _SCHEDULES.isdisjoint(given):
-        for field in ("start_at", "end_at", "jitter"):
+        for field in ("start_at", "end_at", "jitter", "starting_deadline"):
             if field in given:
                 message = f"`{field}` is for `cron`, `every` and `at`; it has no effect here"
                 yield Finding((field,), message, of_key=True)

@@ -195,7 +195,8 @@ DEFAULTS = Group(
     ),
     starting_deadline=may(
         before(_deadline, or_none(POSITIVE_DURATION), POSITIVE_DURATION, one_of("none")),
-        "A slot that cannot start within this time is skipped.",
+        "A slot that has not started within this time after it became available is skipped, also while it waits for a limit. "
+        "Retries, triggers and backfills have no such deadline. For jobs with a schedule.",
     ),
     catch_up=may(
         one_of("skip", "latest", "all"),

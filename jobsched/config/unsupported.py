@@ -16,7 +16,6 @@ JOB_FIELDS: dict[tuple[str, ...], tuple[Any, str]] = {
     ("concurrency",): ("replace", "no run would be cancelled; use `queue` or `forbid`"),
     ("concurrency", "policy"): ("replace", "no run would be cancelled; use `queue` or `forbid`"),
     ("concurrency", "key"): (None, "jobs cannot share a limit; each has its own"),
-    ("starting_deadline",): (None, "late slots would start all the same; see `catch_up`"),
 }
 
 #: Path from the top of the file → why.

@@ -42,7 +42,7 @@ def _without_effect(values: Mapping[str, Any]) -> Iterator[str]:
     if "cron" not in values:
         yield "dst"
         if "every" not in values and "at" not in values:
-            yield from ("start_at", "end_at", "jitter")
+            yield from ("start_at", "end_at", "jitter", "starting_deadline")
 
 
 def settings_values(options: Mapping[str, Any]) -> Settings:

@@ -77,6 +77,7 @@ class NewRun:
     max_attempts: int = 1
     scheduled_at: datetime | None = None  #: the slot, also of a backfill; None for all other sources
     available_at: datetime | None = None  #: None: now, by the store's clock
+    start_by: datetime | None = None  #: not claimed for the first time by then, it is skipped(misfire)
     key: str | None = None  #: concurrency key; its limit stands in the store
     max_queued: int | None = (
         None  #: a slot waits as blocked while fewer than this do; None: it never waits, overlap skips it

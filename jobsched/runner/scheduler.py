@@ -1,7 +1,7 @@
 """Scheduler: turns slots that have come into runs, and scheduled runs whose time has come into pending ones."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from jobsched.clock import Clock
@@ -50,8 +50,9 @@ class Scheduler(Service):
             return poll
         namespaces = self._definitions.namespaces
         promoted = self._store.promote(namespaces, _BATCH)
-        if promoted.count:
+        if promoted.count or promoted.missed:
             self._on_pending()
+        self._tell_skipped(promoted.missed, {})
         if self._options.once:
             return min(poll, self._until(promoted.next_at))
         now = self._heartbeat.now()
@@ -88,15 +89,17 @@ class Scheduler(Service):
         covered: dict[tuple[str | None, datetime | None], Covers] = {
             (one.job, run.scheduled_at): run.covers for one in firings for run in one.runs if run.covers is not None
         }
-        for run in created:
-            if run.state is RunState.SKIPPED:
-                self._events.emit(_skipped(run, covered.get((run.job, run.scheduled_at))))
-        self._on_more_history(
-            {(run.namespace, run.job) for run in created if run.job and run.state is RunState.SKIPPED}
-        )
+        self._tell_skipped([run for run in created if run.state is RunState.SKIPPED], covered)
         if any(run.state is RunState.PENDING for run in created):
             self._on_pending()
         return created
+
+    def _tell_skipped(
+        self, skipped: Sequence[Created], covered: Mapping[tuple[str | None, datetime | None], Covers]
+    ) -> None:
+        for run in skipped:
+            self._events.emit(_skipped(run, covered.get((run.job, run.scheduled_at))))
+        self._on_more_history({(run.namespace, run.job) for run in skipped if run.job})
 
     def _firing(self, due: DueJob, now: datetime) -> Firing | None:
         job = self._definitions.job(due.namespace, due.name, due.revision)

@@ -6,7 +6,7 @@ Every slot in (cursor, now] ends in exactly one NewRun: one that shall run, or a
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobsched.model.handler import handler_text
@@ -20,6 +20,7 @@ MISSED_AFTER = timedelta(seconds=10)
 #: A row that covers more slots than this does not say how many.
 MOST_COUNTED = 1000
 _TICK = timedelta(microseconds=1)
+_LAST_INSTANT = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +191,9 @@ def run_for(
     """
     if available_at is None and scheduled_at is not None and source is Source.SLOT:
         available_at = scheduled_at + jitter(job, scheduled_at)
+    start_by = None
+    if source is Source.SLOT and job.starting_deadline is not None and available_at is not None:
+        start_by = available_at + min(job.starting_deadline, _LAST_INSTANT - available_at)
     return NewRun(
         namespace=job.namespace,
         job=job.name,
@@ -201,6 +205,7 @@ def run_for(
         max_attempts=job.max_attempts,
         scheduled_at=scheduled_at,
         available_at=available_at,
+        start_by=start_by,
         key=job.concurrency_key,
         max_queued=job.concurrency.max_queued if job.concurrency.policy == "queue" else None,
         generation=generation,

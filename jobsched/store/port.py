@@ -29,10 +29,11 @@ from jobsched.model.state import (
 
 @dataclass(frozen=True, slots=True)
 class Promoted:
-    """`count` scheduled runs became pending or blocked; the next one is due at `next_at` (None: there is none)."""
+    """`count` scheduled runs became pending or blocked, `missed` were skipped; `next_at` is when there is more to do (None: never)."""
 
     count: int
     next_at: datetime | None
+    missed: tuple[Created, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,10 @@ class Store(Protocol):
         """Make runs, all or none, in the order given; a unique key that an unfinished run has makes none and returns that one."""
 
     def promote(self, namespaces: Sequence[str], limit: int) -> Promoted:
-        """Scheduled runs whose time has come become pending, or blocked if they are keyed and find no free place."""
+        """Scheduled runs whose time has come become pending, or blocked if they are keyed and find no free place.
+
+        Waiting slots that were to start by now are skipped(misfire), unless they were claimed once; none is claimed after that instant.
+        """
 
     def admit(self, namespaces: Sequence[str], keys: Sequence[str] | None = None) -> int:
         """Blocked runs become pending while their key (None: any) has free places; never more than its limit holds one at once."""

@@ -52,7 +52,7 @@ def test_slots_that_an_outage_cost_are_told_with_the_range(workplace: "Workplace
     told = workplace.jobsched("why", "tick", "--at", middle.isoformat()).stdout
 
     assert "skipped (misfire x" in told
-    assert "no node fired it in time, and its catch_up leaves it out; so were all from " in told
+    assert "it could not start in time: see its catch_up and its starting_deadline; so were all from " in told
 
 
 def test_an_instant_that_is_no_slot_is_told_with_its_neighbours(workplace: "Workplace") -> None:

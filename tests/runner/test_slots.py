@@ -1,6 +1,7 @@
 """What becomes of slots: downtime and catch-up, suspension, edits, removal; a node whose store was last touched long ago."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -57,6 +58,7 @@ def shape(rows: list[Run]) -> list[tuple[str, str | None, int]]:
     return [(run.state, run.reason, (run.covers.count or 0) if run.covers else 1) for run in rows]
 
 
+SOON = timedelta(milliseconds=100)
 RAN, MISSED = RunState.SUCCEEDED, (RunState.SKIPPED, Reason.MISFIRE)
 
 
@@ -211,3 +213,36 @@ def test_runs_claimed_ahead_are_given_back_when_handlers_turn_out_slow(bench: "B
 
     assert grown > 2
     assert counts == {("default", RunState.PENDING): 198, ("default", RunState.RUNNING): 2}
+
+
+def test_a_slot_that_finds_no_thread_until_its_starting_deadline_is_skipped_and_said_to_be(
+    bench: "Bench", caplog: pytest.LogCaptureFixture
+) -> None:
+    begun, let = threading.Event(), threading.Event()
+
+    @bench.handler
+    def held() -> None:
+        begun.set()
+        let.wait(30)
+
+    bench.declare("held")
+    bench.trigger("held")
+    bench.node(threads=1)
+    assert begun.wait(20)
+
+    bench.declare("ticks", performs=CommandHandler(("true",)), every=timedelta(seconds=1), starting_deadline=SOON)
+    missed = eventually(lambda: bench.client.runs(job="ticks", states=[RunState.SKIPPED]))[-1]
+    let.set()
+
+    assert (missed.reason, missed.attempt) == (Reason.MISFIRE, 0)
+    assert f"ticks: slot {missed.scheduled_at} skipped: misfire" in caplog.messages
+    assert eventually(lambda: bench.client.runs(job="ticks", states=[RunState.SUCCEEDED]))
+
+
+def eventually(look: Callable[[], list[Run]]) -> list[Run]:
+    never = threading.Event()
+    for _ in range(400):
+        if found := look():
+            return found
+        never.wait(0.05)
+    raise AssertionError("it never came")

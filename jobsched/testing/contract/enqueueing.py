@@ -1,6 +1,6 @@
 """The contract's chapter on making runs, and on what makes future ones due."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,10 +11,17 @@ from jobsched.store.port import Promoted, Store
 from jobsched.testing.builders import (
     MINUTE,
     START,
+    a_firing,
+    a_free_job,
+    a_limited_job,
     a_node,
+    a_retry,
     a_run,
+    a_slot,
     a_transition,
     claim,
+    given_back,
+    given_jobs,
     runs,
     states,
     the_run,
@@ -200,9 +207,96 @@ class EnqueueContract:
         assert (states(store), states(store, namespace="elsewhere")) == ([RunState.SCHEDULED], [RunState.PENDING])
         assert store.promote([], 100) == Promoted(0, None)
 
+    # -- slots that are to start by an instant
+
+    def test_a_slot_that_did_not_start_in_time_is_skipped(self, store: Store, clock: FakeClock) -> None:
+        slot = given_slot(store, start_by=START + MINUTE)
+
+        early = store.promote(["default"], 100)
+        clock.advance(MINUTE)
+        late = store.promote(["default"], 100)
+
+        assert (early, late.count, late.next_at) == (Promoted(0, START + MINUTE), 0, None)
+        assert [(one.id, one.state, one.reason) for one in late.missed] == [(slot, RunState.SKIPPED, Reason.MISFIRE)]
+        run = the_run(store, slot)
+        assert (run.state, run.reason, run.finished_at) == (RunState.SKIPPED, Reason.MISFIRE, clock.now())
+        assert store.promote(["default"], 100) == Promoted(0, None)
+
+    def test_it_is_not_claimed_even_if_nobody_has_looked(self, store: Store, clock: FakeClock) -> None:
+        slot = given_slot(store, start_by=START + MINUTE)
+        node = a_node(store, lease=60 * MINUTE)
+        clock.advance(MINUTE)
+
+        assert claim(store, node) == claim(store, node, queues=["default"]) == []
+        assert the_run(store, slot).state == RunState.PENDING
+
+    def test_it_is_claimed_up_to_that_instant(self, store: Store, clock: FakeClock) -> None:
+        slot = given_slot(store, start_by=START + MINUTE)
+        node = a_node(store, lease=60 * MINUTE)
+        clock.advance(MINUTE - timedelta(microseconds=1))
+
+        assert [one.id for one in claim(store, node)] == [slot]
+
+    @pytest.mark.parametrize("how", ["retry", "given back"])
+    def test_what_was_claimed_once_is_never_skipped(self, store: Store, clock: FakeClock, how: str) -> None:
+        slot = given_slot(store, start_by=START + MINUTE)
+        node = a_node(store, lease=60 * MINUTE)
+        [claimed] = claim(store, node)
+        store.finish([a_retry(claimed, START + 2 * MINUTE) if how == "retry" else given_back(claimed)])
+        clock.advance(3 * MINUTE)
+
+        assert store.promote(["default"], 100).missed == ()
+        assert [one.id for one in claim(store, node)] == [slot]
+
+    def test_what_is_requeued_has_no_deadline_any_more(self, store: Store, clock: FakeClock) -> None:
+        slot = given_slot(store, start_by=START + MINUTE)
+        clock.advance(MINUTE)
+        store.promote(["default"], 100)
+
+        store.requeue([slot])
+
+        assert store.promote(["default"], 100) == Promoted(0, None)
+        assert [one.id for one in claim(store, a_node(store))] == [slot]
+
+    def test_a_blocked_slot_is_skipped_too(self, store: Store, clock: FakeClock) -> None:
+        job = a_limited_job(policy="queue")
+        stored = given_jobs(store, job)["nightly"]
+        late = a_slot(job, START + MINUTE, start_by=START + MINUTE)
+        [_, blocked] = store.fire([a_firing(stored, a_slot(job, START), late)])
+        clock.advance(MINUTE)
+
+        missed = store.promote(["default"], 100).missed
+
+        assert (blocked.state, [one.id for one in missed]) == (RunState.BLOCKED, [blocked.id])
+
+    def test_the_place_that_it_held_goes_to_the_next(self, store: Store, clock: FakeClock) -> None:
+        job = a_limited_job(policy="queue")
+        stored = given_jobs(store, job)["nightly"]
+        late = a_slot(job, START, start_by=START + MINUTE)
+        [_, behind] = store.fire([a_firing(stored, late, a_slot(job, START + MINUTE))])
+        clock.advance(MINUTE)
+
+        store.promote(["default"], 100)
+
+        assert the_run(store, behind.id).state == RunState.PENDING
+
+    def test_slots_are_missed_in_the_namespaces_asked_for(self, store: Store, clock: FakeClock) -> None:
+        slot = given_slot(store, start_by=START + MINUTE)
+        clock.advance(MINUTE)
+
+        assert store.promote(["elsewhere"], 100) == Promoted(0, None)
+        assert the_run(store, slot).state == RunState.PENDING
+
     def test_promote_again_promotes_nothing(self, store: Store, clock: FakeClock) -> None:
         store.enqueue([a_run(available_at=START + MINUTE), a_run()])
         clock.advance(MINUTE)
         store.promote(["default"], 100)
 
         assert store.promote(["default"], 100) == Promoted(0, None)
+
+
+def given_slot(store: Store, *, start_by: datetime) -> int:
+    """The id of a pending run for a slot that is to start by an instant."""
+    job = a_free_job()
+    [made] = store.fire([a_firing(given_jobs(store, job)["nightly"], a_slot(job, START, start_by=start_by))])
+    return made.id

@@ -399,7 +399,11 @@ WRONG_FIELDS = [
     ),
     ("concurrency: {policy: allow, limit: 2}", "34: error: jobs.nightly.concurrency.limit: a limit with policy allow"),
     ("catch_up: all", "15: error: jobs.nightly.catch_up: catch_up all needs concurrency queue or allow"),
-    ("starting_deadline: 5m", "5: error: jobs.nightly.starting_deadline: not supported yet"),
+    ("starting_deadline: 0", "24: error: jobs.nightly.starting_deadline: must be more than 0"),
+    (
+        "starting_deadline: 5m",
+        "5: error: jobs.nightly.starting_deadline: `starting_deadline` is for `cron`, `every` and `at`",
+    ),
     ("max_catch_up: 0", "19: error: jobs.nightly.max_catch_up: must be at least 1, not 0"),
     (
         "max_catch_up: 1_000",
@@ -630,13 +634,6 @@ def test_a_field_is_not_called_without_effect_when_the_one_it_serves_is_wrong(wr
 @pytest.mark.parametrize(
     ("key", "ours"),
     [
-        ("startingDeadlineSeconds", "write `starting_deadline`, which is not supported yet"),
-        ("startingDeadline", "write `starting_deadline`, which is not supported yet"),
-        (
-            "misfire_grace_time",
-            "write `starting_deadline` for one slot, `catch_up` for what was missed; `starting_deadline` is not supported yet",
-        ),
-        ("starting_dedline", "did you mean `starting_deadline`? `starting_deadline` is not supported yet"),
         ("holidays", "write `calendar`, which is not supported yet"),
         ("notify", "write `on_failure`"),
         ("process_pool", "write `executor: process`"),

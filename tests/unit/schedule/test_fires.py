@@ -254,6 +254,15 @@ def test_a_starting_deadline_of_seconds_holds_for_slots_that_are_merely_late() -
     assert skipped(account(job, START, START + MINUTE + 3 * SECOND)) == [(Reason.MISFIRE, START + MINUTE, None)]
 
 
+@pytest.mark.parametrize("source", list(Source))
+def test_slots_alone_have_a_starting_deadline_in_the_store(source: Source) -> None:
+    job = a_job(starting_deadline=2 * MINUTE)
+
+    made = run_for(job, source=source, scheduled_at=START, available_at=START + MINUTE)
+
+    assert made.start_by == (START + 3 * MINUTE if source is Source.SLOT else None)
+
+
 def test_a_starting_deadline_is_reckoned_from_the_jittered_time() -> None:
     job = a_job(cron=("0 * * * *",), jitter=30 * MINUTE, starting_deadline=SECOND)
     start = START + HOUR + jitter(job, START + HOUR)

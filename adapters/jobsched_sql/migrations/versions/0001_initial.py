@@ -59,6 +59,7 @@ def _runs() -> None:
         sa.Column("max_attempts", sa.Integer, nullable=False),
         sa.Column("scheduled_at", Instant),
         sa.Column("available_at", Instant, nullable=False),
+        sa.Column("start_by", Instant),
         sa.Column("started_at", Instant),
         sa.Column("finished_at", Instant),
         sa.Column("node", sa.BigInteger),
@@ -117,6 +118,12 @@ def _indexes_of_runs() -> None:
     _index("jobsched_runs_admitted", table, held, key)
     _index("jobsched_runs_abandoned", table, "abandoned_by is not null", [*key, "abandoned_by"])
     _index("jobsched_runs_retrying", table, retrying, key)
+    _index(
+        "jobsched_runs_to_start",
+        table,
+        "start_by is not null and claim_no = 0 and state in ('pending', 'blocked')",
+        ["namespace", "start_by", "id"],
+    )
     _index("jobsched_runs_running", table, "state = 'running'", ["node", "namespace", "queue"])
     _index("jobsched_runs_finished", table, "finished_at is not null", ["namespace", "finished_at"])
     _index("jobsched_runs_failed", table, "state = 'failed'", ["namespace", "id"])
