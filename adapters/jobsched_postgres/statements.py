@@ -210,7 +210,7 @@ fate as materialized (
 update jobsched_runs run set
   state = case when not again then fate.state when run.cancel_requested_at is not null then 'cancelled'
     when not gone then fate.state when fate.reason is null then 'cancelled' else 'failed' end,
-  reason = case when again and run.cancel_requested_at is not null then 'cancelled'
+  reason = case when again and run.cancel_requested_at is not null then run.reason
     when gone then coalesce(fate.reason, 'job_removed') else fate.reason end,
   attempt = fate.attempt, losses = fate.losses, result = fate.result::json,
   finished_at = case when gone or run.cancel_requested_at is not null or not again then clock.now end,

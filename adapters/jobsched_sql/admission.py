@@ -30,7 +30,7 @@ class Room:
 
     def place(self, run: NewRun, *, later: bool) -> tuple[RunState, Reason | None]:
         """The state a new run gets, and why it is skipped; it counts for those after it. `later`: it is not due yet."""
-        forbids = run.source is Source.SLOT and run.max_queued is None
+        forbids = run.source is Source.SLOT and run.max_queued is None and not run.replaces
         if forbids and self.holders + self.blocked + self.retrying >= self.limit:
             return RunState.SKIPPED, Reason.OVERLAP
         if later:

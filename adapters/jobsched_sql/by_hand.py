@@ -1,6 +1,6 @@
 """What people do to single runs: requeue, cancel, delete. Whatever is refused is answered with the reason, and hinders no other."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -28,7 +28,7 @@ def requeue(connection: Connection, dialect: Dialect, run_ids: Sequence[int]) ->
     attempts = _attempts_of_jobs(connection, {(row.namespace, row.job) for row in seen.values() if row.job is not None})
     keys = sorted({Key(row.namespace, row.concurrency_key) for row in seen.values() if row.concurrency_key is not None})
     limits = lock_limits(connection, dialect, keys) if keys else {}
-    now, rows = dialect.now(connection), _rows(connection, run_ids, lock=True)
+    now, rows = dialect.now(connection), locked_rows(connection, run_ids)
     taken = _taken_keys(connection, rows.values())
     refused: dict[int, Refusal] = {}
     for id_ in sorted(set(run_ids)):
@@ -51,35 +51,42 @@ def requeue(connection: Connection, dialect: Dialect, run_ids: Sequence[int]) ->
 
 def cancel(connection: Connection, dialect: Dialect, run_ids: Sequence[int]) -> tuple[list[Answer], set[Key]]:
     """Waiting runs end, of running ones it is noted that they shall; also the keys that have a free place now."""
-    now, rows = dialect.now(connection), _rows(connection, run_ids, lock=True)
-    running = [row.id for row in rows.values() if row.state == RunState.RUNNING.value]
-    waiting = [row for row in rows.values() if row.finished_at is None and row.state != RunState.RUNNING.value]
+    now, rows = dialect.now(connection), locked_rows(connection, run_ids)
     refused = {id_: Refusal.UNKNOWN for id_ in run_ids if id_ not in rows}
     refused |= {row.id: Refusal.FINISHED for row in rows.values() if row.finished_at is not None}
-    connection.execute(
-        update(runs).where(runs.c.id.in_(running), runs.c.cancel_requested_at.is_(None)).values(cancel_requested_at=now)
-    )
-    connection.execute(
-        update(runs)
-        .where(runs.c.id.in_([row.id for row in waiting]))
-        .values(state=RunState.CANCELLED.value, reason=Reason.CANCELLED.value, finished_at=now)
-    )
+    waiting = stop(connection, [row for row in rows.values() if row.finished_at is None], Reason.CANCELLED, now)
     freed = {Key(row.namespace, row.concurrency_key) for row in waiting if row.concurrency_key is not None}
     return _answers(connection, run_ids, refused), freed
 
 
-def cancel_requests(connection: Connection, node: int) -> set[tuple[int, int]]:
-    """(id, claim_no) of running runs of this node that it is asked to stop."""
+def stop(connection: Connection, rows: Sequence[_AnyRow], why: Reason, now: datetime) -> Sequence[_AnyRow]:
+    """Of these locked, unfinished runs those that wait are cancelled, and returned; of the others their nodes are asked.
+
+    Why a running run is asked stands on it as its reason: whoever ends it writes that, or what became of it.
+    """
+    running = [row.id for row in rows if row.state == RunState.RUNNING.value]
+    waiting = [row for row in rows if row.state != RunState.RUNNING.value]
+    for ids in _chunks(running):
+        asked = update(runs).where(runs.c.id.in_(ids), runs.c.cancel_requested_at.is_(None))
+        connection.execute(asked.values(cancel_requested_at=now, reason=why.value))
+    for ids in _chunks([row.id for row in waiting]):
+        ended = update(runs).where(runs.c.id.in_(ids))
+        connection.execute(ended.values(state=RunState.CANCELLED.value, reason=why.value, finished_at=now))
+    return waiting
+
+
+def cancel_requests(connection: Connection, node: int) -> dict[tuple[int, int], Reason]:
+    """(id, claim_no) of running runs of this node that it is asked to stop, and why."""
     c = runs.c
-    statement = select(c.id, c.claim_no).where(
+    statement = select(c.id, c.claim_no, c.reason).where(
         in_state(RunState.RUNNING), c.node == node, c.cancel_requested_at.is_not(None)
     )
-    return {(row.id, row.claim_no) for row in connection.execute(statement)}
+    return {(row.id, row.claim_no): Reason(row.reason) for row in connection.execute(statement)}
 
 
 def delete(connection: Connection, run_ids: Sequence[int]) -> list[Answer]:
     """Rows and logs of runs that are over."""
-    rows = _rows(connection, run_ids, lock=True)
+    rows = locked_rows(connection, run_ids)
     refused = {id_: _hinders_deletion(rows.get(id_)) for id_ in dict.fromkeys(run_ids)}
     gone = [id_ for id_, refusal in refused.items() if refusal is None]
     connection.execute(delete_from(run_logs).where(run_logs.c.run_id.in_(gone)))
@@ -95,12 +102,24 @@ def _hinders_deletion(row: _AnyRow | None) -> Refusal | None:
     return None if row.abandoned_by is None else Refusal.ABANDONED
 
 
+def locked_rows(connection: Connection, run_ids: Sequence[int]) -> dict[int, _AnyRow]:
+    """Runs by id, locked in the order of their ids."""
+    return _rows(connection, run_ids, lock=True)
+
+
 def _rows(connection: Connection, run_ids: Sequence[int], *, lock: bool = False) -> dict[int, _AnyRow]:
     """Runs by id, without those that cannot exist: a database refuses to compare with what is no id."""
-    possible = sorted({id_ for id_ in run_ids if 0 < id_ <= _HIGHEST_ID})
-    statement = select(runs).where(runs.c.id.in_(possible)).order_by(runs.c.id)
-    found = connection.execute(statement.with_for_update() if lock else statement)
-    return {row.id: row for row in found}
+    found: dict[int, _AnyRow] = {}
+    for possible in _chunks(sorted({id_ for id_ in run_ids if 0 < id_ <= _HIGHEST_ID})):
+        statement = select(runs).where(runs.c.id.in_(possible)).order_by(runs.c.id)
+        rows = connection.execute(statement.with_for_update() if lock else statement)
+        found |= {row.id: row for row in rows}
+    return found
+
+
+def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(ids), AT_ONCE):
+        yield ids[start : start + AT_ONCE]
 
 
 def _attempts_of_jobs(connection: Connection, names: set[_JobName]) -> dict[_JobName, int]:

@@ -1,6 +1,7 @@
 """Making runs: how enqueue, fire and sync insert them, one way for all."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, select
@@ -9,6 +10,7 @@ from jobsched.errors import StoreUnavailableError
 from jobsched.model.run import Created, NewRun, Reason, RunState
 from jobsched_sql.admission import Room, key_of, lock_rooms
 from jobsched_sql.dialect import Dialect, Inserted, Key, Placed
+from jobsched_sql.replacing import as_they_stand, make_way, replaced_keys
 from jobsched_sql.tables import UNFINISHED
 from jobsched_sql.tables import runs as runs_table
 
@@ -48,8 +50,24 @@ def insert_runs(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]
                 outcome[index] = None
         _resolve_twins(runs, first, outcome)
         if len(outcome) == len(runs):
-            return [outcome[index] for index in range(len(runs))]
+            made = _after_replacing(connection, dialect, runs, outcome, rooms)
+            return [made[index] for index in range(len(runs))]
     raise StoreUnavailableError("a unique key was taken and freed too often while its run was looked up; try again")
+
+
+def _after_replacing(
+    connection: Connection,
+    dialect: Dialect,
+    runs: Sequence[NewRun],
+    made: dict[int, Created | None],
+    rooms: Mapping[Key, Room],
+) -> dict[int, Created | None]:
+    """Other runs make way for those that replace them: once all are inserted, since some of these may have to as well."""
+    replaced = replaced_keys(made, dict(enumerate(runs)))
+    if not replaced:
+        return made
+    make_way(connection, dialect, {key: rooms[key].limit for key in sorted(replaced)})
+    return as_they_stand(connection, made)
 
 
 _Identity = tuple[str, str, datetime | str]
@@ -84,9 +102,7 @@ def _resolve_twins(
 
 
 def _as_existing(created: Created) -> Created:
-    return Created(
-        created.id, created.namespace, created.job, created.scheduled_at, created.state, created.reason, existing=True
-    )
+    return replace(created, existing=True)
 
 
 def _find_taken(

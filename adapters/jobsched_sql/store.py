@@ -6,7 +6,19 @@ from typing import Any
 
 from jobsched.model.backfill import Refill, SlotRow
 from jobsched.model.pause import Pause, Pauses
-from jobsched.model.run import Answer, Claim, Created, LogLine, NewRun, OwnedRun, Run, RunFilter, RunState, Transition
+from jobsched.model.run import (
+    Answer,
+    Claim,
+    Created,
+    LogLine,
+    NewRun,
+    OwnedRun,
+    Reason,
+    Run,
+    RunFilter,
+    RunState,
+    Transition,
+)
 from jobsched.model.state import (
     ActualState,
     DueJob,
@@ -74,7 +86,9 @@ class SqlStore:
 
     def apply(self, change: SyncChange) -> Generation:
         generation = self._dialect.write(lambda connection: sync.apply(connection, self._dialect, change))
-        self._settle([run for write in change.writes for run in write.slots])
+        slots = [run for write in change.writes for run in write.slots]
+        self._settle(slots)
+        self._ring_replaced(slots)
         self._dialect.ring("jobs")
         return generation
 
@@ -127,7 +141,12 @@ class SqlStore:
             self._settle(runs)
         if new & _MAKES_WORK:
             self._dialect.ring("runs")
+        self._ring_replaced(runs)
         return made
+
+    def _ring_replaced(self, runs: Sequence[NewRun]) -> None:
+        if any(run.replaces for run in runs):
+            self._dialect.ring("cancels")
 
     def _settle(self, runs: Sequence[NewRun]) -> None:
         """Look again at keys of which runs were blocked: a holder may have finished after it was counted, and before
@@ -232,7 +251,7 @@ class SqlStore:
 
         return _in_parts(run_ids, remove)
 
-    def cancel_requests(self, node: int) -> set[tuple[int, int]]:
+    def cancel_requests(self, node: int) -> dict[tuple[int, int], Reason]:
         return self._dialect.read(lambda connection: by_hand.cancel_requests(connection, node))
 
     # -- nodes

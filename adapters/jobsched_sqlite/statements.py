@@ -117,9 +117,9 @@ update jobsched_runs set state = :state, reason = :reason, attempt = :attempt, l
 where id = :id and state = 'running' and node = :node and claim_no = :claim_no
 """
 
-#: Runs that do not wait again, and whether because they were asked to stop; the others because their job is gone.
+#: Runs that do not wait again, and why they were asked to stop; the others because their job is gone.
 NOT_AGAIN = """
-select r.id, r.cancel_requested_at is not null
+select r.id, case when r.cancel_requested_at is not null then r.reason end
 from json_each(?) f cross join jobsched_runs r on r.id = f.value
 where r.cancel_requested_at is not null
   or (r.job is not null

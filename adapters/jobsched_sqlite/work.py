@@ -73,16 +73,15 @@ def _as_runs_stand(connection: Connection, transitions: Sequence[Transition]) ->
     if not again:
         return transitions
     rows = connection.exec_driver_sql(statements.NOT_AGAIN, (json.dumps(again),))
-    stopped = {id_: bool(asked) for id_, asked in rows}
+    stopped = {id_: None if why is None else Reason(why) for id_, why in rows}
     return [
-        _ended(one, stopped=stopped[one.id]) if one.id in stopped and not leaves_for_good(one) else one
-        for one in transitions
+        _ended(one, stopped[one.id]) if one.id in stopped and not leaves_for_good(one) else one for one in transitions
     ]
 
 
-def _ended(transition: Transition, *, stopped: bool) -> Transition:
-    if stopped:
-        return replace(transition, state=RunState.CANCELLED, reason=Reason.CANCELLED, available_at=None)
+def _ended(transition: Transition, why_stopped: Reason | None) -> Transition:
+    if why_stopped is not None:
+        return replace(transition, state=RunState.CANCELLED, reason=why_stopped, available_at=None)
     if transition.reason is not None:
         return replace(transition, state=RunState.FAILED, available_at=None)
     return replace(transition, state=RunState.CANCELLED, reason=Reason.JOB_REMOVED, available_at=None)

@@ -87,7 +87,7 @@ _JOB = {
     "username": "write `user`",
     "runas": "write `user`",
     # overlap, missed slots
-    "concurrencypolicy": "write `concurrency: allow`, `forbid` or `queue`",
+    "concurrencypolicy": "write `concurrency: allow`, `forbid`, `replace` or `queue`",
     "maxinstances": "write `concurrency: 3`, the number",
     "maxconcurrency": "write `concurrency: 3`, the number",
     "maxconcurrent": "write `concurrency: 3`, the number",

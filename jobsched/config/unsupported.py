@@ -13,8 +13,6 @@ _CALENDARS = "no slot would be left out"
 #: Path below a job or `defaults` → value that is refused (None: any) and why.
 JOB_FIELDS: dict[tuple[str, ...], tuple[Any, str]] = {
     ("calendar",): (None, _CALENDARS),
-    ("concurrency",): ("replace", "no run would be cancelled; use `queue` or `forbid`"),
-    ("concurrency", "policy"): ("replace", "no run would be cancelled; use `queue` or `forbid`"),
     ("concurrency", "key"): (None, "jobs cannot share a limit; each has its own"),
 }
 

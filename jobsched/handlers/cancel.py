@@ -10,12 +10,13 @@ from jobsched.errors import HandlerCancelledError, HandlerTimeoutError, Jobsched
 
 log = logging.getLogger("jobsched")
 
-CancelReason: TypeAlias = Literal["timeout", "shutdown", "cancelled", "fenced"]
+CancelReason: TypeAlias = Literal["timeout", "shutdown", "cancelled", "replaced", "fenced"]
 
 _MESSAGES: dict[CancelReason, str] = {
     "timeout": "stopped: the timeout of the attempt passed",
     "shutdown": "stopped: the node is shutting down",
     "cancelled": "stopped: the run was cancelled",
+    "replaced": "stopped: a newer run replaced it",
     "fenced": "stopped: the node lost its lease, and the run with it",
 }
 

@@ -82,6 +82,7 @@ class NewRun:
     max_queued: int | None = (
         None  #: a slot waits as blocked while fewer than this do; None: it never waits, overlap skips it
     )
+    replaces: bool = False  #: for it, unfinished runs of its key end as cancelled(replaced), until the limit holds
     unique_key: str | None = None  #: while a run with this key is unfinished, no second one is made
     skipped: Reason | None = None  #: recorded as skipped, for this reason
     covers: Covers | None = None

@@ -157,8 +157,9 @@ class Executor:
     def _after_exception(self, held: Held, raised: BaseException) -> Transition:
         claim = held.claim
         match raised:
-            case _ if held.cancel.reason == "cancelled":
-                return retry.after_cancel(claim, text_of(raised), self._heartbeat.now())
+            case _ if held.cancel.reason in {"cancelled", "replaced"}:
+                why = Reason(held.cancel.reason)
+                return retry.after_cancel(claim, text_of(raised), self._heartbeat.now(), reason=why)
             case Retry():
                 return self._after_failure(held, raised, Reason.ERROR, retry_after=raised.after)
             case Snooze():

@@ -108,9 +108,9 @@ def _fired(job: Job, schedule: Schedule, first: datetime, now: datetime, generat
 
 
 def _coalesce(job: Job, on_time: list[datetime]) -> tuple[_Missed | None, list[datetime]]:
-    """Of slots found together, a job that forbids overlap runs the newest: the older ones could only be in their way."""
+    """Of slots found together, a job that forbids overlap, or replaces, runs the newest: the older ones would only be in their way."""
     limit = job.concurrency.limit
-    if job.concurrency.policy != "forbid" or limit is None or len(on_time) <= limit:
+    if job.concurrency.policy not in {"forbid", "replace"} or limit is None or len(on_time) <= limit:
         return None, on_time
     return _Missed(on_time[0], on_time[-limit - 1]), on_time[-limit:]
 
@@ -208,6 +208,7 @@ def run_for(
         start_by=start_by,
         key=job.concurrency_key,
         max_queued=job.concurrency.max_queued if job.concurrency.policy == "queue" else None,
+        replaces=source is Source.SLOT and job.concurrency.policy == "replace",
         generation=generation,
     )
 

@@ -13,7 +13,19 @@ from typing import Any, Literal, Protocol
 from jobsched.model.backfill import Refill, SlotRow
 from jobsched.model.job import History
 from jobsched.model.pause import Pause
-from jobsched.model.run import Answer, Claim, Created, LogLine, NewRun, OwnedRun, Run, RunFilter, RunState, Transition
+from jobsched.model.run import (
+    Answer,
+    Claim,
+    Created,
+    LogLine,
+    NewRun,
+    OwnedRun,
+    Reason,
+    Run,
+    RunFilter,
+    RunState,
+    Transition,
+)
 from jobsched.model.state import (
     ActualState,
     DueJob,
@@ -108,7 +120,8 @@ class Store(Protocol):
         """Record slots and move cursors, for each job whose cursor and schedule are still those seen; the others insert nothing.
 
         A slot of a keyed job that finds no free place is blocked (`max_queued`) or skipped(overlap); a slot that
-        has a row already gets none.
+        has a row already gets none. One that `replaces` makes older unfinished runs of its key go: those that wait are
+        cancelled(replaced), running ones are asked to stop, and it is blocked until there is a place.
         """
 
     def slot_states(self, namespace: str, job: str, slots: Sequence[datetime]) -> list[SlotRow]:
@@ -165,7 +178,7 @@ class Store(Protocol):
     def finish(self, transitions: Sequence[Transition]) -> set[int]:
         """Move owned runs out of running; the ids of those that were still owned. A retry of a run whose job is gone becomes failed.
 
-        One that was asked to stop is cancelled(cancelled) instead of waiting again.
+        One that was asked to stop is cancelled, for the reason it was asked for, instead of waiting again.
         What is failed now, and has an `on_failure`, makes that run in the same transaction: see `model/failure.py`.
 
         A run that ends as `abandoned` goes on holding its key: see `end_abandoned`.
@@ -191,8 +204,8 @@ class Store(Protocol):
         Whoever asks for another attempt of a run that was asked to stop ends it as cancelled(cancelled): see `finish`.
         """
 
-    def cancel_requests(self, node: int) -> set[tuple[int, int]]:
-        """(id, claim_no) of the running runs of a node that it is asked to stop."""
+    def cancel_requests(self, node: int) -> Mapping[tuple[int, int], Reason]:
+        """(id, claim_no) of the running runs of a node that it is asked to stop, and why: cancelled or replaced."""
 
     def delete(self, run_ids: Sequence[int]) -> list[Answer]:
         """Runs that are over are gone, with their logs, unless a thread still performs one; their slots are not fired again."""

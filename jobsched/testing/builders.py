@@ -53,6 +53,7 @@ def a_slot(job: Job, at: datetime, **fields: Any) -> NewRun:
     defaults: dict[str, Any] = {
         "scheduled_at": at,
         "max_queued": job.concurrency.max_queued if job.concurrency.policy == "queue" else None,
+        "replaces": job.concurrency.policy == "replace",
     }
     return _a_run_of(job, Source.SLOT, defaults | fields)
 

@@ -26,6 +26,7 @@ from jobsched.testing.contract.pausing import PauseContract
 from jobsched.testing.contract.pruning import PruneContract
 from jobsched.testing.contract.questions import QuestionContract
 from jobsched.testing.contract.races import RaceContract
+from jobsched.testing.contract.replacing import ReplaceContract
 from jobsched.testing.contract.requeueing import RequeueContract
 from jobsched.testing.contract.schema import SchemaContract
 from jobsched.testing.contract.slots import SlotContract
@@ -44,6 +45,7 @@ class StoreContract(
     FailureContract,
     AbandonContract,
     CancelContract,
+    ReplaceContract,
     RequeueContract,
     BackfillContract,
     DeleteContract,

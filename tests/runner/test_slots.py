@@ -4,10 +4,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from jobsched import Context
 from jobsched.client import Client
 from jobsched.model.desired import DesiredState
 from jobsched.model.handler import CommandHandler, PythonHandler
@@ -58,6 +59,7 @@ def shape(rows: list[Run]) -> list[tuple[str, str | None, int]]:
     return [(run.state, run.reason, (run.covers.count or 0) if run.covers else 1) for run in rows]
 
 
+Found = TypeVar("Found")
 SOON = timedelta(milliseconds=100)
 RAN, MISSED = RunState.SUCCEEDED, (RunState.SKIPPED, Reason.MISFIRE)
 
@@ -235,11 +237,33 @@ def test_a_slot_that_finds_no_thread_until_its_starting_deadline_is_skipped_and_
     let.set()
 
     assert (missed.reason, missed.attempt) == (Reason.MISFIRE, 0)
-    assert f"ticks: slot {missed.scheduled_at} skipped: misfire" in caplog.messages
+    # It is said a moment after it is so.
+    said = f"ticks: slot {missed.scheduled_at} skipped: misfire"
+    assert eventually(lambda: [text for text in caplog.messages if text == said])
     assert eventually(lambda: bench.client.runs(job="ticks", states=[RunState.SUCCEEDED]))
 
 
-def eventually(look: Callable[[], list[Run]]) -> list[Run]:
+def test_a_slot_replaces_the_run_before_it_whose_handler_obeys(bench: "Bench") -> None:
+    @bench.handler
+    def ticks(ctx: Context) -> None:
+        assert ctx.scheduled_at is not None
+        never = threading.Event()
+        while ctx.job == "ticks":
+            ctx.check()
+            never.wait(0.01)
+
+    bench.declare("ticks", every=timedelta(seconds=1), concurrency=Concurrency("replace"), retries=Retries(max=3))
+    bench.node()
+
+    replaced = eventually(lambda: bench.client.runs(job="ticks", states=[RunState.CANCELLED]))[-1]
+
+    assert (replaced.reason, replaced.attempt) == (Reason.REPLACED, 1)
+    assert [error["message"] for error in replaced.error] == ["stopped: a newer run replaced it"]
+    newer = [run.id for run in bench.client.runs(job="ticks") if run.id > replaced.id]
+    assert bench.eventually(newer[-1], RunState.RUNNING).started_at >= replaced.finished_at  # type: ignore[operator]
+
+
+def eventually(look: Callable[[], list[Found]]) -> list[Found]:
     never = threading.Event()
     for _ in range(400):
         if found := look():

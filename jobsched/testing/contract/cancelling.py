@@ -60,8 +60,8 @@ class CancelContract:
         [mine, theirs], other = running(store, 2), a_node(store)
 
         assert store.cancel([mine.id]) == [Answer(mine.id, RUNNING)]
-        assert store.cancel_requests(mine.node) == {(mine.id, mine.claim_no)}
-        assert store.cancel_requests(other) == set()
+        assert store.cancel_requests(mine.node) == {(mine.id, mine.claim_no): Reason.CANCELLED}
+        assert store.cancel_requests(other) == {}
         assert the_run(store, theirs.id).state is RUNNING
 
     def test_asking_twice_is_asking_once(self, store: Store) -> None:
@@ -98,7 +98,7 @@ class CancelContract:
         store.finish([a_transition(claims[0]), a_transition(claims[1], RunState.FAILED, reason=Reason.ERROR)])
 
         assert states(store) == [RunState.SUCCEEDED, RunState.FAILED]
-        assert store.cancel_requests(claims[0].node) == set()
+        assert store.cancel_requests(claims[0].node) == {}
 
     def test_a_request_is_forgotten_when_the_run_is_requeued(self, store: Store) -> None:
         [claimed] = running(store, 1)
@@ -108,7 +108,7 @@ class CancelContract:
 
         [again] = claim(store, claimed.node)
 
-        assert store.cancel_requests(again.node) == set()
+        assert store.cancel_requests(again.node) == {}
         store.finish([given_back(again)])
         assert states(store) == [PENDING]
 

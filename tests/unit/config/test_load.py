@@ -385,8 +385,6 @@ WRONG_FIELDS = [
     ("priority: 3000000000", "15: error: jobs.nightly.priority: must be at most 2147483647, not 3000000000"),
     ("priority: 1.5", "15: error: jobs.nightly.priority: expected a whole number, not 1.5"),
     ("priority: true", "15: error: jobs.nightly.priority: expected a whole number, not true"),
-    ("concurrency: replace", "5: error: jobs.nightly.concurrency: not supported yet"),
-    ("concurrency: {policy: replace}", "19: error: jobs.nightly.concurrency.policy: not supported yet"),
     ("concurrency: {key: x}", "19: error: jobs.nightly.concurrency.key: not supported yet"),
     (
         "concurrency: alow",

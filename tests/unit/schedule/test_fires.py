@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobsched.model.handler import CommandHandler, PythonHandler
-from jobsched.model.job import Concurrency, Job, Retries
+from jobsched.model.job import Concurrency, ConcurrencyPolicy, Job, Retries
 from jobsched.model.run import Covers, NewRun, Reason, Source
 from jobsched.schedule import fires
 from jobsched.schedule.fires import Account, account, first_account, jitter, run_for
@@ -55,9 +55,12 @@ def test_slots_on_time_all_run() -> None:
     assert found.next_at == START + 11 * SECOND
 
 
+@pytest.mark.parametrize("policy", ["forbid", "replace"])
 @pytest.mark.parametrize("limit", [1, 3])
-def test_of_slots_found_together_a_job_that_forbids_overlap_runs_the_newest(limit: int) -> None:
-    job = a_job(cron=("* * * * * *",), concurrency=Concurrency("forbid", limit))
+def test_of_slots_found_together_a_job_that_forbids_overlap_or_replaces_runs_the_newest(
+    limit: int, policy: ConcurrencyPolicy
+) -> None:
+    job = a_job(cron=("* * * * * *",), concurrency=Concurrency(policy, limit))
 
     found = account(job, START, START + 10 * SECOND)
 
