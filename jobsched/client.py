@@ -15,6 +15,7 @@ from jobsched.clock import Clock, SystemClock
 from jobsched.errors import BackfillError, RefusedError, StoreUnavailableError, UnknownJobError, UnknownRunError
 from jobsched.model.backfill import Backfill, Progress
 from jobsched.model.instants import as_utc
+from jobsched.model.keys import as_key
 from jobsched.model.options import NO_OPTIONS, declared_options
 from jobsched.model.pause import Pause, Pauses, PauseScope
 from jobsched.model.payload import check_payload_size
@@ -268,9 +269,12 @@ class Client:
         priority: int | None = None,
         max_attempts: int | None = None,
         unique_key: str | None = None,
+        concurrency_key: str | None = None,
     ) -> Created:
         """Make a run of a registered handler. Safe to repeat after OutcomeUnknownError if it has a `unique_key`.
 
+        Of the namespace's runs with the same `concurrency_key` one runs at a time, or as many as the jobs that declare
+        it say. Raises PayloadError; ValueError on a naive `run_at`, on both `run_at` and `delay`, or on what is no key.
         What is not given is what the handler's decorator says, if its module is imported in this process; else the
         queue `default`, priority 0 and one attempt.
         Raises PayloadError; ValueError on a naive `run_at`, or on both `run_at` and `delay`.
@@ -291,6 +295,7 @@ class Client:
             priority=said.priority or 0 if priority is None else priority,
             max_attempts=(1 + said.retries.max if said.retries else 1) if max_attempts is None else max_attempts,
             unique_key=unique_key,
+            key=concurrency_key if concurrency_key is None else as_key(concurrency_key),
         )
         return self.store.enqueue([run])[0]
 

@@ -4,11 +4,12 @@ A key's row is locked first and what it carries is counted in a second statement
 statement sees the state from before the lock was had, and lets more than the limit through.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, text
 
+from jobsched.model.keys import declared_for
 from jobsched.model.run import NewRun, Reason, RunState, Source
 from jobsched_sql.dialect import Dialect, Key, Load, Work
 from jobsched_sql.tables import keys as keys_table
@@ -64,12 +65,21 @@ def lock_rooms(connection: Connection, dialect: Dialect, runs: Iterable[NewRun])
 
 
 def lock_limits(connection: Connection, dialect: Dialect, wanted: Sequence[Key]) -> dict[Key, int]:
-    """Lock keys, given in order, and read their limits; keys that nobody declared are made."""
+    """Lock keys, given in order, and read their limits; keys that are not there are made."""
+    if not wanted:
+        return {}
     limits = dialect.lock_keys(connection, wanted)
     if unknown := [key for key in wanted if key not in limits]:
         dialect.add_keys(connection, dict.fromkeys(unknown, AD_HOC_LIMIT), replace=False)
         limits |= dialect.lock_keys(connection, unknown)
-    return limits
+    return limits | _declared_limits(connection, limits)
+
+
+def _declared_limits(connection: Connection, keys: Iterable[Key]) -> dict[Key, int]:
+    """Limits of those of these keys that are values of a reference: they stand in one row, that of the reference."""
+    declared = {key: Key(key.namespace, name) for key in keys if (name := declared_for(key.key)) is not None}
+    limits = _stored_limits(connection, set(declared.values())) if declared else {}
+    return {key: limits[reference] for key, reference in declared.items() if reference in limits}
 
 
 def _room(limit: int, load: Load) -> Room:
@@ -84,7 +94,7 @@ def admit(dialect: Dialect, namespaces: Sequence[str], keys: Sequence[str] | Non
 
 
 def _admitting(dialect: Dialect, chunk: Sequence[Key]) -> Work[int]:
-    return lambda connection: admit_locked(connection, dialect, dialect.lock_keys(connection, chunk))
+    return lambda connection: admit_locked(connection, dialect, lock_limits(connection, dialect, chunk))
 
 
 def admit_locked(connection: Connection, dialect: Dialect, limits: dict[Key, int]) -> int:
@@ -116,6 +126,11 @@ def _admissible(
 
 
 def _limits(connection: Connection, candidates: Sequence[Key]) -> dict[Key, int]:
+    stored = dict.fromkeys(candidates, AD_HOC_LIMIT) | _stored_limits(connection, candidates)
+    return stored | _declared_limits(connection, candidates)
+
+
+def _stored_limits(connection: Connection, candidates: Collection[Key]) -> dict[Key, int]:
     found: dict[Key, int] = {}
     for namespace in {key.namespace for key in candidates}:
         names = [key.key for key in candidates if key.namespace == namespace]
@@ -138,6 +153,28 @@ with recursive hop(key) as (
 )
 select key from hop where key is not null
 """)
+
+#: The conditions of unfinished runs are those of the partial indexes. What a job declares beside its own key, and a
+#: limit other than that of a new key, are kept; a key that is made again meanwhile is as good as the one that went.
+_FORGET_UNUSED = text("""
+delete from jobsched_keys where (namespace, key) in (
+  select k.namespace, k.key from jobsched_keys k
+  where k.max_running = 1 and k.key not like 'job:%'
+    and not exists (select 1 from jobsched_runs r where r.state in ('pending', 'running')
+      and r.concurrency_key is not null and r.namespace = k.namespace and r.concurrency_key = k.key)
+    and not exists (select 1 from jobsched_runs r where r.state = 'blocked'
+      and r.namespace = k.namespace and r.concurrency_key = k.key)
+    and not exists (select 1 from jobsched_runs r where r.state = 'scheduled' and r.concurrency_key is not null
+      and (r.claim_no > 0 or r.source = 'slot') and r.namespace = k.namespace and r.concurrency_key = k.key)
+    and not exists (select 1 from jobsched_runs r where r.abandoned_by is not null
+      and r.namespace = k.namespace and r.concurrency_key = k.key)
+  order by k.namespace, k.key limit 1000)
+""")
+
+
+def forget_unused(connection: Connection) -> None:
+    """Drop rows of keys under which nothing is unfinished: programs may make a new key for each customer, or each day."""
+    connection.execute(_FORGET_UNUSED)
 
 
 def _blocked_keys(connection: Connection, namespace: str) -> list[str]:

@@ -27,7 +27,7 @@ def requeue(connection: Connection, dialect: Dialect, run_ids: Sequence[int]) ->
     seen = _rows(connection, run_ids)
     attempts = _attempts_of_jobs(connection, {(row.namespace, row.job) for row in seen.values() if row.job is not None})
     keys = sorted({Key(row.namespace, row.concurrency_key) for row in seen.values() if row.concurrency_key is not None})
-    limits = lock_limits(connection, dialect, keys) if keys else {}
+    limits = lock_limits(connection, dialect, keys)
     now, rows = dialect.now(connection), locked_rows(connection, run_ids)
     taken = _taken_keys(connection, rows.values())
     refused: dict[int, Refusal] = {}

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, ScalarSelect, TextClause, case
 
 from jobsched.model.run import Created, Reason, RunState
 from jobsched.store.port import Promoted
-from jobsched_sql.admission import admit, admit_locked
+from jobsched_sql.admission import admit, admit_locked, lock_limits
 from jobsched_sql.dialect import Dialect, Key
 from jobsched_sql.tables import TO_START, in_state, runs
 
@@ -90,7 +90,7 @@ def _miss(connection: Connection, dialect: Dialect, late: Sequence[int]) -> tupl
 
 def _release(connection: Connection, dialect: Dialect, due: Sequence[tuple[int, Key | None]]) -> int:
     keys = sorted({key for _, key in due if key is not None})
-    limits = dialect.lock_keys(connection, keys) if keys else {}
+    limits = lock_limits(connection, dialect, keys)
     count = 0
     for start in range(0, len(due), _CHUNK):
         ids = sorted(id_ for id_, _ in due[start : start + _CHUNK])

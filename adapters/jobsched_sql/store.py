@@ -330,6 +330,7 @@ class SqlStore:
     def tidy(self) -> None:
         self._dialect.write(lambda connection: nodes.forget_dead(connection, self._dialect))
         self._dialect.write(lambda connection: pausing.forget_orphans(connection, self._dialect))
+        self._dialect.write(admission.forget_unused)
         self._dialect.tidy()
 
     # -- wake-ups

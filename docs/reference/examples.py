@@ -96,6 +96,7 @@ JOB_ERRORS = {
     "queue: my queue": "job",
     "priority: high": "job",
     "concurrency: {policy: allow, limit: 2}": "job",
+    "every: 1m\nconcurrency: {key: payload.region}": "job",
     "retries: -1": "job",
     "retries: {attempts: 3}": "job",
     "retries: {max: 3, no_retry_on: [exit code 64]}": "job",

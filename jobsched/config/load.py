@@ -16,6 +16,7 @@ from jobsched.config.document import Document, read
 from jobsched.config.fields import NAME_PATTERN
 from jobsched.config.messages import Finding, findings, not_a_name, shown
 from jobsched.config.schema import HEAD, JOB, field_names
+from jobsched.config.shared_limits import disagreements
 from jobsched.config.sources import Source, content_hash, read_sources
 from jobsched.config.values import default_values, job_values, settings_values
 from jobsched.errors import ConfigError
@@ -246,6 +247,7 @@ def _sound_part(sources: Sequence[Source], files: Sequence[_File]) -> DesiredSta
     owner = _settings_file(files)
     settings = owner.settings if owner else Settings()
     jobs: dict[str, Job] = {}
+    owners: dict[str, _File] = {}
     places: dict[str | None, dict[str, tuple[str, int, int]]] = {namespace: {}}
     shared: dict[Any, Any] = {}
     for file in files:
@@ -262,6 +264,9 @@ def _sound_part(sources: Sequence[Source], files: Sequence[_File]) -> DesiredSta
             job = file.job(namespace or DEFAULT_NAMESPACE, name, entry, base, shared)
             if job is not None and first is None and file.namespace == namespace:
                 jobs[name] = job
+                owners[name] = file
+    for name, finding in disagreements(jobs):
+        owners[name].report(finding, ("jobs", name))
     return DesiredState(
         namespace=namespace or DEFAULT_NAMESPACE,
         jobs=jobs,

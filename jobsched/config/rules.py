@@ -12,6 +12,8 @@ from jobsched.model.definition import HANDLER_KINDS
 from jobsched.model.desired import Settings
 from jobsched.model.durations import format_duration
 from jobsched.model.job import Concurrency
+from jobsched.model.keys import field_of, is_reference, refers
+from jobsched.model.text import storable
 
 DEFAULT_HEARTBEAT, DEFAULT_LEASE = timedelta(seconds=10), timedelta(seconds=30)
 
@@ -100,6 +102,8 @@ def _concurrency(given: Mapping[str, Any], values: Mapping[str, Any]) -> Iterato
             "remove the limit, or take policy forbid or queue",
             of_key=True,
         )
+    if concurrency.key is not None:
+        yield from _key(concurrency, given, values)
     if values.get("catch_up") == "all" and concurrency.policy in {"forbid", "replace"}:
         field = "catch_up" if "catch_up" in given or "concurrency" not in given else "concurrency"
         yield Finding(
@@ -107,3 +111,20 @@ def _concurrency(given: Mapping[str, Any], values: Mapping[str, Any]) -> Iterato
             f"catch_up all needs concurrency queue or allow; with {concurrency.policy} the missed slots would skip each other",
             "write concurrency: queue",
         )
+
+
+def _key(concurrency: Concurrency, given: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Finding]:
+    key, place = concurrency.key, ("concurrency", "key")
+    assert key is not None
+    if concurrency.policy == "allow":
+        yield Finding(place, "a key with policy allow", "remove the key, or take policy forbid or queue", of_key=True)
+    elif storable(key) != key:
+        yield Finding(place, "a key holds no NUL and no lone surrogate")
+    elif refers(key) and not is_reference(key):
+        yield Finding(place, f"{key!r} names no field of the payload", "write it like payload.region")
+    elif refers(key):
+        value = field_of(key, values.get("payload", {}))
+        if isinstance(value, dict | list):
+            yield Finding(place, f"{key} is a {'mapping' if isinstance(value, dict) else 'list'}; a key is one value")
+        elif value is None and not _SCHEDULES.isdisjoint(given):
+            yield Finding(place, f"the payload has no {key.removeprefix('payload.')}", "add it to the payload")

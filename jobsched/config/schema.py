@@ -25,6 +25,7 @@ from jobsched.config.kinds import (
     text,
 )
 from jobsched.model.definition import HANDLER_KINDS
+from jobsched.model.keys import LONGEST_DECLARED_KEY
 
 SCHEDULE_KINDS = ("cron", "every", "at")
 
@@ -52,7 +53,11 @@ CONCURRENCY = Group(
         "When a slot comes and the limit is reached: start all the same, skip it, cancel the others, or let it wait.",
     ),
     limit=may(_LIMIT, "How many."),
-    key=may(text(least=1, most=200), "Runs of the namespace with the same key share the limit."),
+    key=may(
+        text(least=1, most=LONGEST_DECLARED_KEY),
+        "Runs of the namespace with the same key share the limit, whatever their job. `payload.region` stands for that field "
+        "of a run's payload: each value of it is a key of its own. Without it a job's runs share one.",
+    ),
     max_queued=may(
         integer(1, 1_000_000), "With policy `queue`: how many slots wait at most; those beyond are skipped."
     ),

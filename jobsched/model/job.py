@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 from jobsched.model.handler import Handler
+from jobsched.model.keys import key_for
 
 Backoff: TypeAlias = Literal["exponential", "linear", "constant"]
 ConcurrencyPolicy: TypeAlias = Literal["allow", "forbid", "replace", "queue"]
@@ -40,7 +41,7 @@ class Concurrency:
 
     policy: ConcurrencyPolicy = "forbid"
     limit: int | None = 1  #: None with `allow` only
-    key: str | None = None
+    key: str | None = None  #: fixed, or a reference like payload.region; None: the job's own
     max_queued: int = 100
 
 
@@ -119,10 +120,15 @@ class Job:
 
     @property
     def concurrency_key(self) -> str | None:
-        """The key whose row is locked to count this job's runs; None where nothing is counted."""
+        """The key, or reference, that this job's limit is declared for; None where nothing is counted."""
         if self.concurrency.policy == "allow":
             return None
         return self.concurrency.key or f"job:{self.name}"
+
+    def key_of(self, payload: Mapping[str, Any]) -> str | None:
+        """The key that a run of this job with this payload is counted by; None where nothing is counted."""
+        declared = self.concurrency_key
+        return None if declared is None else key_for(declared, payload)
 
     @property
     def max_attempts(self) -> int:

@@ -194,6 +194,7 @@ def run_for(
     start_by = None
     if source is Source.SLOT and job.starting_deadline is not None and available_at is not None:
         start_by = available_at + min(job.starting_deadline, _LAST_INSTANT - available_at)
+    payload = job.payload if payload is None else payload
     return NewRun(
         namespace=job.namespace,
         job=job.name,
@@ -201,12 +202,12 @@ def run_for(
         source=source,
         queue=job.queue,
         priority=job.priority,
-        payload=job.payload if payload is None else payload,
+        payload=payload,
         max_attempts=job.max_attempts,
         scheduled_at=scheduled_at,
         available_at=available_at,
         start_by=start_by,
-        key=job.concurrency_key,
+        key=job.key_of(payload),
         max_queued=job.concurrency.max_queued if job.concurrency.policy == "queue" else None,
         replaces=source is Source.SLOT and job.concurrency.policy == "replace",
         generation=generation,

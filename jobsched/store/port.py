@@ -289,8 +289,8 @@ class Store(Protocol):
         """
 
     def tidy(self) -> None:
-        """What the database wants now and then: a WAL checkpoint on SQLite; the rows of long-dead nodes go, and pauses
-        of jobs that are not declared, left no history and were paused long ago.
+        """What the database wants now and then: a WAL checkpoint on SQLite; the rows of long-dead nodes go, keys that
+        nobody uses, and pauses of jobs that are not declared, left no history and were paused long ago.
         """
 
     # -- wake-ups

@@ -156,6 +156,63 @@ class KeyContract:
 
         assert fired(store, here, 1) == fired(store, there, 1) == [(PENDING, None)]
 
+    # -- values of a reference
+
+    def test_each_value_of_a_reference_is_a_key_with_its_limit(self, store: Store) -> None:
+        given_jobs(store, a_limited_job(key="payload.region", limit=2))
+
+        made = store.enqueue([a_run(key=f"payload.region={region}") for region in ("eu", "eu", "us", "eu", "us")])
+
+        assert [one.state for one in made] == [PENDING, PENDING, PENDING, BLOCKED, PENDING]
+
+    def test_an_edit_of_its_limit_is_for_every_value(self, store: Store) -> None:
+        given_jobs(store, a_limited_job(key="payload.region"))
+        store.enqueue([a_run(key=f"payload.region={region}") for region in ("eu", "eu", "eu", "us", "us", "us")])
+
+        given_jobs(store, a_limited_job(key="payload.region", limit=2))
+
+        assert (store.admit(["default"]), states(store)) == (2, [PENDING, PENDING, BLOCKED] * 2)
+
+    def test_a_reference_that_no_job_declares_has_the_limit_one(self, store: Store) -> None:
+        made = store.enqueue([a_run(key="payload.region=eu")] * 2)
+
+        assert [one.state for one in made] == [PENDING, BLOCKED]
+
+    # -- keys come and go
+
+    def test_waiting_runs_keep_the_key_they_were_made_with_and_its_limit(self, store: Store) -> None:
+        before, after = a_limited_job(key="gpu", limit=2), a_limited_job(key="cpu")
+        given_jobs(store, before)
+        store.enqueue([a_trigger(before)] * 3)
+        given_jobs(store, after)
+
+        new = store.enqueue([a_trigger(after)] * 2)
+        store.finish([a_transition(claimed) for claimed in claim(store, a_node(store), limit=1)])
+
+        assert [one.state for one in new] == [PENDING, BLOCKED]
+        assert store.admit(["default"]) == 1
+        assert states(store) == [SUCCEEDED, PENDING, PENDING, PENDING, BLOCKED]
+
+    def test_keys_that_nobody_uses_any_more_are_forgotten_and_those_in_use_are_not(
+        self, store: Store, clock: FakeClock
+    ) -> None:
+        given_jobs(store, a_limited_job(key="gpu", limit=2))
+        store.enqueue([a_run(key="gone"), *[a_run(key="kept"), a_run(key="gpu")] * 3])
+        node = a_node(store, lease=timedelta(hours=1))
+        [gone] = claim(store, node, limit=1)
+        store.finish([a_transition(gone)])
+
+        store.tidy()
+
+        store.finish([a_transition(one) for one in claim(store, node)])
+        assert store.admit(["default"]) == 2
+        future, *made = store.enqueue([a_run(key="gone", available_at=START + MINUTE), *[a_run(key="gone")] * 2])
+        assert [one.state for one in made] == [PENDING, BLOCKED]
+        store.tidy()
+        clock.advance(MINUTE)
+        store.promote(["default"], 10)
+        assert the_run(store, future.id).state == BLOCKED
+
     # -- queue
 
     def test_slots_of_queue_wait_while_there_is_room_and_are_skipped_beyond(self, store: Store) -> None:

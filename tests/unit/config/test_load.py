@@ -385,7 +385,12 @@ WRONG_FIELDS = [
     ("priority: 3000000000", "15: error: jobs.nightly.priority: must be at most 2147483647, not 3000000000"),
     ("priority: 1.5", "15: error: jobs.nightly.priority: expected a whole number, not 1.5"),
     ("priority: true", "15: error: jobs.nightly.priority: expected a whole number, not true"),
-    ("concurrency: {key: x}", "19: error: jobs.nightly.concurrency.key: not supported yet"),
+    (
+        "concurrency: {key: payload.}",
+        "24: error: jobs.nightly.concurrency.key: 'payload.' names no field of the payload",
+    ),
+    ("concurrency: {key: payload.a b}", "24: error: jobs.nightly.concurrency.key: 'payload.a b' names no field"),
+    ("concurrency: {key: a, policy: allow}", "19: error: jobs.nightly.concurrency.key: a key with policy allow"),
     (
         "concurrency: alow",
         '18: error: jobs.nightly.concurrency: expected one of allow, forbid, replace, queue, not "alow" (did you mean allow?)',
@@ -483,6 +488,14 @@ def test_a_wrong_field_is_said_with_its_place(field: str, expected: str) -> None
             "5:5: error: jobs.nightly.every: `cron` and `every` in one job; a job has one schedule",
         ),
         ("every: 5m\n    at: 2027-01-01T00:00:00Z", "5:5: error: jobs.nightly.at: `every` and `at` in one job"),
+        (
+            "payload: {a: [1]}\n    concurrency: {key: payload.a}",
+            "5:24: error: jobs.nightly.concurrency.key: payload.a is a list; a key is one value",
+        ),
+        (
+            "every: 5m\n    concurrency: {key: payload.a.b}",
+            "5:24: error: jobs.nightly.concurrency.key: the payload has no a.b (add it to the payload)",
+        ),
         (
             "every: 5m\n    jitter: 5m",
             "5:13: error: jobs.nightly.jitter: a jitter of 5m is not less than the 5m between two slots",
@@ -635,7 +648,7 @@ def test_a_field_is_not_called_without_effect_when_the_one_it_serves_is_wrong(wr
         ("holidays", "write `calendar`, which is not supported yet"),
         ("notify", "write `on_failure`"),
         ("process_pool", "write `executor: process`"),
-        ("concurrency: {group: a}", "write `key`, which is not supported yet"),
+        ("concurrency: {group: a}", "write `key`"),
         ("tz", "write `timezone`"),
         ("concurrency: {mode: a}", "write `policy`"),
     ],
@@ -644,6 +657,44 @@ def test_advice_to_write_what_is_not_supported_yet_says_so(key: str, ours: str) 
     [error] = errors_of(f"{A_JOB}    {key}{'' if key.endswith('}') else ': 1'}\n")
 
     assert error.endswith(f"unknown field ({ours})")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "wrong"),
+    [
+        ("{key: gpu, limit: 2}", "{key: gpu, limit: 3}", "key 'gpu' has limit 3 here and 2 in job a"),
+        ("{key: gpu}", "{key: gpu, limit: 3}", "key 'gpu' has limit 3 here and 1 in job a"),
+        ("{key: payload.x}", "{key: payload.x, limit: 3}", "key 'payload.x' has limit 3 here and 1 in job a"),
+        ("4", "{key: 'job:a', limit: 3}", "key 'job:a' has limit 3 here and 4 in job a"),
+    ],
+)
+def test_jobs_that_share_a_key_with_another_limit_are_refused(one: str, other: str, wrong: str) -> None:
+    [error] = errors_of(f"jobs:\n  a: {{shell: x, concurrency: {one}}}\n  b: {{shell: x, concurrency: {other}}}\n")
+
+    assert error.startswith("jobs.yaml:3:")
+    assert f": error: jobs.b.concurrency.limit: {wrong} (jobs that share a key share its limit)" in error
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("{key: gpu, limit: 2}", "{key: gpu, limit: 2, policy: queue}"),
+        ("{key: gpu, limit: 2}", "{key: cpu, limit: 3}"),
+        ("{key: payload.x, limit: 2}", "{key: payload.y, limit: 3}"),
+        ("4", "{key: 'job:a', limit: 4}"),
+        ("allow", "{key: 'job:a', limit: 4}"),
+    ],
+)
+def test_jobs_may_share_a_key_and_its_limit(one: str, other: str) -> None:
+    state = state_of(f"jobs:\n  a: {{shell: x, concurrency: {one}}}\n  b: {{shell: x, concurrency: {other}}}\n")
+
+    assert list(state.jobs) == ["a", "b"]
+
+
+def test_a_job_without_a_schedule_may_get_its_key_with_the_trigger() -> None:
+    state = state_of(f"{A_JOB}    concurrency: {{key: payload.region}}\n")
+
+    assert state.jobs["nightly"].key_of({"region": "eu"}) == "payload.region=eu"
 
 
 def test_advice_is_plain_once_the_field_is_supported(monkeypatch: pytest.MonkeyPatch) -> None:
