@@ -273,11 +273,10 @@ class Client:
     ) -> Created:
         """Make a run of a registered handler. Safe to repeat after OutcomeUnknownError if it has a `unique_key`.
 
-        Of the namespace's runs with the same `concurrency_key` one runs at a time, or as many as the jobs that declare
-        it say. Raises PayloadError; ValueError on a naive `run_at`, on both `run_at` and `delay`, or on what is no key.
         What is not given is what the handler's decorator says, if its module is imported in this process; else the
-        queue `default`, priority 0 and one attempt.
-        Raises PayloadError; ValueError on a naive `run_at`, or on both `run_at` and `delay`.
+        queue `default`, priority 0 and one attempt. Of the namespace's runs with the same `concurrency_key` one runs at
+        a time, or as many as the jobs that declare it say.
+        Raises PayloadError; ValueError on a naive `run_at`, on both `run_at` and `delay`, or on what is no key.
         """
         if run_at is not None and delay is not None:
             raise ValueError("give run_at or delay, not both")
@@ -427,6 +426,10 @@ class Client:
     def counts(self) -> dict[tuple[str, RunState], int]:
         """How many unfinished runs there are, by (queue, state)."""
         return self.store.counts([self.namespace])
+
+    def queue_limits(self) -> dict[str, int]:
+        """How many runs of a queue may run at once, over all nodes, of those queues that have a limit."""
+        return self.store.queue_limits(self.namespace)
 
     def stats(self, *, since: datetime) -> Stats:
         """Numbers for people; reads each finished run made since then, so ask for a day rather than for ever."""

@@ -9,15 +9,18 @@ with clock as materialized (select coalesce(%s::timestamptz, clock_timestamp()) 
 insert into jobsched_runs
   (namespace, job, handler, source, queue, priority, state, reason, max_attempts, scheduled_at, available_at,
    start_by, finished_at, generation, concurrency_key, unique_key, payload, covers_first, covers_last, covers_count, created_at)
-select namespace, job, handler, source, queue, priority,
-  coalesce(state, case when available_at > clock.now then 'scheduled' else 'pending' end), reason, max_attempts,
+select run.namespace, job, handler, source, run.queue, priority,
+  case when state = 'pending' and limited.queue is not null then 'blocked' when state is not null then state
+    when available_at > clock.now then 'scheduled' when limited.queue is not null then 'blocked' else 'pending' end, reason, max_attempts,
   scheduled_at, coalesce(available_at, clock.now), start_by, case when state = 'skipped' then clock.now end, generation,
   concurrency_key, unique_key, payload::json, covers_first, covers_last, covers_count, clock.now
 from json_to_recordset(%s) as run (
   position int, namespace text, job text, handler text, source text, queue text, priority bigint, state text,
   reason text, max_attempts int, scheduled_at timestamptz, available_at timestamptz, start_by timestamptz, generation bigint,
   concurrency_key text, unique_key text, payload text, covers_first timestamptz, covers_last timestamptz,
-  covers_count bigint), clock
+  covers_count bigint)
+cross join clock
+left join jobsched_queues limited on limited.namespace = run.namespace and limited.queue = run.queue
 order by position
 on conflict do nothing
 returning id, state, namespace, job, scheduled_at, unique_key
@@ -176,7 +179,7 @@ FINISH = """
 with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now)
 update jobsched_runs run set state = done.state, reason = done.reason, attempt = done.attempt, losses = done.losses,
   result = done.result::json, finished_at = clock.now,
-  abandoned_by = case when done.abandoned and run.concurrency_key is not null then run.node else run.abandoned_by end,
+  abandoned_by = case when done.abandoned then run.node else run.abandoned_by end,
   error = case when done.error is null then run.error
     when run.error is null then ('[' || done.error || ']')::json
     else (left(run.error::text, -1) || ',' || done.error || ']')::json end
@@ -217,8 +220,7 @@ update jobsched_runs run set
   available_at = case when gone or run.cancel_requested_at is not null then run.available_at
     else coalesce(fate.available_at, run.available_at) end,
   node = case when gone or run.cancel_requested_at is not null or not again then run.node end,
-  abandoned_by = case when fate.abandoned and run.concurrency_key is not null
-      and (gone or run.cancel_requested_at is not null or not again) then run.node
+  abandoned_by = case when fate.abandoned and (gone or run.cancel_requested_at is not null or not again) then run.node
     else run.abandoned_by end,
   error = case when fate.error is null then run.error
     when run.error is null then ('[' || fate.error || ']')::json

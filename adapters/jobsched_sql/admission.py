@@ -1,23 +1,25 @@
-"""Concurrency keys: the one place that decides whether a keyed run may be pending, waits as blocked, or is skipped.
+"""Concurrency keys, and limits of queues: the one place that decides whether a run may be pending, waits as blocked, or is skipped.
 
 A key's row is locked first and what it carries is counted in a second statement: counting in the locking
 statement sees the state from before the lock was had, and lets more than the limit through.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, text
 
 from jobsched.model.keys import declared_for
 from jobsched.model.run import NewRun, Reason, RunState, Source
-from jobsched_sql.dialect import Dialect, Key, Load, Work
+from jobsched_sql import queues
+from jobsched_sql.dialect import Dialect, Key, Load, Queue, Work
 from jobsched_sql.tables import keys as keys_table
 
 #: A key that no job declares admits one run at a time.
 AD_HOC_LIMIT = 1
-#: Keys that one transaction of `admit` holds at most, so that others never wait long for one.
-_HELD_AT_ONCE = 20
+#: Keys that one transaction of `admit` holds at most, so that others never wait long for one. Where queues have limits it
+#: is more, since the order of runs of many keys in one queue is kept among those that are held together.
+_HELD_AT_ONCE, _HELD_WITH_QUEUES = 20, 500
 
 
 @dataclass(slots=True)
@@ -86,43 +88,106 @@ def _room(limit: int, load: Load) -> Room:
     return Room(limit=limit, holders=load.holders, blocked=load.blocked, retrying=load.retrying)
 
 
-def admit(dialect: Dialect, namespaces: Sequence[str], keys: Sequence[str] | None) -> int:
-    """Blocked runs become pending while their key (None: any) has free places; how many did."""
-    wanted = sorted(dialect.read(lambda connection: _admissible(connection, dialect, namespaces, keys)))
-    chunks = [wanted[start : start + _HELD_AT_ONCE] for start in range(0, len(wanted), _HELD_AT_ONCE)]
-    return sum(dialect.write(_admitting(dialect, chunk)) for chunk in chunks)
+def admit(dialect: Dialect, namespaces: Sequence[str], keys: Sequence[str] | None, in_queues: Sequence[str]) -> int:
+    """Blocked runs become pending while their key and their queue have free places; how many did.
+
+    Of these keys and queues; None: of any.
+    """
+    found = dialect.read(lambda connection: _admissible(connection, dialect, namespaces, keys, in_queues))
+    if found.waiting:
+        first, rest = sorted(found.keys[:_HELD_WITH_QUEUES]), sorted(found.keys[_HELD_WITH_QUEUES:])
+        admitted = dialect.write(_admitting(dialect, first, found.waiting))
+        if admitted >= queues.MANY:
+            return admitted + admit(dialect, namespaces, keys, in_queues)
+    else:
+        admitted, rest = 0, sorted(found.keys)
+    chunks = [rest[start : start + _HELD_AT_ONCE] for start in range(0, len(rest), _HELD_AT_ONCE)]
+    return admitted + sum(dialect.write(_admitting(dialect, chunk, ())) for chunk in chunks)
 
 
-def _admitting(dialect: Dialect, chunk: Sequence[Key]) -> Work[int]:
-    return lambda connection: admit_locked(connection, dialect, lock_limits(connection, dialect, chunk))
+def _admitting(dialect: Dialect, chunk: Sequence[Key], waiting: Collection[Queue]) -> Work[int]:
+    return lambda connection: admit_locked(connection, dialect, lock_limits(connection, dialect, chunk), waiting)
 
 
-def admit_locked(connection: Connection, dialect: Dialect, limits: dict[Key, int]) -> int:
-    """Fill the free places of keys that this transaction holds."""
-    if not limits:
+def admit_locked(
+    connection: Connection, dialect: Dialect, limits: Mapping[Key, int], waiting: Collection[Queue] = ()
+) -> int:
+    """Fill the free places of keys that this transaction holds, and of queues in which runs without a key may wait."""
+    namespaces = {key.namespace for key in limits} | {queue.namespace for queue in waiting}
+    if not namespaces:
         return 0
+    limited = queues.limits(connection, namespaces, lock=True)
+    places = _free_places(connection, dialect, limits) if limits else {}
+    if limited or waiting:
+        return queues.fill(connection, places, queues.free_places(connection, limited), waiting)
+    return dialect.unblock(connection, places) if places else 0
+
+
+def _free_places(connection: Connection, dialect: Dialect, limits: Mapping[Key, int]) -> dict[Key, int]:
+    """Of keys that have both places and blocked runs."""
     loads = dialect.loads(connection, limits, max(limits.values()) + 1)
-    places = {
+    return {
         key: limit - loads[key].holders
         for key, limit in limits.items()
         if loads[key].blocked and loads[key].holders < limit
     }
-    return dialect.unblock(connection, places) if places else 0
+
+
+@dataclass(slots=True)
+class _Admissible:
+    """What looks as if it had blocked runs and a free place; nothing is locked yet, so it is a guess either way.
+
+    `waiting`: queues in which something is to be done for runs without a key, or because of the queue's limit.
+    """
+
+    keys: list[Key]
+    waiting: set[Queue]
 
 
 def _admissible(
-    connection: Connection, dialect: Dialect, namespaces: Sequence[str], keys: Sequence[str] | None
-) -> list[Key]:
-    """Keys that look as if they had blocked runs and a free place. Nothing is locked yet, so it is a guess either way."""
+    connection: Connection,
+    dialect: Dialect,
+    namespaces: Sequence[str],
+    keys: Sequence[str] | None,
+    in_queues: Sequence[str],
+) -> _Admissible:
     if keys is None:
         candidates = [Key(namespace, key) for namespace in namespaces for key in _blocked_keys(connection, namespace)]
     else:
         candidates = [Key(namespace, key) for namespace in namespaces for key in set(keys)]
+    found = _Admissible(_with_places(connection, dialect, candidates), set())
+    limited = queues.limits(connection, namespaces)
+    if keys is None:
+        asked = {queue for namespace in namespaces for queue in queues.with_blocked_runs(connection, namespace)}
+        asked |= limited.keys()
+    else:
+        asked = {queue for queue in limited if queue.queue in in_queues}
+    places = queues.free_places(connection, limited) if asked else {}
+    for queue in sorted(asked):
+        _look_into(connection, dialect, queue, places.get(queue), found)
+    return found
+
+
+def _look_into(connection: Connection, dialect: Dialect, queue: Queue, places: int | None, found: _Admissible) -> None:
+    """Keys that may be served in this queue go before others: its first places are for those whose runs come first."""
+    if places is None or places < 0:
+        if places is not None or queues.has_unkeyed(connection, queue):
+            found.waiting.add(queue)
+        return
+    heads = queues.heads(connection, queue) if places else []
+    with_places = set(_with_places(connection, dialect, [key for key in heads if key is not None]))
+    first = [key for key in heads if key is None or key in with_places][:places]
+    if first:
+        found.waiting.add(queue)
+        here = [key for key in first if key is not None]
+        found.keys = here + [key for key in found.keys if key not in set(here)]
+
+
+def _with_places(connection: Connection, dialect: Dialect, candidates: Sequence[Key]) -> list[Key]:
     if not candidates:
         return []
     limits = _limits(connection, candidates)
-    loads = dialect.loads(connection, limits, max(limits.values(), default=0) + 1)
-    return [key for key, limit in limits.items() if loads[key].blocked and loads[key].holders < limit]
+    return list(_free_places(connection, dialect, limits))
 
 
 def _limits(connection: Connection, candidates: Sequence[Key]) -> dict[Key, int]:

@@ -2,24 +2,33 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select, tuple_, update
+from sqlalchemy import Connection, and_, case, literal_column, select, tuple_, update
 from sqlalchemy import delete as delete_from
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import IntegrityError
 
 from jobsched.model.definition import job_from_definition
 from jobsched.model.run import Answer, Reason, Refusal, RunState
+from jobsched_sql import queues
 from jobsched_sql.admission import admit_locked, lock_limits
-from jobsched_sql.dialect import Dialect, Key
-from jobsched_sql.tables import UNFINISHED, in_state, jobs, run_logs, runs
+from jobsched_sql.dialect import Dialect, Key, Queue
+from jobsched_sql.tables import UNFINISHED, in_limited_queue, in_state, jobs, run_logs, runs
 
 #: Runs that one transaction changes.
 AT_ONCE = 500
 _HIGHEST_ID = 2**63 - 1
 _AnyRow = Row[*tuple[Any, ...]]
 _JobName = tuple[str, str]
+
+
+class NewPlace(NamedTuple):
+    """What a run leaves to others that held it, or waited for it."""
+
+    namespace: str
+    key: str | None
+    queue: str
 
 
 def requeue(connection: Connection, dialect: Dialect, run_ids: Sequence[int]) -> list[Answer]:
@@ -45,17 +54,20 @@ def requeue(connection: Connection, dialect: Dialect, run_ids: Sequence[int]) ->
             taken.add((row.namespace, row.unique_key))
         else:
             refused[id_] = Refusal.UNIQUE_KEY
-    admit_locked(connection, dialect, limits)
+    waiting = {Queue(row.namespace, row.queue) for row in rows.values() if row.concurrency_key is None}
+    admit_locked(
+        connection, dialect, limits, waiting & queues.limits(connection, {one.namespace for one in waiting}).keys()
+    )
     return _answers(connection, run_ids, refused)
 
 
-def cancel(connection: Connection, dialect: Dialect, run_ids: Sequence[int]) -> tuple[list[Answer], set[Key]]:
-    """Waiting runs end, of running ones it is noted that they shall; also the keys that have a free place now."""
+def cancel(connection: Connection, dialect: Dialect, run_ids: Sequence[int]) -> tuple[list[Answer], list[NewPlace]]:
+    """Waiting runs end, of running ones it is noted that they shall; also where there may be a free place now."""
     now, rows = dialect.now(connection), locked_rows(connection, run_ids)
     refused = {id_: Refusal.UNKNOWN for id_ in run_ids if id_ not in rows}
     refused |= {row.id: Refusal.FINISHED for row in rows.values() if row.finished_at is not None}
     waiting = stop(connection, [row for row in rows.values() if row.finished_at is None], Reason.CANCELLED, now)
-    freed = {Key(row.namespace, row.concurrency_key) for row in waiting if row.concurrency_key is not None}
+    freed = [NewPlace(row.namespace, row.concurrency_key, row.queue) for row in waiting]
     return _answers(connection, run_ids, refused), freed
 
 
@@ -169,15 +181,16 @@ def _hinders_requeue(
 
 
 def _put_back(connection: Connection, row: _AnyRow, granted: int | None, now: datetime) -> None:
-    """A keyed run that is due is blocked until it is admitted. An ad-hoc one is granted what it was made with."""
+    """A run that is due, and needs a place, is blocked until it is admitted. An ad-hoc one is granted what it was made with."""
     later = row.available_at > now
-    due = RunState.PENDING if row.concurrency_key is None else RunState.BLOCKED
+    free = and_(runs.c.concurrency_key.is_(None), ~in_limited_queue())
+    due = case((free, literal_column(f"'{RunState.PENDING}'")), else_=literal_column(f"'{RunState.BLOCKED}'"))
     attempts = row.max_attempts - row.attempts_before if granted is None else granted
     connection.execute(
         update(runs)
         .where(runs.c.id == row.id)
         .values(
-            state=(RunState.SCHEDULED if later else due).value,
+            state=RunState.SCHEDULED.value if later else due,
             reason=None,
             result=None,
             node=None,

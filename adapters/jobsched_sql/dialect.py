@@ -25,6 +25,13 @@ class Key(NamedTuple):
     key: str
 
 
+class Queue(NamedTuple):
+    """A queue of a namespace; sorted, the order in which limited ones are locked, after keys."""
+
+    namespace: str
+    queue: str
+
+
 @dataclass(frozen=True, slots=True)
 class Placed:
     """A run to be inserted. `state` None: scheduled or pending, as the database's clock says."""
@@ -134,7 +141,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def insert(self, connection: Connection, placed: Sequence[Placed]) -> list[Inserted | None]:
-        """Insert in order; None where a unique rule was in the way."""
+        """Insert in order; None where a unique rule was in the way. What would be pending is blocked if its queue has a limit."""
 
     @abstractmethod
     def slots_taken(self, connection: Connection, runs: Sequence[NewRun]) -> set[tuple[str, str, datetime]]:

@@ -1,15 +1,28 @@
 """Runs whose time has come: scheduled becomes pending, or blocked and then admitted; what was to start by now is skipped."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, TextClause, case, func, literal_column, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    TextClause,
+    and_,
+    case,
+    func,
+    literal_column,
+    select,
+    update,
+)
 
 from jobsched.model.run import Created, Reason, RunState
 from jobsched.store.port import Promoted
 from jobsched_sql.admission import admit, admit_locked, lock_limits
-from jobsched_sql.dialect import Dialect, Key
-from jobsched_sql.tables import TO_START, in_state, runs
+from jobsched_sql.dialect import Dialect, Key, Queue
+from jobsched_sql.tables import TO_START, in_limited_queue, in_state, runs
 
 _CHUNK = 500
 
@@ -22,37 +35,47 @@ def promote(dialect: Dialect, namespaces: Sequence[str], limit: int) -> Promoted
         return Promoted(0, next_at)
     due, late = dialect.read(lambda connection: _whose_time_has_come(connection, dialect, namespaces, limit))
     count = dialect.write(lambda connection: _release(connection, dialect, due)) if due else 0
-    missed, freed = dialect.write(lambda connection: _miss(connection, dialect, late)) if late else ((), set())
+    missed, freed = dialect.write(lambda connection: _miss(connection, dialect, late)) if late else ((), [])
     # Of those due once more: a holder may have finished since it was counted.
-    if keys := sorted({key.key for _, key in due if key is not None} | freed):
-        admit(dialect, namespaces, keys)
+    if due or late:
+        keys = {one.key.key for one in due if one.key is not None} | {key for key, _ in freed if key is not None}
+        admit(
+            dialect, namespaces, sorted(keys), sorted({one.queue.queue for one in due} | {queue for _, queue in freed})
+        )
     next_at, _ = dialect.read(lambda connection: _next(connection, dialect, namespaces))
     return Promoted(count, next_at, missed)
 
 
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A scheduled run whose time has come, and what it needs a place of."""
+
+    at: datetime
+    id: int
+    key: Key | None
+    queue: Queue
+
+
 def _whose_time_has_come(
     connection: Connection, dialect: Dialect, namespaces: Sequence[str], limit: int
-) -> tuple[list[tuple[int, Key | None]], list[int]]:
+) -> tuple[list[_Due], list[int]]:
     return _due(connection, dialect, namespaces, limit), _late(connection, dialect, namespaces, limit)
 
 
-def _due(
-    connection: Connection, dialect: Dialect, namespaces: Sequence[str], limit: int
-) -> list[tuple[int, Key | None]]:
+def _due(connection: Connection, dialect: Dialect, namespaces: Sequence[str], limit: int) -> list[_Due]:
     c = runs.c
-    found = []
+    found: list[_Due] = []
     for namespace in namespaces:
         statement = (
-            select(c.available_at, c.id, c.concurrency_key)
+            select(c.available_at, c.id, c.concurrency_key, c.queue)
             .where(in_state(RunState.SCHEDULED), c.namespace == namespace, c.available_at <= dialect.now_expression())
             .order_by(c.available_at, c.id)
             .limit(limit)
         )
-        found += [
-            (row.available_at, row.id, None if row.concurrency_key is None else Key(namespace, row.concurrency_key))
-            for row in connection.execute(statement)
-        ]
-    return [(id_, key) for _, id_, key in sorted(found, key=lambda one: one[:2])[:limit]]
+        for row in connection.execute(statement):
+            key = None if row.concurrency_key is None else Key(namespace, row.concurrency_key)
+            found.append(_Due(row.available_at, row.id, key, Queue(namespace, row.queue)))
+    return sorted(found, key=lambda one: (one.at, one.id))[:limit]
 
 
 def _late(connection: Connection, dialect: Dialect, namespaces: Sequence[str], limit: int) -> list[int]:
@@ -70,31 +93,34 @@ def _late(connection: Connection, dialect: Dialect, namespaces: Sequence[str], l
     return sorted(late)
 
 
-def _miss(connection: Connection, dialect: Dialect, late: Sequence[int]) -> tuple[tuple[Created, ...], set[str]]:
-    """Skip them, unless they were claimed since we looked; also the keys that may have a free place now."""
+def _miss(
+    connection: Connection, dialect: Dialect, late: Sequence[int]
+) -> tuple[tuple[Created, ...], list[tuple[str | None, str]]]:
+    """Skip them, unless they were claimed since we looked; also the keys and queues that may have a free place now."""
     c, now = runs.c, dialect.now(connection)
     missed: list[Created] = []
-    freed: set[str] = set()
+    freed: list[tuple[str | None, str]] = []
     for start in range(0, len(late), _CHUNK):
         statement = (
             update(runs)
             .where(c.id.in_(late[start : start + _CHUNK]), TO_START)
             .values(state=_literal(RunState.SKIPPED), reason=Reason.MISFIRE.value, finished_at=now)
-            .returning(c.id, c.namespace, c.job, c.scheduled_at, c.concurrency_key)
+            .returning(c.id, c.namespace, c.job, c.scheduled_at, c.concurrency_key, c.queue)
         )
         for row in connection.execute(statement).fetchall():
             missed.append(Created(row.id, row.namespace, row.job, row.scheduled_at, RunState.SKIPPED, Reason.MISFIRE))
-            freed |= {row.concurrency_key} - {None}
+            freed.append((row.concurrency_key, row.queue))
     return tuple(missed), freed
 
 
-def _release(connection: Connection, dialect: Dialect, due: Sequence[tuple[int, Key | None]]) -> int:
-    keys = sorted({key for _, key in due if key is not None})
+def _release(connection: Connection, dialect: Dialect, due: Sequence[_Due]) -> int:
+    keys = sorted({one.key for one in due if one.key is not None})
     limits = lock_limits(connection, dialect, keys)
     count = 0
     for start in range(0, len(due), _CHUNK):
-        ids = sorted(id_ for id_, _ in due[start : start + _CHUNK])
-        state = case((runs.c.concurrency_key.is_(None), _literal(RunState.PENDING)), else_=_literal(RunState.BLOCKED))
+        ids = sorted(one.id for one in due[start : start + _CHUNK])
+        free = and_(runs.c.concurrency_key.is_(None), ~in_limited_queue())
+        state = case((free, _literal(RunState.PENDING)), else_=_literal(RunState.BLOCKED))
         # The state is asked again: since we looked, a run may have been cancelled, or promoted by another node.
         statement = update(runs).where(runs.c.id.in_(ids), in_state(RunState.SCHEDULED)).values(state=state)
         count += connection.execute(statement).rowcount
@@ -114,7 +140,7 @@ def _next(connection: Connection, dialect: Dialect, namespaces: Sequence[str]) -
         due = _earliest(runs.c.available_at, in_state(RunState.SCHEDULED), namespace)
         to_start = _earliest(runs.c.start_by, TO_START, namespace)
         now = dialect.now_expression()
-        row = connection.execute(select(due, to_start, due <= now, to_start <= now)).one()
+        row: Sequence[Any] = connection.execute(select(due, to_start, due <= now, to_start <= now)).one()
         instants += [instant for instant in row[:2] if instant is not None]
         has_come = has_come or any(row[2:])
     return min(instants, default=None), has_come

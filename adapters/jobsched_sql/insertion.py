@@ -55,6 +55,14 @@ def insert_runs(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]
     raise StoreUnavailableError("a unique key was taken and freed too often while its run was looked up; try again")
 
 
+def admitted_since(connection: Connection, made: Sequence[Created]) -> list[Created]:
+    """What was made, those pending that were blocked and have been let in since; by now they may have gone on."""
+    blocked = {one.id: one for one in made if one.state is RunState.BLOCKED}
+    stands = as_they_stand(connection, blocked)
+    waiting = {id_ for id_, one in stands.items() if one is not None and one.state is RunState.BLOCKED}
+    return [replace(one, state=RunState.PENDING) if one.id in blocked.keys() - waiting else one for one in made]
+
+
 def _after_replacing(
     connection: Connection,
     dialect: Dialect,

@@ -40,7 +40,7 @@ def make_way(connection: Connection, dialect: Dialect, limits: Mapping[Key, int]
         ids = sorted(_unfinished(connection, key))
         rows = [row for row in locked_rows(connection, ids[:-limit]).values() if row.finished_at is None]
         stop(connection, rows, Reason.REPLACED, now)
-    admit_locked(connection, dialect, dict(limits))
+    admit_locked(connection, dialect, limits)
 
 
 def _unfinished(connection: Connection, key: Key) -> list[int]:

@@ -47,7 +47,7 @@ from jobsched_sql import (
     slots,
     sync,
 )
-from jobsched_sql.dialect import ClaimWish, Dialect, Key
+from jobsched_sql.dialect import ClaimWish, Dialect
 
 _MAKES_WORK = frozenset({RunState.PENDING, RunState.SCHEDULED})
 
@@ -88,6 +88,8 @@ class SqlStore:
         generation = self._dialect.write(lambda connection: sync.apply(connection, self._dialect, change))
         slots = [run for write in change.writes for run in write.slots]
         self._settle(slots)
+        if change.queues is not None:
+            self.admit([change.namespace])
         self._ring_replaced(slots)
         self._dialect.ring("jobs")
         return generation
@@ -137,8 +139,8 @@ class SqlStore:
 
     def _announced(self, made: list[Created], runs: Sequence[NewRun]) -> list[Created]:
         new = {created.state for created in made if not created.existing}
-        if RunState.BLOCKED in new:
-            self._settle(runs)
+        if RunState.BLOCKED in new and self._settle(runs):
+            made = self._dialect.read(lambda connection: insertion.admitted_since(connection, made))
         if new & _MAKES_WORK:
             self._dialect.ring("runs")
         self._ring_replaced(runs)
@@ -148,21 +150,21 @@ class SqlStore:
         if any(run.replaces for run in runs):
             self._dialect.ring("cancels")
 
-    def _settle(self, runs: Sequence[NewRun]) -> None:
-        """Look again at keys of which runs were blocked: a holder may have finished after it was counted, and before
-        the blocked run could be seen by whoever admits after a finish.
+    def _settle(self, runs: Sequence[NewRun]) -> int:
+        """Look at keys and queues of which runs were blocked. What a queue lets in is decided here alone; and a holder of
+        a key may have finished after it was counted, and before the blocked run could be seen by whoever admits after a finish.
         """
         keys = sorted({run.key for run in runs if run.key is not None})
-        if keys:
-            self.admit(sorted({run.namespace for run in runs}), keys)
+        namespaces = sorted({run.namespace for run in runs})
+        return self.admit(namespaces, keys, sorted({run.queue for run in runs})) if runs else 0
 
     def promote(self, namespaces: Sequence[str], limit: int) -> Promoted:
         promoted = due_runs.promote(self._dialect, namespaces, limit)
         self._ring_if(promoted.count + len(promoted.missed))
         return promoted
 
-    def admit(self, namespaces: Sequence[str], keys: Sequence[str] | None = None) -> int:
-        admitted = admission.admit(self._dialect, namespaces, keys)
+    def admit(self, namespaces: Sequence[str], keys: Sequence[str] | None = None, queues: Sequence[str] = ()) -> int:
+        admitted = admission.admit(self._dialect, namespaces, keys, queues)
         self._ring_if(admitted)
         return admitted
 
@@ -231,16 +233,17 @@ class SqlStore:
         return answers
 
     def cancel(self, run_ids: Sequence[int]) -> list[Answer]:
-        freed: set[Key] = set()
+        freed: set[by_hand.NewPlace] = set()
 
         def end(some: Sequence[int]) -> list[Answer]:
-            answers, keys = self._dialect.write(lambda connection: by_hand.cancel(connection, self._dialect, some))
-            freed.update(keys)
+            answers, places = self._dialect.write(lambda connection: by_hand.cancel(connection, self._dialect, some))
+            freed.update(places)
             return answers
 
         answers = _in_parts(run_ids, end)
         if freed:
-            self.admit(sorted({key.namespace for key in freed}), sorted({key.key for key in freed}))
+            keys = sorted({place.key for place in freed if place.key is not None})
+            self.admit(sorted({place.namespace for place in freed}), keys, sorted({place.queue for place in freed}))
         if any(answer.state is RunState.RUNNING for answer in answers):
             self._dialect.ring("cancels")
         return answers
@@ -295,6 +298,9 @@ class SqlStore:
 
     def generations(self, namespace: str, limit: int = 20) -> list[Generation]:
         return self._dialect.read(lambda connection: sync.newest(connection, namespace, limit))
+
+    def queue_limits(self, namespace: str) -> dict[str, int]:
+        return self._dialect.read(lambda connection: sync.queue_limits(connection, namespace))
 
     def jobs(self, namespace: str, names: Sequence[str] | None = None) -> list[StoredJob]:
         return self._dialect.read(lambda connection: questions.jobs(connection, namespace, names))

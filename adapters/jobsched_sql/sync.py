@@ -11,7 +11,7 @@ from jobsched.model.definition import job_from_definition
 from jobsched.model.run import Reason, RunState
 from jobsched.model.state import ActualState, Generation, JobWrite, StoredJob, SyncChange
 from jobsched.store.faults import fault_point
-from jobsched_sql import pausing
+from jobsched_sql import pausing, queues
 from jobsched_sql.dialect import Dialect, Key
 from jobsched_sql.insertion import insert_runs
 from jobsched_sql.tables import UNFINISHED, WAITING, generations, jobs, runs
@@ -28,7 +28,12 @@ def actual(connection: Connection, namespace: str) -> ActualState:
         jobs=found,
         generation=next(iter(newest(connection, namespace, 1)), None),
         pauses=tuple(pausing.standing(connection, [namespace])),
+        queues=queue_limits(connection, namespace),
     )
+
+
+def queue_limits(connection: Connection, namespace: str) -> dict[str, int]:
+    return {queue.queue: limit for queue, limit in queues.limits(connection, [namespace]).items()}
 
 
 def stored_job(row: Row[*tuple[object, ...]]) -> StoredJob:
@@ -65,12 +70,14 @@ def newest(connection: Connection, namespace: str, limit: int) -> list[Generatio
 
 
 def apply(connection: Connection, dialect: Dialect, change: SyncChange) -> Generation:
-    """Write a whole sync. The locks are taken in the order of the whole store: jobs, keys, runs."""
+    """Write a whole sync. The locks are taken in the order of the whole store: jobs, keys, queues, runs."""
     generation = _number(connection, dialect, change)
     _check_seen(connection, change)
     _write_jobs(connection, dialect, change, generation.number)
     _remove_jobs(connection, change)
     _declare_keys(connection, dialect, change.writes)
+    if change.queues is not None:
+        queues.declare(connection, change.namespace, change.queues)
     fault_point("mid_sync")
     slots = [run for write in change.writes for run in write.slots]
     slots += [run for removal in change.removals for run in removal.slots]

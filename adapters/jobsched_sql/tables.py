@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     literal_column,
+    select,
     text,
 )
 
@@ -102,8 +103,6 @@ runs = Table(
     CheckConstraint(
         "state <> 'running' or (node is not null and started_at is not null)", name="jobsched_runs_running_is_owned"
     ),
-    CheckConstraint("state <> 'blocked' or concurrency_key is not null", name="jobsched_runs_blocked_is_keyed"),
-    CheckConstraint("abandoned_by is null or concurrency_key is not null", name="jobsched_runs_abandoned_is_keyed"),
     CheckConstraint("scheduled_at is null or job is not null", name="jobsched_runs_slot_has_job"),
     CheckConstraint(
         "attempt >= 0 and claim_no >= 0 and losses >= 0 and attempts_before >= 0",
@@ -187,6 +186,16 @@ pauses = Table(
     CheckConstraint("until is null or until > paused_at", name="jobsched_pauses_until_is_later"),
 )
 
+queues = Table(
+    "jobsched_queues",
+    metadata,
+    Column("namespace", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("max_running", BigInteger, nullable=False),
+    PrimaryKeyConstraint("namespace", "queue", name="jobsched_queues_pk"),
+    CheckConstraint("max_running > 0", name="jobsched_queues_limit_positive"),
+)
+
 
 def _partial(name: str, where: str, *columns: str, unique: bool = False) -> None:
     condition = text(where)
@@ -208,6 +217,16 @@ _partial(
     "available_at",
     "id",
     "queue",
+)
+_partial(
+    "jobsched_runs_blocked_by_queue",
+    "state = 'blocked'",
+    "namespace",
+    "queue",
+    "concurrency_key",
+    "priority",
+    "available_at",
+    "id",
 )
 _partial(
     "jobsched_runs_admitted",
@@ -253,3 +272,9 @@ TO_START = text("start_by is not null and claim_no = 0 and state in ('pending', 
 def in_state(state: RunState) -> ColumnElement[bool]:
     """The run is in this state, written out for the sake of the partial indexes."""
     return runs.c.state == literal_column(f"'{state.value}'", Text)
+
+
+def in_limited_queue() -> ColumnElement[bool]:
+    """The run needs a place of its queue before it may be pending."""
+    limit = select(queues.c.queue).where(queues.c.namespace == runs.c.namespace, queues.c.queue == runs.c.queue)
+    return limit.correlate(runs).exists()

@@ -1,7 +1,7 @@
 """Inserting runs and writing jobs, on a connection that holds the write lock."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from jobsched.model.definition import definition
 from jobsched.model.run import NewRun, RunState
 from jobsched.model.state import Firing, JobWrite
-from jobsched_sql.dialect import Inserted, Placed
+from jobsched_sql.dialect import Inserted, Placed, Queue
 from jobsched_sql.texts import clean, encode
 from jobsched_sql.types import from_micros, to_micros
 from jobsched_sqlite import statements
@@ -20,18 +20,20 @@ def insert(connection: Connection, placed: Sequence[Placed], now: datetime) -> I
     if not placed:
         return iter(())
     last: int = connection.exec_driver_sql(statements.LAST_ID).scalar_one()
-    states = [_state(one, now) for one in placed]
+    limited = {Queue(*row) for row in connection.exec_driver_sql(statements.LIMITED_QUEUES)}
+    states = [_state(one, now, limited) for one in placed]
     micros = to_micros(now)
     rows = [_row(last + n, one, state, micros) for n, (one, state) in enumerate(zip(placed, states, strict=True), 1)]
     connection.exec_driver_sql(statements.INSERT_RUN, rows)
     return (Inserted(last + n, state) for n, state in enumerate(states, 1))
 
 
-def _state(one: Placed, now: datetime) -> RunState:
-    if one.state is not None:
-        return one.state
-    at = one.run.available_at
-    return RunState.PENDING if at is None or at <= now else RunState.SCHEDULED
+def _state(one: Placed, now: datetime, limited: Collection[Queue]) -> RunState:
+    state, at = one.state, one.run.available_at
+    if state is None:
+        state = RunState.PENDING if at is None or at <= now else RunState.SCHEDULED
+    waits = state is RunState.PENDING and (one.run.namespace, one.run.queue) in limited
+    return RunState.BLOCKED if waits else state
 
 
 def _row(id_: int, one: Placed, state: RunState, now: int) -> tuple[object, ...]:

@@ -48,6 +48,8 @@ select f.namespace, f.key,
 from (select json_extract(value, '$[0]') as namespace, json_extract(value, '$[1]') as key from json_each(:keys)) f
 """
 
+LIMITED_QUEUES = "select namespace, queue from jobsched_queues"
+
 UNBLOCK = """
 update jobsched_runs set state = 'pending' where id in (
   select id from jobsched_runs where state = 'blocked' and namespace = ? and concurrency_key = ?
@@ -112,8 +114,7 @@ update jobsched_runs set state = :state, reason = :reason, attempt = :attempt, l
                else substr(error, 1, length(error) - 1) || ',' || :error || ']' end,
   finished_at = :finished_at, available_at = coalesce(:available_at, available_at),
   node = case when :finished_at is null then null else node end,
-  abandoned_by = case when :abandoned and :finished_at is not null and concurrency_key is not null then node
-                      else abandoned_by end
+  abandoned_by = case when :abandoned and :finished_at is not null then node else abandoned_by end
 where id = :id and state = 'running' and node = :node and claim_no = :claim_no
 """
 

@@ -67,6 +67,7 @@ TOP_ERRORS = {
     "jobs: {}\njob: {}": "file",
     "settings: {lease: 20s}\njobs: {}": "file",
     "settings: {threads: 0}\njobs: {}": "file",
+    "settings: {queues: {mail: 2}}\njobs: {}": "file",
     "jobs: {a b: {shell: ls}}": "file",
     "jobs: {}\njobs: {}": "file",
 }

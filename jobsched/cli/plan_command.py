@@ -92,8 +92,14 @@ def print_plan(planned: "Plan", desired: "DesiredState") -> None:
             say(f"    {change.field}: {_value(change.old)} -> {_value(change.new)}")
         if item.next_before != item.next_after:
             say(f"    next slot: {_slot(item, before=True)} -> {_slot(item, before=False)}")
+    for queue in planned.queues:
+        say(f"~ queue {queue.queue}: limit {_limit(queue.before)} -> {_limit(queue.after)}", fg="yellow")
     counts = [f"{len(planned.of(action))} to {action}" for action in _SIGNS]
     say(f"{planned.namespace}: {', '.join(counts)}, {planned.unchanged} unchanged")
+
+
+def _limit(limit: int | None) -> str:
+    return "none" if limit is None else str(limit)
 
 
 def _slot(item: "JobPlan", *, before: bool) -> str:
@@ -125,6 +131,9 @@ def as_json(planned: "Plan") -> Mapping[str, Any]:
                 "next_after": slot(item.next_after),
             }
             for item in planned.jobs
+        ],
+        "queues": [
+            {"name": item.queue, "limit_before": item.before, "limit_after": item.after} for item in planned.queues
         ],
         "unchanged": planned.unchanged,
     }

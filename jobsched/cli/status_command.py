@@ -52,6 +52,7 @@ class Seen:
     newest: "Generation | None"
     nodes: "list[Node]"
     counts: "dict[tuple[str, RunState], int]"
+    limits: dict[str, int]
     next_at: datetime | None
     running: "list[Run]"  #: the newest
     progress: dict[int, str]
@@ -68,6 +69,7 @@ def _look(client: "Client") -> Seen:
         newest=generations[0] if generations else None,
         nodes=client.nodes(),
         counts=client.counts(),
+        limits=client.queue_limits(),
         next_at=client.store.next_due([client.namespace]),
         running=running,
         progress=client.progress(running),
@@ -103,8 +105,11 @@ def _print(seen: Seen) -> None:
         empty="no node runs; start one with: jobsched run",
     )
     say()
-    rows = [[queue, str(state), str(count)] for (queue, state), count in sorted(seen.counts.items())]
-    print_table(["QUEUE", "STATE", "RUNS"], rows, empty="no unfinished runs")
+    rows = [
+        [queue, str(state), str(count), str(seen.limits.get(queue, "-"))]
+        for (queue, state), count in sorted(seen.counts.items())
+    ]
+    print_table(["QUEUE", "STATE", "RUNS", "LIMIT"], rows, empty="no unfinished runs")
     if seen.running:
         say()
         print_table(["RUN", "JOB", "ATTEMPT", "FOR", "NOTES"], [_run_row(seen, run) for run in seen.running], empty="")
@@ -207,5 +212,6 @@ def as_json(seen: Seen) -> dict[str, Any]:
             }
             for run in seen.running
         ],
+        "queue_limits": seen.limits,
         "next_at": None if seen.next_at is None else format_instant(seen.next_at),
     }

@@ -270,7 +270,7 @@ JOB = Group(
 QUEUE = Group(
     "QueueOptions",
     "A queue's own limit.",
-    limit=may(integer(1, 1_000_000), "How many of its runs may run at once, over all nodes."),
+    limit=must(integer(1, 1_000_000), "How many of its runs may run at once, over all nodes."),
 )
 
 SETTINGS_HISTORY = Group(
@@ -298,7 +298,10 @@ SETTINGS = Group(
         "Which of the node's environment variables commands inherit: names, or patterns like `AWS_*`; PATH always. Without "
         "it: all. Never inherited are `JOBSCHED_…` and what `database` refers to.",
     ),
-    queues=may(mapping(kinds.NAME, QUEUE.kind), "Limits of queues, over all nodes."),
+    queues=may(
+        mapping(kinds.NAME, QUEUE.kind),
+        "Limits of queues, over all nodes. Unlike the other settings they are part of a sync: an edit takes effect at once.",
+    ),
     heartbeat=may(POSITIVE_DURATION, "How often a node reports that it is alive."),
     lease=may(POSITIVE_DURATION, "How long after its last heartbeat a node is taken for dead; at least 3 heartbeats."),
     grace=may(DURATION, "How long running handlers may go on at shutdown."),

@@ -18,7 +18,6 @@ JOB_FIELDS: dict[tuple[str, ...], tuple[Any, str]] = {
 #: Path from the top of the file → why.
 FILE_FIELDS: dict[tuple[str, ...], str] = {
     ("calendars",): _CALENDARS,
-    ("settings", "queues"): "queues would have no limit",
 }
 
 _TOP_KEYS = frozenset(path[0] for path in JOB_FIELDS)

@@ -59,6 +59,7 @@ def settings_values(options: Mapping[str, Any]) -> Settings:
         history_max_age=options.get("history", {}).get("max_age"),
         poll=options.get("poll"),
         log_format=options.get("log_format"),
+        queues={name: queue["limit"] for name, queue in options.get("queues", {}).items()},
     )
 
 

@@ -23,6 +23,7 @@ class Settings:
     history_max_age: timedelta | None = None
     poll: timedelta | None = None
     log_format: Literal["auto", "text", "json"] | None = None
+    queues: Mapping[str, int] = field(default_factory=dict)  #: limits, over all nodes: a sync puts them into the store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """What the store has, and what it takes to make it equal what the files say (`desired.py`)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -43,6 +43,7 @@ class ActualState:
     jobs: Mapping[str, StoredJob]
     generation: Generation | None  #: the newest
     pauses: tuple[Pause, ...] = ()
+    queues: Mapping[str, int] = field(default_factory=dict)  #: limits, of those that have one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,7 @@ class SyncChange:
     writes: tuple[JobWrite, ...]
     removals: tuple[JobRemoval, ...]
     summary: Mapping[str, Any]
+    queues: Mapping[str, int] | None = None  #: limits from now on, of those that have one; None: as they are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 from jobsched.clock import Clock
@@ -46,14 +46,14 @@ class Completer(Service):
         store: Store,
         clock: Clock,
         held: HeldRuns,
-        on_keys_freed: Callable[[Iterable[str]], None],
+        on_ended: Callable[[Collection[Claim]], None],
         on_more_history: Callable[[Iterable[tuple[str, str]]], None],
         events: Events,
     ) -> None:
         super().__init__(clock)
         self._events = events
         self._store, self._held = store, held
-        self._on_keys_freed, self._on_more_history = on_keys_freed, on_more_history
+        self._on_ended, self._on_more_history = on_ended, on_more_history
         self._lock = threading.Lock()
         self._queue: list[_Ended] = []
         self._lines: list[LogLine] = []
@@ -142,9 +142,7 @@ class Completer(Service):
         self._on_more_history(
             {(ended.claim.namespace, ended.claim.job) for ended in batch if ended.claim.job is not None}
         )
-        freed = {ended.claim.key for ended in batch if ended.claim.key is not None}
-        if freed:
-            self._on_keys_freed(freed)
+        self._on_ended([ended.claim for ended in batch])
 
     def _say(self, batch: list[_Ended], ours: set[int]) -> None:
         quiet = self._events.quiet

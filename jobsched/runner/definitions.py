@@ -22,6 +22,8 @@ class Definitions:
         self._lock = threading.Lock()
         self._jobs: dict[tuple[str, str], tuple[int, Job]] = {}
         self._newest: dict[str, Generation] = {}
+        #: Queues of any of the namespaces that have a limit; a sync changes them.
+        self.limited_queues: frozenset[str] = frozenset()
         self._declared: set[str] = set()
         self._all_read_at: dict[str, int | None] = {}
 
@@ -36,11 +38,15 @@ class Definitions:
         return self._newest.get(namespace)
 
     def refresh(self) -> None:
-        """Read which generation each namespace stands at."""
-        for namespace in self.namespaces:
-            newest = self._store.generations(namespace, 1)
-            if newest:
-                self._newest[namespace] = newest[0]
+        """Read which generation each namespace stands at, and which queues have a limit under it."""
+        newest = {
+            namespace: found[0] for namespace in self.namespaces if (found := self._store.generations(namespace, 1))
+        }
+        if newest == self._newest:
+            return
+        limits = [self._store.queue_limits(namespace) for namespace in self.namespaces]
+        self.limited_queues = frozenset(queue for of_namespace in limits for queue in of_namespace)
+        self._newest = newest
 
     def job(self, namespace: str, name: str, revision: int) -> Job | None:
         """The job at this revision; the newest if the store has moved on; None if it is gone."""

@@ -130,6 +130,8 @@ class Reload:
             self._heartbeat.wake()
 
     def _compare_settings(self, new: Settings) -> None:
+        # Limits of queues are for all nodes: a sync puts them into the store.
+        new = replace(new, queues={})
         if self._settings is not None and new != self._settings:
             log.warning("settings have changed: restart this node for them to take effect")
         self._settings = new

@@ -156,8 +156,12 @@ class Store(Protocol):
         Waiting slots that were to start by now are skipped(misfire), unless they were claimed once; none is claimed after that instant.
         """
 
-    def admit(self, namespaces: Sequence[str], keys: Sequence[str] | None = None) -> int:
-        """Blocked runs become pending while their key (None: any) has free places; never more than its limit holds one at once."""
+    def admit(self, namespaces: Sequence[str], keys: Sequence[str] | None = None, queues: Sequence[str] = ()) -> int:
+        """Blocked runs of these keys and queues (`keys` None: of all) become pending while there is a place of both; how many.
+
+        Never more than its limit hold a key, or a queue, at once. Pending runs that a queue's lowered limit has no place
+        for are blocked again.
+        """
 
     def claim(
         self,
@@ -181,11 +185,11 @@ class Store(Protocol):
         One that was asked to stop is cancelled, for the reason it was asked for, instead of waiting again.
         What is failed now, and has an `on_failure`, makes that run in the same transaction: see `model/failure.py`.
 
-        A run that ends as `abandoned` goes on holding its key: see `end_abandoned`.
+        A run that ends as `abandoned` goes on holding its key and its queue: see `end_abandoned`.
         """
 
     def end_abandoned(self, run_ids: Sequence[int], node: int) -> None:
-        """The threads of these runs have ended at last: their keys' places are free, and the next `admit` fills them."""
+        """The threads of these runs have ended at last: their places are free, and the next `admit` fills them."""
 
     def owned(self, node: int) -> list[OwnedRun]:
         """The running runs of a node."""
@@ -252,6 +256,9 @@ class Store(Protocol):
 
     def generations(self, namespace: str, limit: int = 20) -> list[Generation]:
         """The newest syncs, newest first."""
+
+    def queue_limits(self, namespace: str) -> dict[str, int]:
+        """The limits of queues, over all nodes, of those that have one."""
 
     def jobs(self, namespace: str, names: Sequence[str] | None = None) -> list[StoredJob]:
         """Jobs by name (None: all), sorted by name; those that do not exist are left out."""

@@ -34,6 +34,15 @@ class JobPlan:
     pause: Pause | None = None  #: what keeps it from firing until somebody resumes it
 
 
+@dataclass(frozen=True, slots=True)
+class QueuePlan:
+    """What becomes of the limit of one queue; None: it has none."""
+
+    queue: str
+    before: int | None
+    after: int | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The difference between desired and actual, sorted by name. `at`: the instant that slots are reckoned from."""
@@ -41,13 +50,14 @@ class Plan:
     namespace: str
     at: datetime
     jobs: tuple[JobPlan, ...]
+    queues: tuple[QueuePlan, ...] = ()
     unchanged: int
     total: int  #: jobs in the store before
     seen_generation: int | None
 
     @property
     def empty(self) -> bool:
-        return not self.jobs
+        return not self.jobs and not self.queues
 
     def of(self, action: str) -> tuple[JobPlan, ...]:
         return tuple(item for item in self.jobs if item.action == action)
@@ -81,10 +91,16 @@ def plan(desired: DesiredState, actual: ActualState, at: datetime) -> Plan:
         namespace=desired.namespace,
         at=at,
         jobs=tuple(changed),
+        queues=_of_queues(desired.settings.queues, actual.queues),
         unchanged=sum(1 for item in items if item is None),
         total=len(actual.jobs),
         seen_generation=actual.generation.number if actual.generation else None,
     )
+
+
+def _of_queues(desired: Mapping[str, int], actual: Mapping[str, int]) -> tuple[QueuePlan, ...]:
+    plans = (QueuePlan(queue, actual.get(queue), desired.get(queue)) for queue in sorted({*desired, *actual}))
+    return tuple(item for item in plans if item.before != item.after)
 
 
 def _of_desired(job: Job, stored: StoredJob | None, at: datetime) -> JobPlan | None:
@@ -127,15 +143,17 @@ def change_of(planned: Plan, desired: DesiredState, applied_by: str) -> SyncChan
         writes=tuple(_write(item, planned.at) for item in planned.jobs if item.action != "remove"),
         removals=tuple(_removal(item, planned.at) for item in planned.of("remove")),
         summary=summary(planned),
+        queues=desired.settings.queues if planned.queues else None,
     )
 
 
 def summary(planned: Plan) -> Mapping[str, Any]:
-    """The record of a generation: names by action, with the changed fields of the updated."""
+    """The record of a generation: names by action, with the changed fields of the updated; limits of queues that changed."""
     return {
         "created": [item.name for item in planned.of("create")],
         "updated": {item.name: [change.field for change in item.changes] for item in planned.of("update")},
         "removed": [item.name for item in planned.of("remove")],
+        **({"queues": {item.queue: item.after for item in planned.queues}} if planned.queues else {}),
     }
 
 

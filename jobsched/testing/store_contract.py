@@ -25,6 +25,7 @@ from jobsched.testing.contract.nodes import NodeContract
 from jobsched.testing.contract.pausing import PauseContract
 from jobsched.testing.contract.pruning import PruneContract
 from jobsched.testing.contract.questions import QuestionContract
+from jobsched.testing.contract.queue_limits import QueueLimitContract
 from jobsched.testing.contract.races import RaceContract
 from jobsched.testing.contract.replacing import ReplaceContract
 from jobsched.testing.contract.requeueing import RequeueContract
@@ -40,6 +41,7 @@ class StoreContract(
     SlotContract,
     EnqueueContract,
     KeyContract,
+    QueueLimitContract,
     ClaimContract,
     FinishContract,
     FailureContract,

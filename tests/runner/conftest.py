@@ -10,7 +10,7 @@ import pytest
 
 from jobsched.client import Client
 from jobsched.handlers.registry import Registry
-from jobsched.model.desired import DesiredState
+from jobsched.model.desired import DesiredState, Settings
 from jobsched.model.handler import PythonHandler
 from jobsched.model.job import Job
 from jobsched.model.run import Run, RunState
@@ -68,6 +68,7 @@ class Bench:
         self.registry = Registry()
         self.nodes: list[Runner] = []
         self._jobs: dict[str, Job] = {}
+        self._settings = Settings()
         self._syncs = 0
 
     def handler(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -81,13 +82,20 @@ class Bench:
         self._apply()
         return self._jobs[name]
 
+    def limit_queues(self, **limits: int) -> None:
+        """Sync limits of queues beside the jobs declared before."""
+        self._settings = Settings(queues=limits)
+        self._apply()
+
     def undeclare(self, name: str) -> None:
         del self._jobs[name]
         self._apply()
 
     def _apply(self) -> None:
         self._syncs += 1
-        desired = DesiredState(namespace="default", jobs=dict(self._jobs), content_hash=str(self._syncs))
+        desired = DesiredState(
+            namespace="default", jobs=dict(self._jobs), settings=self._settings, content_hash=str(self._syncs)
+        )
         sync(self.client.store, desired, applied_by="test", allow_delete=True)
 
     def node(self, **options: Any) -> Runner:

@@ -166,8 +166,8 @@ class RunMachine(RuleBasedStateMachine):
             return {PENDING}
         if not self.of_key(key, BLOCKED):
             return {PENDING} if self.free_places(key) else {BLOCKED}
-        # It waits behind those that wait, unless the store has just admitted them all.
-        return {BLOCKED, PENDING} if self.free_places(key) > len(self.of_key(key, BLOCKED)) else {BLOCKED}
+        # It waits behind those that wait, unless the store has just admitted it, which goes by priority.
+        return {BLOCKED, PENDING} if self.free_places(key) > 0 else {BLOCKED}
 
     def forbidding(self, jitter: timedelta | None) -> set[RunState]:
         if sum(run.unfinished for run in self.of_key(FORBID)) >= LIMITS[FORBID]:

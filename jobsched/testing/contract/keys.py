@@ -271,7 +271,7 @@ class KeyContract:
         [claimed] = claim(store, a_node(store))
         store.finish([a_transition(claimed)])
 
-        [created] = store.enqueue([a_run(key="k", priority=-10)])
+        [created] = store.enqueue([a_run(key="k")])
 
         assert created.state == BLOCKED
 

@@ -207,7 +207,7 @@ def test_the_settings_retention_is_the_default_of_the_jobs() -> None:
 def test_all_settings_are_taken() -> None:
     text = (
         "jobs: {}\nsettings: {database: 'sqlite:///x.db', threads: 3, heartbeat: 5s, lease: 20s, grace: 0, imports: [a.b],"
-        " history: {max_age: 1d}, poll: 200ms, log_format: json}\n"
+        " history: {max_age: 1d}, poll: 200ms, log_format: json, queues: {mail: {limit: 2}}}\n"
     )
 
     assert state_of(text).settings == Settings(
@@ -220,6 +220,7 @@ def test_all_settings_are_taken() -> None:
         history_max_age=timedelta(days=1),
         poll=timedelta(milliseconds=200),
         log_format="json",
+        queues={"mail": 2},
     )
 
 
@@ -275,7 +276,11 @@ WRONG = [
     ),
     ("jobs: {}\ndefaults: {timezone: Mars}\n", "2:22: error: defaults.timezone: no time zone 'Mars'"),
     ("jobs: {}\ndefaults: {payload: {a: .nan}}\n", "2:25: error: defaults.payload.a: nan is no number"),
-    ("jobs: {}\nsettings: {queues: {a: {limit: 1}}}\n", "2:12: error: settings.queues: not supported yet"),
+    (
+        "jobs: {}\nsettings: {queues: {a: {limit: 0}}}\n",
+        "2:32: error: settings.queues.a.limit: must be at least 1, not 0",
+    ),
+    ("jobs: {}\nsettings: {queues: {a: {}}}\n", "2:21: error: settings.queues.a"),
     ("jobs: {}\ncalendars: {a: {weekdays: [sat]}}\n", "2:1: error: calendars: not supported yet"),
     ("jobs:\n  a b: {handler: x}\n", '2:3: error: jobs.a b: "a b" is no name (use letters, digits'),
     ("jobs:\n  -a: {handler: x}\n", '2:3: error: jobs.-a: "-a" is no name'),

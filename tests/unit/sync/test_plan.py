@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from jobsched.errors import SyncRefusedError
-from jobsched.model.desired import DesiredState
+from jobsched.model.desired import DesiredState, Settings
 from jobsched.model.handler import CommandHandler
 from jobsched.model.job import Job, Retries
 from jobsched.model.pause import Pause
 from jobsched.model.run import NewRun, Reason
 from jobsched.model.state import ActualState, Generation, JobWrite, StoredJob
 from jobsched.sync.apply import is_stale
-from jobsched.sync.plan import Plan, change_of, plan, summary
+from jobsched.sync.plan import Plan, QueuePlan, change_of, plan, summary
 from jobsched.testing.builders import a_pause
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
@@ -38,6 +38,10 @@ def desired(*jobs: Job) -> DesiredState:
 
 def actual(*jobs: StoredJob) -> ActualState:
     return ActualState(namespace="default", jobs={item.job.name: item for item in jobs}, generation=None)
+
+
+def limiting(**queues: int) -> DesiredState:
+    return replace(desired(), settings=Settings(queues=queues))
 
 
 def only_write(planned: Plan) -> JobWrite:
@@ -218,3 +222,33 @@ def test_a_file_is_stale_if_it_was_applied_before_and_its_commit_is_not_new(
 
 def covered(slots: tuple[NewRun, ...]) -> list[tuple[Reason | None, int | None]]:
     return [(run.skipped, run.covers.count if run.covers else 1) for run in slots]
+
+
+# -- limits of queues
+
+
+def test_limits_of_queues_are_compared_one_by_one() -> None:
+    before = replace(actual(), queues={"gone": 1, "kept": 2, "raised": 3})
+
+    planned = plan(limiting(kept=2, raised=4, new=5), before, NOW)
+
+    assert planned.queues == (QueuePlan("gone", 1, None), QueuePlan("new", None, 5), QueuePlan("raised", 3, 4))
+    assert not planned.empty
+    assert summary(planned)["queues"] == {"gone": None, "new": 5, "raised": 4}
+
+
+def test_limits_that_changed_are_written_whole() -> None:
+    wanted = limiting(kept=2, raised=4)
+
+    change = change_of(plan(wanted, replace(actual(), queues={"kept": 2, "raised": 3}), NOW), wanted, "somebody")
+
+    assert change.queues == {"kept": 2, "raised": 4}
+
+
+def test_limits_that_did_not_change_are_left_alone() -> None:
+    wanted = limiting(kept=2)
+    planned = plan(wanted, replace(actual(), queues={"kept": 2}), NOW)
+
+    assert planned.empty
+    assert change_of(planned, wanted, "somebody").queues is None
+    assert "queues" not in summary(planned)

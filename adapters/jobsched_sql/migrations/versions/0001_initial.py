@@ -23,6 +23,7 @@ def upgrade() -> None:
     _generations()
     _keys()
     _pauses()
+    _queues()
 
 
 def _jobs() -> None:
@@ -94,8 +95,6 @@ def _rules_of_runs() -> list[sa.CheckConstraint]:
         "source_known": "source in ('slot', 'trigger', 'enqueue', 'backfill')",
         "final_is_finished": "(state in ('succeeded', 'failed', 'cancelled', 'skipped')) = (finished_at is not null)",
         "running_is_owned": "state <> 'running' or (node is not null and started_at is not null)",
-        "blocked_is_keyed": "state <> 'blocked' or concurrency_key is not null",
-        "abandoned_is_keyed": "abandoned_by is null or concurrency_key is not null",
         "slot_has_job": "scheduled_at is null or job is not null",
         "counts_not_negative": "attempt >= 0 and claim_no >= 0 and losses >= 0 and attempts_before >= 0",
         "covers_in_order": "(covers_first is null and covers_last is null) or covers_first <= covers_last",
@@ -115,6 +114,9 @@ def _indexes_of_runs() -> None:
     _index("jobsched_runs_pending_by_queue", table, "state = 'pending'", ["namespace", "queue", *order])
     _index("jobsched_runs_scheduled", table, "state = 'scheduled'", ["namespace", "available_at", "id", "queue"])
     _index("jobsched_runs_blocked", table, "state = 'blocked'", [*key, *order, "queue"])
+    _index(
+        "jobsched_runs_blocked_by_queue", table, "state = 'blocked'", ["namespace", "queue", "concurrency_key", *order]
+    )
     _index("jobsched_runs_admitted", table, held, key)
     _index("jobsched_runs_abandoned", table, "abandoned_by is not null", [*key, "abandoned_by"])
     _index("jobsched_runs_retrying", table, retrying, key)
@@ -217,4 +219,15 @@ def _pauses() -> None:
         sa.CheckConstraint("scope in ('job', 'queue', 'all')", name="jobsched_pauses_scope_known"),
         sa.CheckConstraint("(scope = 'all') = (name = '')", name="jobsched_pauses_all_has_no_name"),
         sa.CheckConstraint("until is null or until > paused_at", name="jobsched_pauses_until_is_later"),
+    )
+
+
+def _queues() -> None:
+    op.create_table(
+        "jobsched_queues",
+        sa.Column("namespace", sa.Text, nullable=False),
+        sa.Column("queue", sa.Text, nullable=False),
+        sa.Column("max_running", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("namespace", "queue", name="jobsched_queues_pk"),
+        sa.CheckConstraint("max_running > 0", name="jobsched_queues_limit_positive"),
     )
