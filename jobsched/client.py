@@ -19,7 +19,7 @@ from jobsched.model.keys import as_key
 from jobsched.model.options import NO_OPTIONS, declared_options
 from jobsched.model.pause import Pause, Pauses, PauseScope
 from jobsched.model.payload import check_payload_size
-from jobsched.model.run import Answer, Created, LogLine, NewRun, Refusal, Run, RunFilter, RunState, Source
+from jobsched.model.run import Answer, Created, Lack, LogLine, NewRun, Refusal, Run, RunFilter, RunState, Source
 from jobsched.model.state import Generation, Node, StoredJob
 from jobsched.model.stats import Stats
 from jobsched.schedule.backfill import refill, slots_between
@@ -304,6 +304,10 @@ class Client:
         if found is None:
             raise UnknownRunError(run_id)
         return found
+
+    def lacks(self, run_id: int) -> list[Lack]:
+        """What a blocked run waits for; nothing if it is about to be let in, nor of any other run."""
+        return self.store.lacks(run_id)
 
     def runs(
         self,

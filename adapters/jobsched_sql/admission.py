@@ -10,16 +10,20 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select, text
 
 from jobsched.model.keys import declared_for
-from jobsched.model.run import NewRun, Reason, RunState, Source
+from jobsched.model.run import Lack, NewRun, Reason, RunState, Source
 from jobsched_sql import queues
 from jobsched_sql.dialect import Dialect, Key, Load, Queue, Work
+from jobsched_sql.tables import in_state
 from jobsched_sql.tables import keys as keys_table
+from jobsched_sql.tables import runs as runs_table
 
 #: A key that no job declares admits one run at a time.
 AD_HOC_LIMIT = 1
 #: Keys that one transaction of `admit` holds at most, so that others never wait long for one. Where queues have limits it
 #: is more, since the order of runs of many keys in one queue is kept among those that are held together.
 _HELD_AT_ONCE, _HELD_WITH_QUEUES = 20, 500
+#: How far holders are counted for people: no limit is above it.
+_COUNTED = 1_000_000
 
 
 @dataclass(slots=True)
@@ -218,6 +222,27 @@ with recursive hop(key) as (
 )
 select key from hop where key is not null
 """)
+
+
+def lacks(connection: Connection, dialect: Dialect, run_id: int) -> list[Lack]:
+    """What a blocked run waits for, as it looks without any lock."""
+    c = runs_table.c
+    blocked = select(c.namespace, c.concurrency_key, c.queue).where(c.id == run_id, in_state(RunState.BLOCKED))
+    row = connection.execute(blocked).one_or_none()
+    if row is None:
+        return []
+    found: list[Lack] = []
+    if row.concurrency_key is not None:
+        key = Key(row.namespace, row.concurrency_key)
+        limit = _limits(connection, [key])[key]
+        found.append(Lack("key", key.key, limit, dialect.loads(connection, [key], _COUNTED)[key].holders))
+    limited = queues.limits(connection, [row.namespace])
+    queue = Queue(row.namespace, row.queue)
+    if queue in limited:
+        held = limited[queue] - queues.free_places(connection, limited)[queue]
+        found.append(Lack("queue", queue.queue, limited[queue], held))
+    return [lack for lack in found if lack.held >= lack.limit]
+
 
 #: The conditions of unfinished runs are those of the partial indexes. What a job declares beside its own key, and a
 #: limit other than that of a new key, are kept; a key that is made again meanwhile is as good as the one that went.

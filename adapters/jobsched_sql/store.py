@@ -10,6 +10,7 @@ from jobsched.model.run import (
     Answer,
     Claim,
     Created,
+    Lack,
     LogLine,
     NewRun,
     OwnedRun,
@@ -307,6 +308,9 @@ class SqlStore:
 
     def run(self, run_id: int) -> Run | None:
         return self._dialect.read(lambda connection: questions.run(connection, run_id))
+
+    def lacks(self, run_id: int) -> list[Lack]:
+        return self._dialect.read(lambda connection: admission.lacks(connection, self._dialect, run_id))
 
     def runs(self, wanted: RunFilter) -> list[Run]:
         return self._dialect.read(lambda connection: questions.runs(connection, wanted))

@@ -1,9 +1,20 @@
 """Text for terminals: what comes from outside is escaped, times and durations are written for people."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jobsched.model.run import Lack
 
 #: Bidirectional controls and separators that change how a terminal shows what follows.
 _TREACHEROUS = {0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F}
+
+
+def lacks_text(lacks: "Sequence[Lack]") -> str:
+    """What a blocked run waits for, in a clause."""
+    wanted = (f"{lack.kind} {printable(lack.name)} ({lack.held} of {lack.limit} taken)" for lack in lacks)
+    return "it waits for a place of " + " and of ".join(wanted) if lacks else "it is about to be let in"
 
 
 def printable(text: str, *, keep: str = "\n\t") -> str:

@@ -9,6 +9,7 @@ from jobsched.cli.job_names import job_names
 from jobsched.cli.output import print_json, say
 from jobsched.cli.payload import payload_of, payload_option
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
+from jobsched.cli.text import lacks_text
 
 if TYPE_CHECKING:
     from jobsched.model.run import Run
@@ -40,7 +41,7 @@ def command(
     with client_of(find_target(database, namespace)) as client:
         made = client.trigger(job, given)
         if output == "table":
-            waits = ": it waits until its limit has a free place" if made.state is RunState.BLOCKED else ""
+            waits = f": {lacks_text(client.lacks(made.id))}" if made.state is RunState.BLOCKED else ""
             say(f"run {made.id} of {job} is {made.state}{waits}")
         if wait and not any(node.alive and client.namespace in node.namespaces for node in client.nodes()):
             say("no node runs that could perform it; start one with: jobsched run", err=True)

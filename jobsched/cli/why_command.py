@@ -1,5 +1,7 @@
 """jobsched why."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -8,11 +10,11 @@ from jobsched.cli.instants import instant_in, shown_in
 from jobsched.cli.output import print_json, say
 from jobsched.cli.runs_command import lateness, notes_on, state_text
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
-from jobsched.cli.text import relative
+from jobsched.cli.text import lacks_text, relative
 
 if TYPE_CHECKING:
     from jobsched.model.job import Job
-    from jobsched.model.run import Run
+    from jobsched.model.run import Lack, Run
     from jobsched.schedule.fates import Fate
 
 _UNRECORDED = {
@@ -49,15 +51,16 @@ def command(job: str, *, at: str | None, count: int, database: str | None, names
         instant = None if at is None else instant_in(stored.job.timezone, at, "--at")
         fates = client.why(job, instant, count=count)
         notes = notes_on(client, [fate.run for fate in fates if fate.run])
+        lacks = {run.id: client.lacks(run.id) for fate in fates if (run := fate.run) and run.state == "blocked"}
     if output == "json":
-        print_json([_as_json(fate) for fate in fates])
+        print_json([_as_json(fate, lacks) for fate in fates])
         return
     zone = stored.job.timezone
     _say_why_none(stored.job)
     # No table: its columns would be cut in a narrow terminal, and the end of these lines is what is asked for.
     for fate in fates:
         note = notes.get(fate.run.id) if fate.run else None
-        told = f"{shown_in(zone, fate.at)} ({relative(fate.at, now)})  {_text(fate, zone)}"
+        told = f"{shown_in(zone, fate.at)} ({relative(fate.at, now)})  {_text(fate, zone, lacks)}"
         say(told + (f"; {note}" if note else ""))
     if not fates:
         say("no slot has come yet")
@@ -70,13 +73,15 @@ def _say_why_none(job: "Job") -> None:
         say(f"{job.name} is suspended: no slots are fired until its suspend is removed", err=True)
 
 
-def _text(fate: "Fate", zone: str) -> str:
+def _text(fate: "Fate", zone: str, lacks: "Mapping[int, Sequence[Lack]]") -> str:
     """What became of it in a clause."""
     if fate.run is None:
         return _UNRECORDED[str(fate.unrecorded)]
     run, text = fate.run, f"run {fate.run.id} {state_text(fate.run)}"
     if run.state == "skipped":
         text += f": {_SKIPPED.get(str(run.reason), run.reason)}"
+    elif run.state == "blocked":
+        text += f": {lacks_text(lacks[run.id])}"
     elif run.attempt:
         text += f", attempt {run.attempt} of {run.max_attempts}, started {lateness(run)}"
     return text + _range(run, zone)
@@ -89,7 +94,7 @@ def _range(run: "Run", zone: str) -> str:
     return f"; so were all from {shown_in(zone, run.covers.first)} to {shown_in(zone, run.covers.last)}"
 
 
-def _as_json(fate: "Fate") -> dict[str, Any]:
+def _as_json(fate: "Fate", lacks: "Mapping[int, Sequence[Lack]]") -> dict[str, Any]:
     from jobsched.model.instants import format_instant
     from jobsched.model.report import run_as_json
 
@@ -97,4 +102,5 @@ def _as_json(fate: "Fate") -> dict[str, Any]:
         "at": format_instant(fate.at),
         "unrecorded": None if fate.unrecorded is None else str(fate.unrecorded),
         "run": None if fate.run is None else run_as_json(fate.run),
+        "waits_for": [asdict(lack) for lack in lacks.get(fate.run.id, ())] if fate.run else [],
     }

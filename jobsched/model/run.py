@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from jobsched.model.job import OnFailure
 
@@ -163,6 +163,16 @@ class Transition:
     error: Mapping[str, Any] | None = None
     abandoned: bool = False
     on_failure: OnFailure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """What a blocked run waits for: a place of its key, or of its queue."""
+
+    kind: Literal["key", "queue"]
+    name: str
+    limit: int
+    held: int  #: places that are taken; more than the limit after it was lowered
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from jobsched.model.run import (
     Answer,
     Claim,
     Created,
+    Lack,
     LogLine,
     NewRun,
     OwnedRun,
@@ -265,6 +266,9 @@ class Store(Protocol):
 
     def run(self, run_id: int) -> Run | None:
         """One run."""
+
+    def lacks(self, run_id: int) -> list[Lack]:
+        """What a blocked run waits for; nothing if it is about to be let in, nor of any other run."""
 
     def runs(self, wanted: RunFilter) -> list[Run]:
         """Runs, newest first."""

@@ -43,6 +43,31 @@ def test_a_slot_that_ran_is_told_with_its_run(workplace: "Workplace") -> None:
     assert all((fate["run"] is None) == (fate["unrecorded"] == "unaccounted") for fate in latest)
 
 
+def test_a_slot_that_waits_for_its_key_and_its_queue_says_so(workplace: "Workplace") -> None:
+    workplace.write("""
+        version: 1
+        settings: {queues: {mail: {limit: 1}}}
+        jobs:
+          long: {command: [sleep, "600"], queue: mail, concurrency: {key: shared}}
+          tick: {command: ["true"], queue: mail, every: 1s, concurrency: {policy: queue, key: shared}}
+    """)
+    workplace.start_node()
+    workplace.client.trigger("long")
+    [run, *_] = workplace.wait_for_run("tick", RunState.BLOCKED)
+
+    assert run.scheduled_at is not None
+    asked = ("why", "tick", "--at", run.scheduled_at.isoformat())
+    told, [fate] = workplace.jobsched(*asked).stdout, workplace.as_json(*asked)
+
+    waits = "it waits for a place of key shared (1 of 1 taken) and of queue mail (1 of 1 taken)"
+    assert f"  run {run.id} blocked: {waits}" in told
+    assert [(lack["kind"], lack["limit"], lack["held"]) for lack in fate["waits_for"]] == [
+        ("key", 1, 1),
+        ("queue", 1, 1),
+    ]
+    assert workplace.jobsched("trigger", "tick").stdout.endswith(f" of tick is blocked: {waits}\n")
+
+
 def test_slots_that_an_outage_cost_are_told_with_the_range(workplace: "Workplace") -> None:
     workplace.write(EACH_SECOND)
     workplace.jobsched("sync")

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from jobsched.model.job import Job
-from jobsched.model.run import Answer, Reason, RunState
+from jobsched.model.run import Answer, Lack, Reason, RunState
 from jobsched.store.port import Store
 from jobsched.testing.builders import (
     MINUTE,
@@ -156,6 +156,20 @@ class QueueLimitContract:
         store.admit([NAMESPACE])
 
         assert the_run(store, first.id).state == PENDING
+
+    def test_a_blocked_run_says_what_it_waits_for(self, store: Store) -> None:
+        given_limits(store, {"mail": 1})
+        given_jobs(store, a_limited_job(key="k", limit=2))
+        made = store.enqueue(
+            [
+                *[a_run(queue="mail"), a_run(key="k"), a_run(key="k")],
+                *[a_run(queue="mail", key="k"), a_run(queue="mail"), a_run(key="k")],
+            ]
+        )
+
+        key, queue = Lack("key", "k", 2, 2), Lack("queue", "mail", 1, 1)
+        assert [store.lacks(one.id) for one in made] == [[], [], [], [key, queue], [queue], [key]]
+        assert store.lacks(99) == []
 
     # -- what is due later, comes back, or goes
 
