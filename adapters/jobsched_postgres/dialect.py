@@ -147,7 +147,7 @@ class PostgresDialect(Dialect):
         return _matched(placed, rows)
 
     def slots_taken(self, connection: Connection, runs: Sequence[NewRun]) -> set[tuple[str, str, datetime]]:
-        rows = connection.exec_driver_sql(statements.SLOTS_TAKEN, (batches.slots(runs),))
+        rows = connection.exec_driver_sql(statements.SLOTS_TAKEN, (batches.slots(runs),)).fetchall()
         return {(namespace, job, at) for namespace, job, at in rows}
 
     def add_keys(self, connection: Connection, limits: Mapping[Key, int], *, replace: bool) -> None:
@@ -155,11 +155,12 @@ class PostgresDialect(Dialect):
         connection.exec_driver_sql(statement, (batches.numbered_keys(limits, "max_running"),))
 
     def lock_keys(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, int]:
-        rows = connection.exec_driver_sql(statements.LOCK_KEYS, (batches.keys(keys),))
+        rows = connection.exec_driver_sql(statements.LOCK_KEYS, (batches.keys(keys),)).fetchall()
         return {Key(namespace, key): limit for namespace, key, limit in rows}
 
     def loads(self, connection: Connection, keys: Collection[Key], enough: int) -> dict[Key, Load]:
-        rows = connection.exec_driver_sql(statements.LOADS, {"keys": batches.keys(keys), "enough": enough})
+        asked = {"keys": batches.keys(keys), "enough": enough}
+        rows = connection.exec_driver_sql(statements.LOADS, asked).fetchall()
         return {Key(row[0], row[1]): Load(*row[2:]) for row in rows}
 
     def unblock(self, connection: Connection, places: Mapping[Key, int]) -> int:
@@ -168,12 +169,11 @@ class PostgresDialect(Dialect):
     # -- slots and jobs
 
     def advance(self, connection: Connection, firings: Sequence[Firing]) -> list[Firing]:
-        held = connection.exec_driver_sql(statements.LOCK_DUE_JOBS, (batches.firings(firings),))
-        names = {(namespace, name) for namespace, name in held}
-        ours = [firing for firing in firings if (firing.namespace, firing.job) in names]
-        if ours:
-            connection.exec_driver_sql(statements.MOVE_CURSORS, (batches.firings(ours),))
-        return ours
+        moved = connection.exec_driver_sql(statements.ADVANCE, (batches.firings(firings),)).fetchall()
+        if len(moved) == len(firings):
+            return list(firings)
+        names = {(namespace, name) for namespace, name in moved}
+        return [firing for firing in firings if (firing.namespace, firing.job) in names]
 
     def write_jobs(self, connection: Connection, namespace: str, generation: int, writes: Sequence[JobWrite]) -> None:
         connection.exec_driver_sql(statements.WRITE_JOBS, self._written(namespace, generation, writes))
@@ -217,15 +217,14 @@ class PostgresDialect(Dialect):
         statement = statements.FINISH if for_good else statements.FINISH_OR_AGAIN
         asked = {"now": self.given_now(), "transitions": batch}
         fault_point("before_finish_commit")
-        if then is None:
-            return self.write_once(lambda connection: set(connection.exec_driver_sql(statement, asked).scalars()))
 
         def finishing(connection: Connection) -> set[int]:
-            ours = set(connection.exec_driver_sql(statement, asked).scalars())
-            then(connection, ours)
+            ours = {id_ for (id_,) in connection.exec_driver_sql(statement, asked).fetchall()}
+            if then is not None:
+                then(connection, ours)
             return ours
 
-        return self.write(finishing)
+        return self.write_once(finishing) if then is None else self.write(finishing)
 
     # -- the rest
 

@@ -9,7 +9,11 @@ insert into jobsched_runs
    finished_at, generation, concurrency_key, unique_key, payload, covers_first, covers_last,
    covers_count, created_at)
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+on conflict do nothing
 """
+
+#: Which of the ids just given have a row.
+INSERTED = "select id from jobsched_runs where id > ?"
 
 #: The highest id ever given. AUTOINCREMENT keeps it, so that none is used twice, deleted runs included.
 LAST_ID = "select coalesce((select seq from sqlite_sequence where name = 'jobsched_runs'), 0)"
