@@ -21,7 +21,7 @@ from jobsched_postgres.location import Location
 from jobsched_postgres.wake import CHANNEL, Ringer
 from jobsched_postgres.wake import Doorbell as ListenDoorbell
 from jobsched_sql.dialect import ClaimWish, Dialect, Inserted, Key, Load, Placed, Result, Work
-from jobsched_sql.rows import claim_of, leaves_for_good
+from jobsched_sql.rows import claim_of, claim_order, leaves_for_good
 from jobsched_sql.tables import nodes
 from jobsched_sql.types import Instant
 
@@ -206,8 +206,7 @@ class PostgresDialect(Dialect):
         statement = statements.CLAIM if wish.served is None else statements.CLAIM_OF_QUEUES
         rows = self.write_once(lambda connection: connection.exec_driver_sql(statement, asked).fetchall())
         # An UPDATE returns its rows in no order.
-        rows = sorted(rows, key=lambda row: (row[16], row[12], row[0]))
-        return [claim_of(_in_utc(row), wish.node, wish) for row in rows]
+        return [claim_of(row, wish, _in_utc) for row in sorted(rows, key=claim_order)]
 
     def finish(
         self, transitions: Sequence[Transition], then: Callable[[Connection, set[int]], None] | None = None
@@ -251,10 +250,9 @@ class PostgresDialect(Dialect):
             connection.exec_driver_sql("select pg_notify(%s, %s)", (CHANNEL, topic))
 
 
-def _in_utc(row: Any) -> tuple[Any, ...]:
+def _in_utc(instant: datetime) -> datetime:
     """The driver gives instants in the zone of the session."""
-    scheduled_at = None if row[11] is None else row[11].astimezone(UTC)
-    return (*row[:11], scheduled_at, row[12].astimezone(UTC), row[13].astimezone(UTC), *row[14:])
+    return instant.astimezone(UTC)
 
 
 def _matched(placed: Sequence[Placed], rows: Sequence[Any]) -> list[Inserted | None]:

@@ -137,7 +137,8 @@ class SqliteDialect(Dialect):
     # -- work
 
     def claim(self, wish: ClaimWish) -> list[Claim]:
-        return self.write(lambda connection: work.claim(connection, wish, self._time.now()))
+        rows = self.write(lambda connection: work.claim(connection, wish, self._time.now()))
+        return work.claims_of(rows, wish)
 
     def finish(
         self, transitions: Sequence[Transition], then: Callable[[Connection, set[int]], None] | None = None
