@@ -59,7 +59,7 @@ class Buffer:
             self._duration = seconds
 
     def claimed(self, count: int, asked: int) -> None:
-        self._grown = min(max(8, self._grown * 2), self.MOST) if count == asked else self._grown // 2
+        self._grown = min(max(8, self._grown * 4), self.MOST) if count == asked else self._grown // 2
 
 
 class Dispatcher(Service):
