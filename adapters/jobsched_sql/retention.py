@@ -36,9 +36,11 @@ def _deleting(ids: Sequence[int]) -> Work[int]:
 
 
 def _delete(connection: Connection, ids: Sequence[int]) -> int:
-    connection.execute(delete(run_logs).where(run_logs.c.run_id.in_(ids)))
-    # A run that was requeued since we looked is no longer finished, and stays.
-    return connection.execute(delete(runs).where(runs.c.id.in_(ids), *_done_with())).rowcount
+    # A run that was requeued since we looked is no longer finished, and stays, with its log.
+    finished = select(runs.c.id).where(runs.c.id.in_(ids), *_done_with()).order_by(runs.c.id).with_for_update()
+    still = connection.execute(finished).scalars().all()
+    connection.execute(delete(run_logs).where(run_logs.c.run_id.in_(still)))
+    return connection.execute(delete(runs).where(runs.c.id.in_(still))).rowcount
 
 
 def _done_with() -> tuple[ColumnElement[bool], ...]:
