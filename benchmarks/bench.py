@@ -26,6 +26,7 @@ from jobsched.model.desired import DesiredState
 from jobsched.model.handler import PythonHandler
 from jobsched.model.job import Job
 from jobsched.model.run import Source
+from jobsched.runner import garbage
 from jobsched.runner.options import Options
 from jobsched.runner.runner import Runner
 from jobsched.schedule.cron import CronSchedule
@@ -251,6 +252,7 @@ def apply(store: Store, jobs: list[Job]) -> None:
 def node(store: Store, registry: Registry, threads: int) -> Iterator[Runner]:
     runner = Runner(Client(store), options=Options(threads=threads), registry=registry, namespaces=["default"])
     runner.start()
+    garbage.settle()  # as `jobsched run` does
     try:
         yield runner
     finally:

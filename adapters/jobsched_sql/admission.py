@@ -104,6 +104,8 @@ def _admissible(
     connection: Connection, dialect: Dialect, namespaces: Sequence[str], keys: Sequence[str] | None
 ) -> list[Key]:
     """Keys that look as if they had blocked runs and a free place. Nothing is locked yet, so it is a guess either way."""
+    if not any(_is_any_blocked(connection, namespace) for namespace in namespaces):
+        return []
     if keys is None:
         candidates = [Key(namespace, key) for namespace in namespaces for key in _blocked_keys(connection, namespace)]
     else:
@@ -113,6 +115,11 @@ def _admissible(
     limits = _limits(connection, candidates)
     loads = dialect.loads(connection, limits, max(limits.values(), default=0) + 1)
     return [key for key, limit in limits.items() if loads[key].blocked and loads[key].holders < limit]
+
+
+def _is_any_blocked(connection: Connection, namespace: str) -> bool:
+    """One look, after which most finishes of keyed runs have nothing more to ask."""
+    return connection.execute(_ANY_BLOCKED, {"namespace": namespace}).first() is not None
 
 
 def _limits(connection: Connection, candidates: Sequence[Key]) -> dict[Key, int]:
@@ -126,6 +133,8 @@ def _limits(connection: Connection, candidates: Sequence[Key]) -> dict[Key, int]
             found |= {Key(row.namespace, row.key): row.max_running for row in connection.execute(statement)}
     return found
 
+
+_ANY_BLOCKED = text("select 1 from jobsched_runs where state = 'blocked' and namespace = :namespace limit 1")
 
 # Hops from key to key in the index of blocked runs: 100,000 of one key cost one hop.
 _BLOCKED_KEYS = text("""
