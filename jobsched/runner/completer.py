@@ -9,7 +9,7 @@ from jobsched.clock import Clock
 from jobsched.errors import OutcomeUnknownError, StoreError, StoreUnavailableError
 from jobsched.model.job import OnFailure
 from jobsched.model.run import Claim, LogLine, Reason, RunState, Transition
-from jobsched.observe.events import ResultDropped
+from jobsched.observe.events import ResultDropped, level_of
 from jobsched.observe.listeners import Events
 from jobsched.runner.endings import ending, of_claim
 from jobsched.runner.held import Held, HeldRuns
@@ -161,18 +161,17 @@ class Completer(Service):
             self._on_keys_freed(freed)
 
     def _say(self, batch: list[_Ended], ours: set[int]) -> None:
-        quiet = self._events.quiet
+        heard = {each: self._events.hears(each) for each in (logging.INFO, logging.DEBUG)}
         for ended in batch:
             claim, transition = ended.claim, self._instead.pop(ended.claim.id, ended.transition)
-            if quiet and claim.job is None and transition.state is RunState.SUCCEEDED:
-                continue
             if not ended.begun:
                 continue  # claimed ahead, and given back: nothing happened to it
             # What was written by a commit whose answer we never saw is not ours any more either.
-            if transition.id in ours or self._may_be_written:
+            if transition.id not in ours and not self._may_be_written:
+                if transition.state is not RunState.PENDING:
+                    self._events.emit(ResultDropped(**of_claim(claim)))
+            elif transition.state is not RunState.SUCCEEDED or heard[level_of(claim.job)]:
                 self._events.emit(ending(claim, transition))
-            elif transition.state is not RunState.PENDING:
-                self._events.emit(ResultDropped(**of_claim(claim)))
 
     def _finish(self, batch: list[_Ended]) -> set[int]:
         """Write a batch; one that the store refuses is halved until the one is found that it will not have."""
