@@ -28,6 +28,23 @@ def enqueue(dialect: Dialect, runs: Sequence[NewRun]) -> list[Created]:
     return [created for created in made if created is not None]
 
 
+class SlotTaken(Exception):  # noqa: N818 - no error: the transaction is made again, by `insert_runs`
+    """A slot with a row already has been counted as a run of its key, and so may have kept another from its place."""
+
+
+def insert_slots(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]) -> list[Created | None]:
+    """`insert_runs` for slots without unique keys, without looking first which have a row already; or SlotTaken."""
+    rooms = lock_rooms(connection, dialect, runs)
+    placed = _place_all(connection, dialect, runs, rooms)
+    made = [
+        None if inserted is None else _created(one, inserted)
+        for one, inserted in zip(placed, dialect.insert(connection, placed), strict=True)
+    ]
+    if any(one is None and key_of(run) is not None for one, run in zip(made, runs, strict=True)):
+        raise SlotTaken
+    return made
+
+
 def insert_runs(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]) -> list[Created | None]:
     """What became of each run: None for a slot that has a row already, the existing run for a unique key that is taken."""
     outcome: dict[int, Created | None] = {}
