@@ -85,7 +85,8 @@ def _text(fate: "Fate", zone: str) -> str:
     if run.state == "skipped":
         text += f": {_SKIPPED.get(str(run.reason), run.reason)}"
     elif run.attempt:
-        text += f", attempt {run.attempt} of {run.max_attempts}, started {lateness(run)}"
+        text += f", attempt {run.attempt} of {run.max_attempts}"
+        text += "" if (late := lateness(run)) == "-" else f", started {late}"
     return text + _range(run, zone)
 
 
