@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from textwrap import dedent
 from typing import Any
 
 import click
@@ -36,7 +37,7 @@ HEAD = """\
 Without PATH, commands read `./jobs.yaml`, also to find the database and the namespace. The database is that of `--database`, else of
 `JOBSCHED_DATABASE_URL`, else of the file's `settings.database`, else `sqlite:///jobsched.db`. Commands that only read never create one.
 
-**Exit codes**: 0 all is well; 1 an error, said on standard error; 2 wrong usage. Where a command means more by its exit code, that is said below.
+**Exit codes**: 0 all is well; 1 an error, said on standard error; 2 wrong usage; 130 ended by Ctrl-C, without a word. Where a command means more by its exit code, that is said below.
 
 **Output**: what was asked for goes to standard output, errors, warnings and progress bars (on a terminal only) to standard error. `NO_COLOR` is heeded. Instants in JSON are RFC 3339 in UTC;
 tables show this machine's time with its offset. Lists are bare arrays. JSON may gain fields; it loses none within a major version.
@@ -234,7 +235,7 @@ def _commands() -> Iterator[str]:
 def _command(command: click.Command, context: click.Context, name: str, level: str) -> Iterator[str]:
     yield f"{level} {name}\n"
     yield f"```text\n{context.command_path} {' '.join(command.collect_usage_pieces(context))}\n```\n"
-    yield " ".join((command.help or "").split()) + "\n"
+    yield from map(_paragraph, (command.help or "").split("\n\n"))
     found = [param.get_help_record(context) for param in command.get_params(context)]
     rows = [record for record in found if record and record[1]]
     yield "| option | meaning |"
@@ -252,6 +253,14 @@ def _command(command: click.Command, context: click.Context, name: str, level: s
             sub = command.get_command(context, each)
             assert sub is not None
             yield from _command(sub, click.Context(sub, info_name=each, parent=context), f"{name} {each}", "###")
+
+
+def _paragraph(text: str) -> str:
+    """As a terminal shows it: what click's mark keeps from being filled stands as it is."""
+    _, marked, lines = text.partition("\b\n")
+    if marked:
+        return f"```text\n{dedent(lines).rstrip()}\n```\n"
+    return " ".join(text.split()) + "\n"
 
 
 def _escaped(row: tuple[str, str]) -> tuple[str, str]:

@@ -146,7 +146,7 @@ def _generation_text(namespace: str, newest: "Generation | None", now: datetime)
     commit = f", commit {newest.commit[:12]}" if newest.commit else ""
     when = moment(newest.applied_at, now)
     what = f"generation {newest.number}, file {newest.content_hash[:12]}{commit}"
-    return f"{namespace}: {what}, applied {when} by {newest.applied_by}"
+    return f"{namespace}: {what}\napplied {when} by {newest.applied_by}\n"
 
 
 def _node_row(node: "Node", now: datetime) -> list[Cell]:

@@ -90,7 +90,8 @@ def _text(fate: "Fate", zone: str, lacks: "Mapping[int, Sequence[Lack]]") -> str
     elif run.state == "blocked":
         text += f": {lacks_text(lacks[run.id])}"
     elif run.attempt:
-        text += f", attempt {run.attempt} of {run.max_attempts}, started {lateness(run)}"
+        text += f", attempt {run.attempt} of {run.max_attempts}"
+        text += "" if (late := lateness(run)) == "-" else f", started {late}"
     return text + _range(run, zone)
 
 
