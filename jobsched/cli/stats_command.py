@@ -33,10 +33,10 @@ def command(*, since: str, database: str | None, namespace: str | None, output: 
     """
     with client_of(find_target(database, namespace)) as client:
         stats = client.stats(since=since_of(since, client.store.now()))
-    jobs = _by_job(stats)
     if output == "json":
-        print_json({"namespace": client.namespace, **_as_json(stats, jobs)})
+        print_json(as_json(client.namespace, stats))
         return
+    jobs = _by_job(stats)
     print_table(
         ["QUEUE", "STATE", "RUNS"],
         [[queue, str(state), f"{count:,}"] for (queue, state), count in sorted(stats.unfinished.items())],
@@ -57,14 +57,15 @@ def _by_job(stats: "Stats") -> list[tuple[str | None, dict[str, int]]]:
     return sorted(found.items(), key=lambda entry: (entry[0] is None, entry[0] or ""))
 
 
-def _as_json(stats: "Stats", jobs: list[tuple[str | None, dict[str, int]]]) -> dict[str, Any]:
+def as_json(namespace: str, stats: "Stats") -> dict[str, Any]:
     from jobsched.model.instants import format_instant
 
     return {
+        "namespace": namespace,
         "since": format_instant(stats.since),
         "queues": [
             {"queue": queue, "state": str(state), "runs": count}
             for (queue, state), count in sorted(stats.unfinished.items())
         ],
-        "jobs": [{"job": job, **counts} for job, counts in jobs],
+        "jobs": [{"job": job, **counts} for job, counts in _by_job(stats)],
     }

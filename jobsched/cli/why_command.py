@@ -50,7 +50,7 @@ def command(job: str, *, at: str | None, count: int, database: str | None, names
         fates = client.why(job, instant, count=count)
         notes = notes_on(client, [fate.run for fate in fates if fate.run])
     if output == "json":
-        print_json([_as_json(fate) for fate in fates])
+        print_json([as_json(fate) for fate in fates])
         return
     zone = stored.job.timezone
     _say_why_none(stored.job)
@@ -89,7 +89,7 @@ def _range(run: "Run", zone: str) -> str:
     return f"; so were all from {shown_in(zone, run.covers.first)} to {shown_in(zone, run.covers.last)}"
 
 
-def _as_json(fate: "Fate") -> dict[str, Any]:
+def as_json(fate: "Fate") -> dict[str, Any]:
     from jobsched.model.instants import format_instant
     from jobsched.model.report import run_as_json
 
