@@ -35,7 +35,7 @@ VARIABLE = [
     (r"by \S+@\S+", "by <who>"),
     (r"^(\d+) +\S+ +\d+ +(alive|dead)", r"\1 <host> <pid> \2"),
     (r"^\d+ +(tick|hello)", r"<run> \1"),
-    (r"^<instant> +run \d+", "<instant> run <run>"),
+    (r"^(<instant> \(<duration>\)) +run \d+", r"\1 run <run>"),
     (r"─+", "─"),
     (r"[ ]+", " "),
 ]
