@@ -174,19 +174,12 @@ def _node_row(node: "Node", now: datetime) -> list[Cell]:
 
 def as_json(seen: Seen) -> dict[str, Any]:
     from jobsched.model.instants import format_instant
+    from jobsched.model.report import generation_as_json
 
     newest = seen.newest
     return {
         "namespace": seen.namespace,
-        "generation": newest
-        and {
-            "number": newest.number,
-            "hash": newest.content_hash,
-            "commit": newest.commit,
-            "applied_at": format_instant(newest.applied_at),
-            "applied_by": newest.applied_by,
-            "summary": newest.summary,
-        },
+        "generation": newest and generation_as_json(newest),
         "nodes": [
             {
                 "id": node.id,

@@ -125,6 +125,15 @@ output_option = click.option(
     show_default=True,
     help="Form of the output.",
 )
+#: Of commands whose answer is no table.
+text_output_option = click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Form of the output.",
+)
 
 
 if TYPE_CHECKING:  # importing them would cost every command

@@ -44,7 +44,7 @@ def command(paths: Sequence[Path], *, handlers: bool, strict: bool, form: str) -
     if handlers and loaded.state is not None:
         from jobsched.cli.handler_check import check_handlers
 
-        diagnostics += check_handlers(loaded.state, chosen)
+        diagnostics += check_handlers(loaded.state, loaded.documents, chosen)
     _report(diagnostics, form, loaded.state)
     errors = [found for found in diagnostics if strict or found.severity == "error"]
     if errors:
