@@ -17,6 +17,8 @@ RUN_READY := $(VENV)/.run-installed
 DEV_READY := $(VENV)/.dev-installed
 DOCS_VENV := .venv-docs
 DOCS_READY := $(DOCS_VENV)/.installed
+BENCH_VENV := .venv-bench
+BENCH_READY := $(BENCH_VENV)/.installed
 UV_VERSION := 0.13.9
 OTHER_PYTHONS := 3.12 3.13
 # Where Debian puts its versions; tests/conftest.py starts the one that it is told to.
@@ -87,8 +89,8 @@ docs: $(DOCS_READY) ## build docs/ as HTML into build/docs; warnings are errors
 	$(DOCS_VENV)/bin/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs build/docs
 	@echo "build/docs/index.html"
 
-bench: $(DEV_READY) ## measure size and speed on this machine (some minutes; BENCH_FLAGS=--quick: fewer)
-	$(BIN)/python benchmarks/bench.py $(BENCH_FLAGS)
+bench: $(DEV_READY) $(BENCH_READY) ## measure size and speed on this machine (some minutes; BENCH_FLAGS=--quick: fewer)
+	$(BIN)/python benchmarks/bench.py --peers $(BENCH_VENV)/bin/python $(BENCH_FLAGS)
 
 lock: ## resolve pyproject.toml anew into requirements/*.txt (LOCK_FLAGS=--upgrade: to the newest versions)
 	$(PYTHON) -m venv .venv-lock
@@ -96,6 +98,7 @@ lock: ## resolve pyproject.toml anew into requirements/*.txt (LOCK_FLAGS=--upgra
 	$(call compile,dev,pyproject.toml --all-extras --group dev)
 	$(call compile,run,pyproject.toml --all-extras --group build --constraints requirements/dev.txt)
 	$(call compile,docs,--group docs)
+	$(call compile,bench,--group bench --constraints requirements/dev.txt)
 
 # One lock for all platforms and Pythons; it names no index, so a mirror serves as well.
 compile = .venv-lock/bin/uv pip compile $(2) --quiet --universal --python-version 3.11 \
@@ -123,6 +126,12 @@ $(DOCS_READY): requirements/docs.txt
 	@echo "Installing Sphinx into $(DOCS_VENV) ..."
 	@$(PYTHON) -m venv $(DOCS_VENV)
 	@$(DOCS_VENV)/bin/python -m pip --disable-pip-version-check --no-input --quiet install --require-hashes --only-binary :all: -r requirements/docs.txt
+	@touch $@
+
+$(BENCH_READY): requirements/bench.txt
+	@echo "Installing what is compared with into $(BENCH_VENV) ..."
+	@$(PYTHON) -m venv $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check --no-input --quiet install --require-hashes --only-binary :all: -r requirements/bench.txt
 	@touch $@
 
 # pip comes last into a new environment: where it stands, the environment is whole.

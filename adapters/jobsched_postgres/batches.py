@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from jobsched.model.definition import definition
@@ -17,6 +18,7 @@ def batch(records: Iterable[Mapping[str, Any]]) -> str:
     return json.dumps(list(records), ensure_ascii=True, separators=(",", ":"))
 
 
+@lru_cache(maxsize=1024)  # those of one batch are few, and each stands in it many times
 def _instant(instant: datetime | None) -> str | None:
     return None if instant is None else instant.isoformat()
 

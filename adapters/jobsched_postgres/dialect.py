@@ -21,7 +21,7 @@ from jobsched_postgres.location import Location
 from jobsched_postgres.wake import CHANNEL, Ringer
 from jobsched_postgres.wake import Doorbell as ListenDoorbell
 from jobsched_sql.dialect import ClaimWish, Dialect, Inserted, Key, Load, Placed, Result, Work
-from jobsched_sql.rows import claim_of, leaves_for_good
+from jobsched_sql.rows import claim_of, claim_order, leaves_for_good
 from jobsched_sql.tables import nodes
 from jobsched_sql.types import Instant
 
@@ -147,7 +147,7 @@ class PostgresDialect(Dialect):
         return _matched(placed, rows)
 
     def slots_taken(self, connection: Connection, runs: Sequence[NewRun]) -> set[tuple[str, str, datetime]]:
-        rows = connection.exec_driver_sql(statements.SLOTS_TAKEN, (batches.slots(runs),))
+        rows = connection.exec_driver_sql(statements.SLOTS_TAKEN, (batches.slots(runs),)).fetchall()
         return {(namespace, job, at) for namespace, job, at in rows}
 
     def add_keys(self, connection: Connection, limits: Mapping[Key, int], *, replace: bool) -> None:
@@ -155,11 +155,12 @@ class PostgresDialect(Dialect):
         connection.exec_driver_sql(statement, (batches.numbered_keys(limits, "max_running"),))
 
     def lock_keys(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, int]:
-        rows = connection.exec_driver_sql(statements.LOCK_KEYS, (batches.keys(keys),))
+        rows = connection.exec_driver_sql(statements.LOCK_KEYS, (batches.keys(keys),)).fetchall()
         return {Key(namespace, key): limit for namespace, key, limit in rows}
 
     def loads(self, connection: Connection, keys: Collection[Key], enough: int) -> dict[Key, Load]:
-        rows = connection.exec_driver_sql(statements.LOADS, {"keys": batches.keys(keys), "enough": enough})
+        asked = {"keys": batches.keys(keys), "enough": enough}
+        rows = connection.exec_driver_sql(statements.LOADS, asked).fetchall()
         return {Key(row[0], row[1]): Load(*row[2:]) for row in rows}
 
     def unblock(self, connection: Connection, places: Mapping[Key, int]) -> int:
@@ -168,12 +169,11 @@ class PostgresDialect(Dialect):
     # -- slots and jobs
 
     def advance(self, connection: Connection, firings: Sequence[Firing]) -> list[Firing]:
-        held = connection.exec_driver_sql(statements.LOCK_DUE_JOBS, (batches.firings(firings),))
-        names = {(namespace, name) for namespace, name in held}
-        ours = [firing for firing in firings if (firing.namespace, firing.job) in names]
-        if ours:
-            connection.exec_driver_sql(statements.MOVE_CURSORS, (batches.firings(ours),))
-        return ours
+        moved = connection.exec_driver_sql(statements.ADVANCE, (batches.firings(firings),)).fetchall()
+        if len(moved) == len(firings):
+            return list(firings)
+        names = {(namespace, name) for namespace, name in moved}
+        return [firing for firing in firings if (firing.namespace, firing.job) in names]
 
     def write_jobs(self, connection: Connection, namespace: str, generation: int, writes: Sequence[JobWrite]) -> None:
         connection.exec_driver_sql(statements.WRITE_JOBS, self._written(namespace, generation, writes))
@@ -206,8 +206,7 @@ class PostgresDialect(Dialect):
         statement = statements.CLAIM if wish.served is None else statements.CLAIM_OF_QUEUES
         rows = self.write_once(lambda connection: connection.exec_driver_sql(statement, asked).fetchall())
         # An UPDATE returns its rows in no order.
-        rows = sorted(rows, key=lambda row: (row[16], row[12], row[0]))
-        return [claim_of(_in_utc(row), wish.node, wish) for row in rows]
+        return [claim_of(row, wish, _in_utc) for row in sorted(rows, key=claim_order)]
 
     def finish(
         self, transitions: Sequence[Transition], then: Callable[[Connection, set[int]], None] | None = None
@@ -217,15 +216,14 @@ class PostgresDialect(Dialect):
         statement = statements.FINISH if for_good else statements.FINISH_OR_AGAIN
         asked = {"now": self.given_now(), "transitions": batch}
         fault_point("before_finish_commit")
-        if then is None:
-            return self.write_once(lambda connection: set(connection.exec_driver_sql(statement, asked).scalars()))
 
         def finishing(connection: Connection) -> set[int]:
-            ours = set(connection.exec_driver_sql(statement, asked).scalars())
-            then(connection, ours)
+            ours = {id_ for (id_,) in connection.exec_driver_sql(statement, asked).fetchall()}
+            if then is not None:
+                then(connection, ours)
             return ours
 
-        return self.write(finishing)
+        return self.write_once(finishing) if then is None else self.write(finishing)
 
     # -- the rest
 
@@ -252,10 +250,9 @@ class PostgresDialect(Dialect):
             connection.exec_driver_sql("select pg_notify(%s, %s)", (CHANNEL, topic))
 
 
-def _in_utc(row: Any) -> tuple[Any, ...]:
+def _in_utc(instant: datetime) -> datetime:
     """The driver gives instants in the zone of the session."""
-    scheduled_at = None if row[11] is None else row[11].astimezone(UTC)
-    return (*row[:11], scheduled_at, row[12].astimezone(UTC), row[13].astimezone(UTC), *row[14:])
+    return instant.astimezone(UTC)
 
 
 def _matched(placed: Sequence[Placed], rows: Sequence[Any]) -> list[Inserted | None]:

@@ -85,20 +85,21 @@ where state || '' = 'blocked' and id = any(array(
     order by r.priority, r.available_at, r.id limit free.places) oldest))
 """
 
-#: No key is changed, so this lock lets `finish` look whether the job exists.
-LOCK_DUE_JOBS = """
-select job.namespace, job.name
-from json_to_recordset(%s) as firing (namespace text, job text, seen_cursor timestamptz, schedule_revision bigint)
-join jobsched_jobs job on job.namespace = firing.namespace and job.name = firing.job
-where job.cursor_at = firing.seen_cursor and job.schedule_revision = firing.schedule_revision
-order by job.namespace collate "C", job.name collate "C"
-for no key update of job skip locked
-"""
-
-MOVE_CURSORS = """
-update jobsched_jobs job set cursor_at = firing.cursor_at, next_at = firing.next_at
-from json_to_recordset(%s) as firing (namespace text, job text, cursor_at timestamptz, next_at timestamptz)
-where job.namespace = firing.namespace and job.name = firing.job
+#: Jobs that are still as seen, and that nobody else is firing. No key is changed, so this lock lets `finish` look
+#: whether the job exists.
+ADVANCE = """
+with firing as materialized (
+  select * from json_to_recordset(%s) as firing (namespace text, job text, seen_cursor timestamptz,
+    schedule_revision bigint, cursor_at timestamptz, next_at timestamptz)),
+held as materialized (
+  select job.namespace, job.name, firing.cursor_at, firing.next_at
+  from firing join jobsched_jobs job on job.namespace = firing.namespace and job.name = firing.job
+  where job.cursor_at = firing.seen_cursor and job.schedule_revision = firing.schedule_revision
+  order by job.namespace collate "C", job.name collate "C"
+  for no key update of job skip locked)
+update jobsched_jobs job set cursor_at = held.cursor_at, next_at = held.next_at
+from held where job.namespace = held.namespace and job.name = held.name
+returning job.namespace, job.name
 """
 
 WRITE_JOBS = """

@@ -19,24 +19,28 @@ def prune(dialect: Dialect, retentions: Sequence[Retention], limit: int) -> int:
     for retention in retentions:
         for outdated in _outdated(dialect, retention):
             while (batch := min(limit - deleted, _AT_ONCE)) > 0:
-                count = dialect.write(_deleting(outdated.limit(batch)))
-                deleted += count
-                if count < batch:
+                ids = dialect.read(_choosing(outdated.limit(batch)))
+                deleted += dialect.write(_deleting(ids)) if ids else 0
+                if len(ids) < batch:
                     break
     return deleted
 
 
-def _deleting(chosen: Select[int]) -> Work[int]:
-    return lambda connection: _delete(connection, chosen)
+def _choosing(outdated: Select[int]) -> Work[Sequence[int]]:
+    """Outside of the transaction that deletes: mostly there is nothing, and then nobody is to wait for us."""
+    return lambda connection: sorted(connection.execute(outdated).scalars().all())
 
 
-def _delete(connection: Connection, chosen: Select[int]) -> int:
-    ids = sorted(connection.execute(chosen).scalars())
-    if not ids:
-        return 0
-    connection.execute(delete(run_logs).where(run_logs.c.run_id.in_(ids)))
-    # A run that was requeued since we looked is no longer finished, and stays.
-    return connection.execute(delete(runs).where(runs.c.id.in_(ids), *_done_with())).rowcount
+def _deleting(ids: Sequence[int]) -> Work[int]:
+    return lambda connection: _delete(connection, ids)
+
+
+def _delete(connection: Connection, ids: Sequence[int]) -> int:
+    # A run that was requeued since we looked is no longer finished, and stays, with its log.
+    finished = select(runs.c.id).where(runs.c.id.in_(ids), *_done_with()).order_by(runs.c.id).with_for_update()
+    still = connection.execute(finished).scalars().all()
+    connection.execute(delete(run_logs).where(run_logs.c.run_id.in_(still)))
+    return connection.execute(delete(runs).where(runs.c.id.in_(still))).rowcount
 
 
 def _done_with() -> tuple[ColumnElement[bool], ...]:

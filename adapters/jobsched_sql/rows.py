@@ -1,6 +1,9 @@
 """Runs on their way into and out of an adapter's own statements."""
 
 import json
+from collections.abc import Callable
+from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from jobsched.model.run import Claim, RunState, Source, Transition
@@ -30,12 +33,18 @@ CLAIM_COLUMNS = (
 _SOURCES = {source.value: source for source in Source}
 
 
-def claim_of(row: Any, node: int, wish: ClaimWish) -> Claim:
-    """The claim in a row of `CLAIM_COLUMNS`, instants in UTC already."""
+_payload = json.JSONDecoder().decode
+
+#: What a claim is sorted by: priority, available_at, id.
+claim_order = itemgetter(CLAIM_COLUMNS.index("priority"), CLAIM_COLUMNS.index("available_at"), 0)
+
+
+def claim_of(row: Any, wish: ClaimWish, instant: Callable[[Any], datetime]) -> Claim:
+    """The claim in a row of `CLAIM_COLUMNS`; `instant` makes one, in UTC, of what the driver gave."""
     return Claim(
         id=row[0],
         claim_no=row[1],
-        node=node,
+        node=wish.node,
         namespace=row[2],
         job=row[3],
         job_revision=row[4],
@@ -45,11 +54,11 @@ def claim_of(row: Any, node: int, wish: ClaimWish) -> Claim:
         attempt=row[8],
         max_attempts=row[9],
         losses=row[10],
-        scheduled_at=row[11],
-        available_at=row[12],
-        started_at=row[13],
+        scheduled_at=None if row[11] is None else instant(row[11]),
+        available_at=instant(row[12]),
+        started_at=instant(row[13]),
         generation=wish.generations[row[2]],
-        payload=json.loads(row[14]),
+        payload=_payload(row[14]),
         key=row[15],
     )
 

@@ -1,15 +1,17 @@
 """Slots: which jobs are due, and recording what their slots became."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, select
 
-from jobsched.model.run import Created
+from jobsched.model.run import Created, NewRun
 from jobsched.model.state import DueJob, Firing
 from jobsched_sql.dialect import Dialect
-from jobsched_sql.insertion import insert_runs
+from jobsched_sql.insertion import SlotTaken, insert_runs, insert_slots
 from jobsched_sql.tables import jobs, pauses
+
+_Insert = Callable[[Connection, Dialect, Sequence[NewRun]], list[Created | None]]
 
 
 def next_due(connection: Connection, namespaces: Sequence[str]) -> datetime | None:
@@ -51,28 +53,38 @@ def _due_in(connection: Connection, namespace: str, until: datetime, limit: int)
     return [
         DueJob(
             namespace=namespace,
-            name=row.name,
-            revision=row.revision,
-            schedule_revision=row.schedule_revision,
-            cursor=row.cursor_at,
-            next_at=row.next_at,
-            generation=row.generation,
+            name=name,
+            revision=revision,
+            schedule_revision=schedule_revision,
+            cursor=cursor_at,
+            next_at=next_at,
+            generation=generation,
         )
-        for row in connection.execute(statement)
+        for name, revision, schedule_revision, cursor_at, next_at, generation in connection.execute(statement).all()
     ]
 
 
-def fire(connection: Connection, dialect: Dialect, firings: Sequence[Firing]) -> list[Created]:
-    """Move the cursors of jobs that nobody moved before us, and insert the runs of just those."""
-    return _inserted(connection, dialect, dialect.advance(connection, firings))
+def fire(dialect: Dialect, firings: Sequence[Firing]) -> list[Created]:
+    """Move the cursors of jobs that nobody moved before us, and insert the runs of just those.
+
+    That a slot has a row already is so rare that it is looked for only once it has been in the way: see SlotTaken.
+    """
+    try:
+        return dialect.write(lambda connection: _fire(connection, dialect, firings, insert_slots))
+    except SlotTaken:
+        return dialect.write(lambda connection: _fire(connection, dialect, firings, insert_runs))
 
 
 def fire_all(connection: Connection, dialect: Dialect, firings: Sequence[Firing]) -> list[Created] | None:
     """The same, of all jobs or none; None: somebody moved a cursor, and nothing was inserted."""
     ours = dialect.advance(connection, firings) if firings else []
-    return _inserted(connection, dialect, ours) if len(ours) == len(firings) else None
+    return _inserted(connection, dialect, ours, insert_runs) if len(ours) == len(firings) else None
 
 
-def _inserted(connection: Connection, dialect: Dialect, firings: Sequence[Firing]) -> list[Created]:
+def _fire(connection: Connection, dialect: Dialect, firings: Sequence[Firing], insert: _Insert) -> list[Created]:
+    return _inserted(connection, dialect, dialect.advance(connection, firings), insert)
+
+
+def _inserted(connection: Connection, dialect: Dialect, firings: Sequence[Firing], insert: _Insert) -> list[Created]:
     runs = [run for firing in firings for run in firing.runs]
-    return [created for created in insert_runs(connection, dialect, runs) if created is not None] if runs else []
+    return [created for created in insert(connection, dialect, runs) if created is not None] if runs else []

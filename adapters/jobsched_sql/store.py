@@ -106,8 +106,7 @@ class SqlStore:
     def fire(self, firings: Sequence[Firing]) -> list[Created]:
         if not firings:
             return []
-        made = self._dialect.write(lambda connection: slots.fire(connection, self._dialect, firings))
-        return self._announced(made, [run for firing in firings for run in firing.runs])
+        return self._announced(slots.fire(self._dialect, firings), [run for firing in firings for run in firing.runs])
 
     def slot_states(self, namespace: str, job: str, slots: Sequence[datetime]) -> list[SlotRow]:
         return self._dialect.read(lambda connection: questions.slot_states(connection, namespace, job, slots))

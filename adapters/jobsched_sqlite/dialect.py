@@ -99,7 +99,7 @@ class SqliteDialect(Dialect):
     # -- runs and keys
 
     def insert(self, connection: Connection, placed: Sequence[Placed]) -> list[Inserted | None]:
-        return list(runs.insert(connection, placed, self._time.now()))
+        return runs.insert(connection, placed, self._time.now())
 
     def slots_taken(self, connection: Connection, slots: Sequence[NewRun]) -> set[tuple[str, str, datetime]]:
         return runs.slots_taken(connection, slots)
@@ -109,11 +109,12 @@ class SqliteDialect(Dialect):
         connection.exec_driver_sql(statements.SET_KEY if replace else statements.ADD_KEY, rows)
 
     def lock_keys(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, int]:
-        rows = connection.exec_driver_sql(statements.KEY_LIMITS, (json.dumps(keys),))
+        rows = connection.exec_driver_sql(statements.KEY_LIMITS, (json.dumps(keys),)).fetchall()
         return {Key(namespace, key): limit for namespace, key, limit in rows}
 
     def loads(self, connection: Connection, keys: Collection[Key], enough: int) -> dict[Key, Load]:
-        rows = connection.exec_driver_sql(statements.LOADS, {"keys": json.dumps(list(keys)), "enough": enough})
+        asked = {"keys": json.dumps(list(keys)), "enough": enough}
+        rows = connection.exec_driver_sql(statements.LOADS, asked).fetchall()
         return {Key(row[0], row[1]): Load(*row[2:]) for row in rows}
 
     def unblock(self, connection: Connection, places: Mapping[Key, int]) -> int:
@@ -136,7 +137,8 @@ class SqliteDialect(Dialect):
     # -- work
 
     def claim(self, wish: ClaimWish) -> list[Claim]:
-        return self.write(lambda connection: work.claim(connection, wish, self._time.now()))
+        rows = self.write(lambda connection: work.claim(connection, wish, self._time.now()))
+        return work.claims_of(rows, wish)
 
     def finish(
         self, transitions: Sequence[Transition], then: Callable[[Connection, set[int]], None] | None = None

@@ -1,7 +1,7 @@
 """Inserting runs and writing jobs, on a connection that holds the write lock."""
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -15,17 +15,19 @@ from jobsched_sql.types import from_micros, to_micros
 from jobsched_sqlite import statements
 
 
-def insert(connection: Connection, placed: Sequence[Placed], now: datetime) -> Iterator[Inserted]:
-    """Ids are given here, in order: nobody else writes. What is taken was settled before, under the same lock."""
+def insert(connection: Connection, placed: Sequence[Placed], now: datetime) -> list[Inserted | None]:
+    """Ids are given here, in order: nobody else writes."""
     if not placed:
-        return iter(())
+        return []
     last: int = connection.exec_driver_sql(statements.LAST_ID).scalar_one()
     limited = {Queue(*row) for row in connection.exec_driver_sql(statements.LIMITED_QUEUES)}
     states = [_state(one, now, limited) for one in placed]
     micros = to_micros(now)
     rows = [_row(last + n, one, state, micros) for n, (one, state) in enumerate(zip(placed, states, strict=True), 1)]
-    connection.exec_driver_sql(statements.INSERT_RUN, rows)
-    return (Inserted(last + n, state) for n, state in enumerate(states, 1))
+    if connection.exec_driver_sql(statements.INSERT_RUN, rows).rowcount == len(rows):
+        return [Inserted(last + n, state) for n, state in enumerate(states, 1)]
+    there = {id_ for (id_,) in connection.exec_driver_sql(statements.INSERTED, (last,)).fetchall()}
+    return [Inserted(last + n, state) if last + n in there else None for n, state in enumerate(states, 1)]
 
 
 def _state(one: Placed, now: datetime, limited: Collection[Queue]) -> RunState:
@@ -76,12 +78,17 @@ def slots_taken(connection: Connection, slots: Sequence[NewRun]) -> set[tuple[st
 
 
 def advance(connection: Connection, firings: Sequence[Firing]) -> list[Firing]:
-    """Move the cursors that are still as seen; which."""
-    cursor = connection.connection.cursor()
-    try:
-        return [firing for firing in firings if cursor.execute(statements.ADVANCE, _advanced(firing)).rowcount == 1]
-    finally:
-        cursor.close()
+    """Move the cursors that are still as seen; which. All at once, and one by one only if some were not."""
+    rows = [_advanced(firing) for firing in firings]
+    connection.exec_driver_sql("savepoint advancing")
+    if connection.exec_driver_sql(statements.ADVANCE, rows).rowcount == len(rows):
+        return list(firings)
+    connection.exec_driver_sql("rollback to advancing")
+    return [
+        firing
+        for firing, row in zip(firings, rows, strict=True)
+        if connection.exec_driver_sql(statements.ADVANCE, row).rowcount
+    ]
 
 
 def _advanced(firing: Firing) -> tuple[object, ...]:

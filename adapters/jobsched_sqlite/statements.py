@@ -9,7 +9,11 @@ insert into jobsched_runs
    start_by, finished_at, generation, concurrency_key, unique_key, payload, covers_first, covers_last,
    covers_count, created_at)
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+on conflict do nothing
 """
+
+#: Which of the ids just given have a row.
+INSERTED = "select id from jobsched_runs where id > ?"
 
 #: The highest id ever given. AUTOINCREMENT keeps it, so that none is used twice, deleted runs included.
 LAST_ID = "select coalesce((select seq from sqlite_sequence where name = 'jobsched_runs'), 0)"
@@ -82,7 +86,7 @@ ALIVE = "select 1 from jobsched_nodes where id = ? and dead_at is null and heart
 CLAIMABLE = """
 select id, claim_no + 1, namespace, job,
   (select revision from jobsched_jobs j where j.namespace = r.namespace and j.name = r.job),
-  handler, source, queue, attempt + 1, max_attempts, losses, scheduled_at, available_at, null, payload,
+  handler, source, queue, attempt + 1, max_attempts, losses, scheduled_at, available_at, ?, payload,
   concurrency_key, priority
 from jobsched_runs r indexed by jobsched_runs_pending
 where state = 'pending' and namespace = ? and handler not in (select value from json_each(?))
@@ -93,7 +97,7 @@ order by priority, available_at, id limit ?
 CLAIMABLE_OF_QUEUE = """
 select id, claim_no + 1, namespace, job,
   (select revision from jobsched_jobs j where j.namespace = r.namespace and j.name = r.job),
-  handler, source, queue, attempt + 1, max_attempts, losses, scheduled_at, available_at, null, payload,
+  handler, source, queue, attempt + 1, max_attempts, losses, scheduled_at, available_at, ?, payload,
   concurrency_key, priority
 from jobsched_runs r indexed by jobsched_runs_pending_by_queue
 where state = 'pending' and namespace = ? and handler not in (select value from json_each(?)) and queue = ?
@@ -104,7 +108,7 @@ order by priority, available_at, id limit ?
 CLAIM = """
 update jobsched_runs set state = 'running', reason = null, attempt = attempt + 1, claim_no = claim_no + 1,
   node = ?, started_at = ?, generation = ?
-where id = ?
+where id in (select value from json_each(?))
 """
 
 FINISH = """

@@ -11,43 +11,41 @@ from sqlalchemy import Connection
 from jobsched.model.run import Claim, LogLine, Reason, RunState, Transition
 from jobsched.store.faults import fault_point
 from jobsched_sql.dialect import ClaimWish
-from jobsched_sql.rows import claim_of, leaves_for_good
+from jobsched_sql.rows import claim_of, claim_order, leaves_for_good
 from jobsched_sql.texts import clean, encode_anyhow
 from jobsched_sql.types import from_micros, to_micros
 from jobsched_sqlite import statements
 
-# Where CLAIM_COLUMNS has what is sorted by.
-_PRIORITY, _AVAILABLE_AT, _ID = 16, 12, 0
 
-
-def claim(connection: Connection, wish: ClaimWish, now: datetime) -> list[Claim]:
-    """The oldest pending runs are now running; none for a node without a lease."""
+def claim(connection: Connection, wish: ClaimWish, now: datetime) -> list[Any]:
+    """The oldest pending runs are now running; none for a node without a lease. Rows of `CLAIM_COLUMNS`."""
     at = to_micros(now)
     if connection.exec_driver_sql(statements.ALIVE, (wish.node, at)).one_or_none() is None:
         return []
     rows = _claimable(connection, wish, at)
-    if not rows:
-        return []
-    connection.exec_driver_sql(statements.CLAIM, [(wish.node, at, wish.generations[row[2]], row[0]) for row in rows])
-    return [claim_of(_with_instants(row, now), wish.node, wish) for row in rows]
+    for namespace, generation in wish.generations.items():
+        if ids := [row[0] for row in rows if row[2] == namespace]:
+            connection.exec_driver_sql(statements.CLAIM, (wish.node, at, generation, json.dumps(ids)))
+    return rows
 
 
-def _claimable(connection: Connection, wish: ClaimWish, now: int) -> list[Any]:
+def claims_of(rows: Sequence[Any], wish: ClaimWish) -> list[Claim]:
+    """What `claim` returned, as claims: apart from it, so that the lock is not held meanwhile."""
+    return [claim_of(row, wish, from_micros) for row in rows]
+
+
+def _claimable(connection: Connection, wish: ClaimWish, at: int) -> list[Any]:
     without = json.dumps(list(wish.without_handlers))
     rows: list[Any] = []
     if wish.served is None:
         for namespace in wish.generations:
-            rows += connection.exec_driver_sql(statements.CLAIMABLE, (namespace, without, now, wish.limit)).fetchall()
+            asked: tuple[object, ...] = (at, namespace, without, at, wish.limit)
+            rows += connection.exec_driver_sql(statements.CLAIMABLE, asked).fetchall()
     for namespace, queue in wish.served or ():
-        asked = (namespace, without, queue, now, wish.limit)
+        asked = (at, namespace, without, queue, at, wish.limit)
         rows += connection.exec_driver_sql(statements.CLAIMABLE_OF_QUEUE, asked).fetchall()
-    rows.sort(key=lambda row: (row[_PRIORITY], row[_AVAILABLE_AT], row[_ID]))
+    rows.sort(key=claim_order)
     return rows[: wish.limit]
-
-
-def _with_instants(row: Any, started_at: datetime) -> tuple[Any, ...]:
-    scheduled_at = None if row[11] is None else from_micros(row[11])
-    return (*row[:11], scheduled_at, from_micros(row[12]), started_at, *row[14:])
 
 
 def finish(connection: Connection, transitions: Sequence[Transition], now: datetime) -> set[int]:

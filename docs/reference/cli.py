@@ -12,6 +12,7 @@ from jobsched.cli.backfill_command import as_json as backfill_as_json
 from jobsched.cli.list_command import job_as_json
 from jobsched.cli.logs_command import as_json as line_as_json
 from jobsched.cli.main import COMMANDS, cli
+from jobsched.cli.pause_text import pause_as_json
 from jobsched.cli.plan_command import as_json as plan_as_json
 from jobsched.cli.status_command import Seen
 from jobsched.cli.status_command import as_json as status_as_json
@@ -21,6 +22,7 @@ from jobsched.model.backfill import Backfill
 from jobsched.model.definition import FieldChange
 from jobsched.model.handler import CommandHandler
 from jobsched.model.job import Job
+from jobsched.model.pause import Pause, PauseScope
 from jobsched.model.report import run_as_json
 from jobsched.model.run import Covers, LogLine, Run, RunState, Source
 from jobsched.model.state import Generation, Node, StoredJob
@@ -139,6 +141,16 @@ PLAN = Plan(
 )
 COVERS = Covers(SLOT - timedelta(days=2), SLOT, 3)
 
+PAUSE = Pause(
+    namespace="default",
+    scope=PauseScope.QUEUE,
+    name="mail",
+    since=NOW,
+    by="ana@desk",
+    reason="the provider is down",
+    until=NOW + timedelta(hours=2),
+)
+
 #: Command → what its JSON is, and an example of it.
 JSON: dict[str, tuple[str, Callable[[], Any]]] = {
     "validate": (
@@ -149,13 +161,13 @@ JSON: dict[str, tuple[str, Callable[[], Any]]] = {
             )
         ],
     ),
-    "plan": ("`-o json`", lambda: plan_as_json(PLAN)),
+    "plan": ("`-o json`; `pause` is null or, of a paused job, as in `pause`", lambda: plan_as_json(PLAN)),
     "next": (
         "`-o json`: an array",
         lambda: [{"scheduled_at": "2026-11-22T02:30:00+01:00", "utc": "2026-11-22T01:30:00Z"}],
     ),
     "list": (
-        "`-o json`: an array of jobs by name; `last_run` is as in `runs`, or null; `definition` is as in jobs.yaml",
+        "`-o json`: an array of jobs by name; `last_run` is as in `runs`, or null; `pause` as in `pause`, or null; `definition` is as in jobs.yaml",
         lambda: [job_as_json(JOB, None)],
     ),
     "show": ("`-o json`: one job, as in `list`", lambda: job_as_json(JOB, None)),
@@ -172,6 +184,7 @@ JSON: dict[str, tuple[str, Callable[[], Any]]] = {
                 NOW + timedelta(minutes=5),
                 [UNDER_WAY],
                 {8: "45% copying"},
+                [PAUSE],
             )
         ),
     ),
@@ -189,6 +202,11 @@ JSON: dict[str, tuple[str, Callable[[], Any]]] = {
         lambda: [line_as_json(LogLine(7, 2, 0, NOW, "stdout", "40 sent"))],
     ),
     "trigger": ("`-o json`: the run, as in `runs`", lambda: None),
+    "pause": (
+        "`-o json`: an array of what is paused; `scope` is `job`, `queue` or `all`, whose `name` is null",
+        lambda: [pause_as_json(PAUSE)],
+    ),
+    "resume": ("`-o json`: an array of the pauses that it ended, as in `pause`", lambda: None),
     "backfill": (
         "`-o json`: slots by kind. `runs` got a run; of `unrecorded` of these nothing was recorded; `open`: not accounted for yet",
         lambda: backfill_as_json(

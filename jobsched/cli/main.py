@@ -26,6 +26,8 @@ COMMANDS = {
     "logs": ("logs", "Show what a run wrote."),
     "trigger": ("trigger", "Run a job now."),
     "exec": ("exec", "Perform a job here and now, without a database."),
+    "pause": ("pause", "Hold jobs, a queue or everything still, for a while or until resumed."),
+    "resume": ("resume", "End pauses."),
     "cancel": ("cancel", "Cancel runs, waiting or running."),
     "requeue": ("requeue", "Run failed, cancelled or skipped runs again."),
     "delete": ("delete", "Delete runs that are over, with their logs."),

@@ -1,6 +1,7 @@
 """jobsched next."""
 
 import os
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -9,7 +10,9 @@ import click
 
 from jobsched.cli.job_names import job_names
 from jobsched.cli.output import print_json, print_table, say
+from jobsched.cli.pause_text import line_with_way_out
 from jobsched.cli.target import DEFAULT_FILE, Target, client_of, database_option, find_target, namespace_option
+from jobsched.errors import JobschedError
 
 if TYPE_CHECKING:
     from jobsched.model.job import Job
@@ -52,7 +55,9 @@ def command(
         raise click.UsageError("give a JOB or --cron EXPR")
     start = _instant(after)
     if job:
-        schedule, zone = _of_job(job, timezone, find_target(database, namespace))
+        target = find_target(database, namespace)
+        schedule, zone = _of_job(job, timezone, target)
+        _say_pause(job, target)
     else:
         schedule, zone = _of_cron(expressions, timezone or "UTC")
     slots: list[datetime] = []
@@ -93,6 +98,16 @@ def _job_of_file(name: str) -> "Job | None":
 def _job_of_store(name: str, target: "Target") -> "Job":
     with client_of(target) as client:
         return client.job(name).job
+
+
+def _say_pause(name: str, target: "Target") -> None:
+    """A file does not know of it; the database does, if there is one."""
+    from jobsched.model.pause import Pauses
+
+    with suppress(JobschedError), client_of(target) as client:
+        pause = Pauses(client.pauses()).of_job(name)
+        if pause is not None:
+            say(line_with_way_out(pause, client.store.now()), err=True)
 
 
 def _of_cron(expressions: tuple[str, ...], timezone: str) -> "tuple[Schedule, ZoneInfo]":

@@ -100,6 +100,7 @@ _STYLES = {
     "skipped": "yellow",
     "cancelled": "yellow",
     "blocked": "magenta",
+    "paused": "yellow",
     "create": "green",
     "update": "yellow",
     "remove": "red",

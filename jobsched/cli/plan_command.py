@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jobsched.cli.output import print_json, say
+from jobsched.cli.pause_text import pause_as_json, until_text
 from jobsched.cli.target import database_of, database_option, files, load_and_warn, paths_argument, refuse_other_schema
 from jobsched.cli.text import printable
 
@@ -91,7 +92,7 @@ def print_plan(planned: "Plan", desired: "DesiredState") -> None:
         for change in item.changes:
             say(f"    {change.field}: {_value(change.old)} -> {_value(change.new)}")
         if item.next_before != item.next_after:
-            say(f"    next slot: {_slot(item, before=True)} -> {_slot(item, before=False)}")
+            say(f"    next slot: {_slot(item, before=True)} -> {_slot(item, before=False)}{_paused(item)}")
     for queue in planned.queues:
         say(f"~ queue {queue.queue}: limit {_limit(queue.before)} -> {_limit(queue.after)}", fg="yellow")
     counts = [f"{len(planned.of(action))} to {action}" for action in _SIGNS]
@@ -105,6 +106,10 @@ def _limit(limit: int | None) -> str:
 def _slot(item: "JobPlan", *, before: bool) -> str:
     instant = item.next_before if before else item.next_after
     return "none" if instant is None else instant.isoformat(sep=" ", timespec="seconds")
+
+
+def _paused(item: "JobPlan") -> str:
+    return "" if item.pause is None else f"  (paused {until_text(item.pause)})"
 
 
 def _value(value: Any) -> str:
@@ -129,6 +134,7 @@ def as_json(planned: "Plan") -> Mapping[str, Any]:
                 "changes": [{"field": change.field, "old": change.old, "new": change.new} for change in item.changes],
                 "next_before": slot(item.next_before),
                 "next_after": slot(item.next_after),
+                "pause": pause_as_json(item.pause),
             }
             for item in planned.jobs
         ],

@@ -1,6 +1,5 @@
 """jobsched run."""
 
-import gc
 import logging
 import os
 import signal
@@ -135,10 +134,10 @@ def _heed_exposures(found: list[str], *, strict: bool) -> None:
 
 
 def _live(runner: "Runner", stop: "_Signals", systemd: "Systemd", *, until_idle: bool) -> int:
+    from jobsched.runner import garbage
+
     runner.start()
-    # What a node has loaded it keeps: the collector need not look through it again while runs are waiting.
-    gc.collect()
-    gc.freeze()
+    garbage.settle()
     stop.connect(runner)
     systemd.ready(runner)
     failed: list[int] = []

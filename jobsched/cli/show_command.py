@@ -7,6 +7,7 @@ import click
 from jobsched.cli.job_names import job_names
 from jobsched.cli.list_command import job_as_json
 from jobsched.cli.output import print_json, say
+from jobsched.cli.pause_text import line_with_way_out
 from jobsched.cli.runs_command import notes_on, print_with_notes, state_text
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 from jobsched.cli.text import moment, relative
@@ -20,16 +21,17 @@ from jobsched.cli.text import moment, relative
 def command(job: str, *, database: str | None, namespace: str | None, output: str) -> None:
     """Show JOB: its definition, its next slots in its zone, its latest runs."""
     from jobsched.model.definition import definition
+    from jobsched.model.pause import Pauses
     from jobsched.schedule.schedule import schedule_of
     from jobsched.schedule.zones import zone_of
 
     with client_of(find_target(database, namespace)) as client:
-        stored = client.job(job)
+        stored, pauses = client.job(job), Pauses(client.pauses())
         runs, now = client.runs(job=job, limit=5), client.store.now()
         notes = notes_on(client, runs)
         last = client.last_runs().get(job) if output == "json" else None
     if output == "json":
-        print_json(job_as_json(stored, last))
+        print_json(job_as_json(stored, last, pauses.of_job(job)))
         return
     say(job, bold=True)
     for field, value in definition(stored.job).items():
@@ -44,6 +46,8 @@ def command(job: str, *, database: str | None, namespace: str | None, output: st
         slots.append(f"{slot.astimezone(zone).isoformat(sep=' ')} ({relative(slot, now)})")
     # One below the other: they are read as a column.
     say("  next: " + ("suspended" if stored.job.suspend else "\n        ".join(slots) or "none"))
+    for pause in filter(None, dict.fromkeys((pauses.of_job(job), pauses.of_queue(stored.job.queue)))):
+        say(f"  {line_with_way_out(pause, now)}")
     say(f"  generation: {stored.generation}\n")
     rows = {run.id: [str(run.id), state_text(run), moment(run.scheduled_at or run.created_at, now)] for run in runs}
     print_with_notes(["RUN", "STATE", "SLOT OR MADE"], rows, notes, empty="no runs yet")

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jobsched.cli.output import print_json, print_table, say
+from jobsched.cli.pause_text import queue_as_json, say_pauses
 from jobsched.cli.since import since_of
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 from jobsched.cli.text import local_time
 
 if TYPE_CHECKING:
+    from jobsched.model.pause import Pause
     from jobsched.model.stats import Stats
 
 _FINAL = ("succeeded", "failed", "cancelled", "skipped")
@@ -32,16 +34,18 @@ def command(*, since: str, database: str | None, namespace: str | None, output: 
     Finished runs are counted as far as history keeps them.
     """
     with client_of(find_target(database, namespace)) as client:
-        stats = client.stats(since=since_of(since, client.store.now()))
+        now, pauses = client.store.now(), client.pauses()
+        stats = client.stats(since=since_of(since, now))
     jobs = _by_job(stats)
     if output == "json":
-        print_json({"namespace": client.namespace, **_as_json(stats, jobs)})
+        print_json({"namespace": client.namespace, **_as_json(stats, jobs, pauses)})
         return
     print_table(
         ["QUEUE", "STATE", "RUNS"],
         [[queue, str(state), f"{count:,}"] for (queue, state), count in sorted(stats.unfinished.items())],
         empty="no unfinished runs",
     )
+    say_pauses(pauses, now)
     say(f"\nmade since {local_time(stats.since)} and finished:")
     rows = [[job or "(ad hoc)", *(f"{counts[state]:,}" for state in _FINAL)] for job, counts in jobs]
     if len(rows) > 1:
@@ -57,14 +61,11 @@ def _by_job(stats: "Stats") -> list[tuple[str | None, dict[str, int]]]:
     return sorted(found.items(), key=lambda entry: (entry[0] is None, entry[0] or ""))
 
 
-def _as_json(stats: "Stats", jobs: list[tuple[str | None, dict[str, int]]]) -> dict[str, Any]:
+def _as_json(stats: "Stats", jobs: list[tuple[str | None, dict[str, int]]], pauses: "list[Pause]") -> dict[str, Any]:
     from jobsched.model.instants import format_instant
 
     return {
         "since": format_instant(stats.since),
-        "queues": [
-            {"queue": queue, "state": str(state), "runs": count}
-            for (queue, state), count in sorted(stats.unfinished.items())
-        ],
+        "queues": queue_as_json(stats.unfinished, pauses),
         "jobs": [{"job": job, **counts} for job, counts in jobs],
     }

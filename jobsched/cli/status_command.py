@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from jobsched.cli.output import Cell, Roomy, clear_screen, print_json, print_json_line, print_table, say
+from jobsched.cli.pause_text import pause_as_json, queue_as_json, say_pauses
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 from jobsched.cli.text import moment, relative, rough
 from jobsched.clock import SystemClock
@@ -15,6 +16,7 @@ from jobsched.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
     from jobsched.client import Client
+    from jobsched.model.pause import Pause
     from jobsched.model.run import Run, RunState
     from jobsched.model.state import Generation, Node
 
@@ -29,7 +31,7 @@ _MOST_RUNNING = 20
 @namespace_option
 @output_option
 def command(*, watch: bool, database: str | None, namespace: str | None, output: str) -> None:
-    """Show the newest generation, the nodes and the queues.
+    """Show the newest generation, the nodes, the queues and what is paused.
 
     With --watch, -o json prints one object a line.
     """
@@ -56,6 +58,7 @@ class Seen:
     next_at: datetime | None
     running: "list[Run]"  #: the newest
     progress: dict[int, str]
+    pauses: "list[Pause]"
 
 
 def _look(client: "Client") -> Seen:
@@ -73,6 +76,7 @@ def _look(client: "Client") -> Seen:
         next_at=client.store.next_due([client.namespace]),
         running=running,
         progress=client.progress(running),
+        pauses=client.pauses(),
     )
 
 
@@ -110,6 +114,7 @@ def _print(seen: Seen) -> None:
         for (queue, state), count in sorted(seen.counts.items())
     ]
     print_table(["QUEUE", "STATE", "RUNS", "LIMIT"], rows, empty="no unfinished runs")
+    say_pauses(seen.pauses, now)
     if seen.running:
         say()
         print_table(["RUN", "JOB", "ATTEMPT", "FOR", "NOTES"], [_run_row(seen, run) for run in seen.running], empty="")
@@ -196,10 +201,7 @@ def as_json(seen: Seen) -> dict[str, Any]:
             }
             for node in seen.nodes
         ],
-        "queues": [
-            {"queue": queue, "state": str(state), "runs": count}
-            for (queue, state), count in sorted(seen.counts.items())
-        ],
+        "queues": queue_as_json(seen.counts, seen.pauses),
         "running": [
             {
                 "run": run.id,
@@ -213,5 +215,6 @@ def as_json(seen: Seen) -> dict[str, Any]:
             for run in seen.running
         ],
         "queue_limits": seen.limits,
+        "pauses": [pause_as_json(pause) for pause in seen.pauses],
         "next_at": None if seen.next_at is None else format_instant(seen.next_at),
     }

@@ -7,6 +7,7 @@ import click
 
 from jobsched.cli.job_names import job_names
 from jobsched.cli.output import print_json, say
+from jobsched.cli.pause_text import line_with_way_out
 from jobsched.cli.payload import payload_of, payload_option
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 from jobsched.cli.text import lacks_text
@@ -34,15 +35,19 @@ def command(
     output: str,
 ) -> None:
     """Run JOB now, beside its schedule. A job with a limit waits its turn as blocked."""
+    from jobsched.model.pause import Pauses
     from jobsched.model.report import run_as_json
     from jobsched.model.run import RunState
 
     given, limit = payload_of(payload), _timeout(timeout)
     with client_of(find_target(database, namespace)) as client:
-        made = client.trigger(job, given)
+        stored, made = client.job(job), client.trigger(job, given)
         if output == "table":
             waits = f": {lacks_text(client.lacks(made.id))}" if made.state is RunState.BLOCKED else ""
             say(f"run {made.id} of {job} is {made.state}{waits}")
+        pause = Pauses(client.pauses()).of_queue(stored.job.queue)
+        if pause is not None:
+            say(f"it waits: {line_with_way_out(pause, client.store.now())}", err=True)
         if wait and not any(node.alive and client.namespace in node.namespaces for node in client.nodes()):
             say("no node runs that could perform it; start one with: jobsched run", err=True)
         run = client.wait(made.id, limit) if wait else client.run(made.id)

@@ -8,6 +8,7 @@ import click
 
 from jobsched.cli.instants import instant_in, shown_in
 from jobsched.cli.output import print_json, say
+from jobsched.cli.pause_text import line_with_way_out, pause_as_json
 from jobsched.cli.runs_command import lateness, notes_on, state_text
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 from jobsched.cli.text import lacks_text, relative
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _UNRECORDED = {
     "no_slot": "no slot of its schedule",
     "suspended": "it is suspended: nothing is fired",
+    "paused": "held by a pause: it is skipped when the job is resumed",
     "to_come": "its time has not come",
     "unaccounted": "not accounted for yet: no node has fired it; see: jobsched status",
     "forgotten": "nothing is recorded: the job or its schedule is newer, or the row was pruned or deleted",
@@ -27,7 +29,7 @@ _UNRECORDED = {
 _SKIPPED = {
     "overlap": "as many runs as its limit allows were unfinished",
     "misfire": "it could not start in time: see its catch_up and its starting_deadline",
-    "paused": "it was suspended",
+    "paused": "its job was paused, or suspended",
     "calendar": "its calendar excludes it",
     "coalesced": "a newer slot was found at the same time, and ran",
 }
@@ -46,17 +48,22 @@ _SKIPPED = {
 @output_option
 def command(job: str, *, at: str | None, count: int, database: str | None, namespace: str | None, output: str) -> None:
     """Say what became of JOB's slots: ran, waits, skipped and why, not accounted for yet, or no slot at all."""
+    from jobsched.model.pause import Pauses
+
     with client_of(find_target(database, namespace)) as client:
         stored, now = client.job(job), client.store.now()
         instant = None if at is None else instant_in(stored.job.timezone, at, "--at")
         fates = client.why(job, instant, count=count)
         notes = notes_on(client, [fate.run for fate in fates if fate.run])
         lacks = {run.id: client.lacks(run.id) for fate in fates if (run := fate.run) and run.state == "blocked"}
+        pause = Pauses(client.pauses()).of_job(job)
     if output == "json":
         print_json([_as_json(fate, lacks) for fate in fates])
         return
     zone = stored.job.timezone
     _say_why_none(stored.job)
+    if pause is not None:
+        say(line_with_way_out(pause, now), err=True)
     # No table: its columns would be cut in a narrow terminal, and the end of these lines is what is asked for.
     for fate in fates:
         note = notes.get(fate.run.id) if fate.run else None
@@ -101,6 +108,7 @@ def _as_json(fate: "Fate", lacks: "Mapping[int, Sequence[Lack]]") -> dict[str, A
     return {
         "at": format_instant(fate.at),
         "unrecorded": None if fate.unrecorded is None else str(fate.unrecorded),
+        "pause": pause_as_json(fate.pause),
         "run": None if fate.run is None else run_as_json(fate.run),
         "waits_for": [asdict(lack) for lack in lacks.get(fate.run.id, ())] if fate.run else [],
     }

@@ -63,7 +63,7 @@ class RunStarted(RunEvent):
 
     @property
     def level(self) -> int:
-        return _level(self.job)
+        return level_of(self.job)
 
     def __str__(self) -> str:
         return f"{self.what}: run {self.run} starts, attempt {self.attempt}"
@@ -75,7 +75,7 @@ class RunSucceeded(RunEvent):
 
     @property
     def level(self) -> int:
-        return _level(self.job)
+        return level_of(self.job)
 
     def __str__(self) -> str:
         return f"{self.what}: run {self.run} succeeded"
@@ -404,6 +404,6 @@ def _scope_text(scope: PauseScope, target: str | None, namespace: str) -> str:
     return f"all of {namespace}" if scope is PauseScope.ALL else f"{scope} {target}"
 
 
-def _level(job: str | None) -> int:
-    """Ad-hoc runs come by the thousand."""
+def level_of(job: str | None) -> int:
+    """Of what goes well: ad-hoc runs come by the thousand."""
     return logging.INFO if job else logging.DEBUG

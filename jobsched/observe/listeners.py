@@ -48,10 +48,9 @@ class Events:
         if any(isinstance(event, kind) for kind, _ in self._listeners):
             self._offer(event)
 
-    @property
-    def quiet(self) -> bool:
-        """Nobody hears what is said at the lowest level: such events need not even be made."""
-        return not self._listeners and not log.isEnabledFor(logging.DEBUG)
+    def hears(self, level: int) -> bool:
+        """Whether anybody does, at this level of the log; if not, an event that comes by the thousand need not be made."""
+        return bool(self._listeners) or log.isEnabledFor(level)
 
     def close(self) -> None:
         """Let the listeners hear what has been said, for a moment at most."""

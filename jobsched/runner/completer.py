@@ -9,7 +9,7 @@ from jobsched.clock import Clock
 from jobsched.errors import OutcomeUnknownError, StoreError, StoreUnavailableError
 from jobsched.model.job import OnFailure
 from jobsched.model.run import Claim, LogLine, Reason, RunState, Transition
-from jobsched.observe.events import ResultDropped
+from jobsched.observe.events import ResultDropped, level_of
 from jobsched.observe.listeners import Events
 from jobsched.runner.endings import ending, of_claim
 from jobsched.runner.held import Held, HeldRuns
@@ -22,6 +22,8 @@ _BATCH = 500
 _LINES = 2000
 #: While the store is away, so many lines are kept for it; then the oldest are lost, and said to be.
 _MOST_LINES = 200_000
+#: Under load what has ended waits so long for what will, or until a batch is full.
+_GATHER_SECONDS = 0.005
 #: Lines of running attempts reach the store this often; those of ended ones with their result.
 _LOG_SECONDS = 0.5
 #: A retry too may turn out to be a failure: when the job is gone.
@@ -49,15 +51,18 @@ class Completer(Service):
         on_ended: Callable[[Collection[Claim]], None],
         on_more_history: Callable[[Iterable[tuple[str, str]]], None],
         events: Events,
+        more_to_come: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`more_to_come`: whether runs wait here that will end soon, so that what has ended is written with them."""
         super().__init__(clock)
         self._events = events
-        self._store, self._held = store, held
+        self._store, self._held, self._more_to_come = store, held, more_to_come
         self._on_ended, self._on_more_history = on_ended, on_more_history
         self._lock = threading.Lock()
         self._queue: list[_Ended] = []
         self._lines: list[LogLine] = []
         self._writing = threading.Lock()
+        self._enough = threading.Event()
         self._logs_due = clock.monotonic() + _LOG_SECONDS
         self._may_be_written = False
         #: Runs whose outcome the store would not have, and what was written in its place.
@@ -73,8 +78,17 @@ class Completer(Service):
             self._lines.extend(lines)
             self._queue.append(_Ended(held.claim, transition, on_failure, held.begun))
         self.wake()
+        if len(self._queue) >= _BATCH and not self._enough.is_set():
+            self._enough.set()
+
+    def stop(self) -> None:
+        super().stop()
+        self._enough.set()
 
     def step(self) -> float | None:
+        self._enough.clear()
+        if self._more_to_come() and len(self._queue) < _BATCH and not self.stopping:
+            self.clock.wait(self._enough, _GATHER_SECONDS)
         self.flush()
         return _LOG_SECONDS if len(self._held) else None
 
@@ -145,18 +159,17 @@ class Completer(Service):
         self._on_ended([ended.claim for ended in batch])
 
     def _say(self, batch: list[_Ended], ours: set[int]) -> None:
-        quiet = self._events.quiet
+        heard = {each: self._events.hears(each) for each in (logging.INFO, logging.DEBUG)}
         for ended in batch:
             claim, transition = ended.claim, self._instead.pop(ended.claim.id, ended.transition)
-            if quiet and claim.job is None and transition.state is RunState.SUCCEEDED:
-                continue
             if not ended.begun:
                 continue  # claimed ahead, and given back: nothing happened to it
             # What was written by a commit whose answer we never saw is not ours any more either.
-            if transition.id in ours or self._may_be_written:
+            if transition.id not in ours and not self._may_be_written:
+                if transition.state is not RunState.PENDING:
+                    self._events.emit(ResultDropped(**of_claim(claim)))
+            elif transition.state is not RunState.SUCCEEDED or heard[level_of(claim.job)]:
                 self._events.emit(ending(claim, transition))
-            elif transition.state is not RunState.PENDING:
-                self._events.emit(ResultDropped(**of_claim(claim)))
 
     def _finish(self, batch: list[_Ended]) -> set[int]:
         """Write a batch; one that the store refuses is halved until the one is found that it will not have."""

@@ -49,17 +49,17 @@ class Buffer:
         return max(0, min(self._grown, by_work, self.MOST))
 
     def ran(self, seconds: float) -> None:
-        """A run took so long. Longer ones count at once, shorter ones little by little."""
+        """A run took so long: the mean of the last ones counts, since threads that wait for each other make any one slow."""
         known = self._duration
-        self._duration = seconds if known is None or seconds > known else known * 0.95 + seconds * 0.05
+        self._duration = seconds if known is None else known * 0.95 + seconds * 0.05
 
     def at_least(self, seconds: float) -> None:
-        """A run that has not ended has taken so long already."""
-        if self._duration is None or seconds > self._duration:
+        """Runs that have not ended have taken so long already; what all that is held would take counts at once."""
+        if seconds >= self.SECONDS_OF_WORK and (self._duration is None or seconds > self._duration):
             self._duration = seconds
 
     def claimed(self, count: int, asked: int) -> None:
-        self._grown = min(max(8, self._grown * 2), self.MOST) if count == asked else self._grown // 2
+        self._grown = min(max(8, self._grown * 4), self.MOST) if count == asked else self._grown // 2
 
 
 class Dispatcher(Service):
@@ -84,6 +84,7 @@ class Dispatcher(Service):
         self._heartbeat, self._held, self._pool = heartbeat, held, pool
         self._pauses, self._give_back = pauses, give_back
         self.buffer = Buffer(options.threads)
+        self._low = pool.size
         self._left_until: dict[str, float] = {}
 
     def leave_to_others(self, handler: str) -> None:
@@ -92,7 +93,7 @@ class Dispatcher(Service):
 
     def thread_freed(self) -> None:
         """Claim again, as soon as what waits here has gone down by half."""
-        if self._pool.load <= self._pool.size + self.buffer.room // 2:
+        if self._pool.load <= self._low:
             self.wake()
 
     def step(self) -> float | None:
@@ -105,6 +106,7 @@ class Dispatcher(Service):
         if asked > 0:
             claimed = self._claim(asked)
             self.buffer.claimed(claimed, asked)
+            self._low = self._pool.size + self.buffer.room // 2
             if claimed == asked and self.buffer.room:
                 return 0.0
         return min(poll, _LOOK_AT_WAITING) if self._pool.waiting else poll
@@ -113,7 +115,7 @@ class Dispatcher(Service):
         """Handlers have become slow: what this node had claimed ahead is for others too."""
         if not self._pool.waiting:
             return
-        self.buffer.at_least(self._pool.longest_active(self.clock.monotonic()))
+        self.buffer.at_least(self._pool.stalled(self.clock.monotonic()))
         for held in self._pool.take_waiting(keep=self.buffer.room):
             self._give_back(held)
 

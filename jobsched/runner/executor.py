@@ -23,7 +23,7 @@ from jobsched.handlers.registry import Registry
 from jobsched.model.handler import PythonHandler, handler_from_text
 from jobsched.model.job import Job, Retries, Timeout
 from jobsched.model.run import Claim, Reason, Transition
-from jobsched.observe.events import RunStarted
+from jobsched.observe.events import RunStarted, level_of
 from jobsched.observe.listeners import Events
 from jobsched.runner.completer import Completer
 from jobsched.runner.deadlines import Deadlines
@@ -102,7 +102,7 @@ class Executor:
         except Exception as error:  # noqa: BLE001 - a definition that cannot be read
             return self._decided(held, error)
         try:
-            if held.claim.job is not None or not self._events.quiet:
+            if self._events.hears(level_of(held.claim.job)):
                 self._events.emit(RunStarted(node=held.claim.node, **of_claim(held.claim)))
             result = perform(self._call(held), self._registry, resolve, self._clock)
         except BaseException as raised:  # noqa: BLE001 - whatever a handler raises is its run's result, never ours

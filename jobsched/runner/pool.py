@@ -19,9 +19,11 @@ class Pool:
     def __init__(self, size: int, perform: Callable[[Held], None], on_free: Callable[[], None]) -> None:
         self.size = size
         self._perform, self._on_free = perform, on_free
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._given = threading.Condition(self._lock)
+        self._idle = threading.Condition(self._lock)
         self._waiting: deque[Held] = deque()
-        self._active: dict[Held, threading.Thread] = {}
+        self._active: set[Held] = set()
         self._abandoned: set[Held] = set()
         self._closed = False
         self._serial = 0
@@ -31,9 +33,9 @@ class Pool:
             self._add_thread()
 
     def submit(self, runs: list[Held]) -> None:
-        with self._changed:
+        with self._lock:
             self._waiting.extend(runs)
-            self._changed.notify(len(runs))
+            self._given.notify(len(runs))
 
     @property
     def load(self) -> int:
@@ -54,20 +56,20 @@ class Pool:
         """Runs that no thread has begun."""
         return len(self._waiting)
 
-    def longest_active(self, now: float) -> float:
-        """Seconds that the run begun first has been performed for; 0 when none is."""
-        with self._changed:
+    def stalled(self, now: float) -> float:
+        """Seconds since a thread last began a run, while runs wait; 0 when none does."""
+        with self._lock:
             begun = [held.started for held in self._active if held.started is not None]
-        return now - min(begun) if begun else 0.0
+            return now - max(begun) if begun and self._waiting else 0.0
 
     def take_waiting(self, keep: int = 0) -> list[Held]:
         """Take back what no thread has begun, but the first `keep`; the last given first."""
-        with self._changed:
+        with self._lock:
             return [self._waiting.pop() for _ in range(len(self._waiting) - keep)]
 
     def take_waiting_if(self, wanted: Callable[[Held], bool]) -> list[Held]:
         """Take back those of what no thread has begun that are `wanted`."""
-        with self._changed:
+        with self._lock:
             taken: list[Held] = []
             left: deque[Held] = deque()
             for held in self._waiting:
@@ -77,26 +79,27 @@ class Pool:
 
     def abandon(self, held: Held) -> bool:
         """Give up the thread of an active run and put a new one in its place; False if it has just ended."""
-        with self._changed:
-            if self._active.pop(held, None) is None:
+        with self._lock:
+            if held not in self._active:
                 return False
+            self._active.remove(held)
             self._abandoned.add(held)
         self._add_thread()
         return True
 
     def wait_idle(self, seconds: float) -> bool:
         """Wait until nothing is active; whether that is so."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._active and not self._waiting, seconds)
+        with self._lock:
+            return self._idle.wait_for(lambda: not self._active and not self._waiting, seconds)
 
     def close(self) -> None:
         """Threads end when they have nothing more to do; returns at once."""
-        with self._changed:
+        with self._lock:
             self._closed = True
-            self._changed.notify_all()
+            self._given.notify_all()
 
     def _add_thread(self) -> None:
-        with self._changed:
+        with self._lock:
             self._serial += 1
             name = f"jobsched-worker-{self._serial}"
         threading.Thread(target=self._work, name=name, daemon=True).start()
@@ -112,19 +115,21 @@ class Pool:
             self._on_free()
 
     def _next(self) -> Held | None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed)
-            if not self._waiting:
-                return None
+        with self._lock:
+            while not self._waiting:
+                if self._closed:
+                    return None
+                self._given.wait()
             held = self._waiting.popleft()
-            self._active[held] = threading.current_thread()
+            self._active.add(held)
             return held
 
     def _ended(self, held: Held) -> bool:
         """Note the end of a run; False if this thread was given up meanwhile and has been replaced."""
-        with self._changed:
+        with self._lock:
             replaced = held in self._abandoned
             self._abandoned.discard(held)
-            self._active.pop(held, None)
-            self._changed.notify_all()
+            self._active.discard(held)
+            if not self._active and not self._waiting:
+                self._idle.notify_all()
             return not replaced

@@ -131,7 +131,15 @@ class Runner:
         )
         self.admission = Admission(store, clock, self.definitions, self.dispatcher.wake)
         pruner = Pruner(store, clock, self._namespaces)
-        self.completer = Completer(store, clock, self.held, self.admission.places_freed, pruner.touch, self.events)
+        self.completer = Completer(
+            store,
+            clock,
+            self.held,
+            self.admission.places_freed,
+            pruner.touch,
+            self.events,
+            more_to_come=lambda: self.pool.waiting > 0,
+        )
         self._shutdown = Shutdown(
             clock, self.pool, self.held, self.completer, self._give_back, lambda: self._hard, self._say_stopping
         )

@@ -2,23 +2,28 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from jobsched.clock import Clock
 from jobsched.model.run import Covers, Created, RunState
-from jobsched.model.state import DueJob, Firing
+from jobsched.model.state import DueJob
 from jobsched.observe.events import RunSkipped
 from jobsched.observe.listeners import Events
 from jobsched.runner.definitions import Definitions
 from jobsched.runner.heartbeat import Heartbeat
 from jobsched.runner.options import Options
+from jobsched.runner.reckoner import Reckoner
 from jobsched.runner.service import Service
-from jobsched.schedule.fires import account
 from jobsched.store.port import Store
 
 log = logging.getLogger("jobsched")
 
 _BATCH = 1000
+#: Jobs that are fired in one transaction, and how many such follow each other in one round.
+_SLICE, _SLICES = 500, 4
+#: So long before a slot what it fires is reckoned, of so many jobs.
+_AHEAD = timedelta(milliseconds=500)
+_MOST_AHEAD = 2000
 _NOTHING_FIRED = 0.05
 
 
@@ -42,27 +47,41 @@ class Scheduler(Service):
         self._events = events
         self._store, self._options, self._definitions = store, options, definitions
         self._heartbeat, self._on_pending, self._on_more_history = heartbeat, on_pending, on_more_history
-        self._unreckoned: dict[tuple[str, str], int] = {}
+        self._reckoner = Reckoner(definitions)
+        self._reckoned_for: datetime | None = None
 
     def step(self) -> float:
         poll = self._options.poll.total_seconds()
         if not self._heartbeat.fit:
             return poll
         namespaces = self._definitions.namespaces
+        found, created = (0, 0) if self._options.once else self._fire_due()
         promoted = self._store.promote(namespaces, _BATCH)
         if promoted.count or promoted.missed:
             self._on_pending()
         self._tell_skipped(promoted.missed, {})
         if self._options.once:
             return min(poll, self._until(promoted.next_at))
-        now = self._heartbeat.now()
-        due = self._store.due(namespaces, now, _BATCH)
-        created = self._fire(due, now) if due else []
-        if promoted.count == _BATCH or len(due) == _BATCH:
+        if promoted.count == _BATCH or found == _SLICES * _SLICE:
             return 0.0 if created or promoted.count else _NOTHING_FIRED
-        pause = min(poll, self._until(promoted.next_at), self._until(self._store.next_due(namespaces)))
+        pause = min(poll, self._until(promoted.next_at), self._until_due(self._store.next_due(namespaces)))
         # What is due and was not fired is being fired by another node, or cannot be: no need to ask without pause.
-        return max(pause, _NOTHING_FIRED) if due and not created else pause
+        return max(pause, _NOTHING_FIRED) if found and not created else pause
+
+    def _fire_due(self) -> tuple[int, int]:
+        """How many jobs were found due, and how many runs were made of their slots.
+
+        In slices: runs of the first are claimed, by whichever node, while the next one is written.
+        """
+        found = made = 0
+        now = self._heartbeat.now()
+        for _ in range(_SLICES):
+            due = self._store.due(self._definitions.namespaces, now, _SLICE)
+            created = self._fire(due, now) if due else []
+            found, made = found + len(due), made + len(created)
+            if len(due) < _SLICE or not created or self.stopping or not self._heartbeat.fit:
+                break
+        return found, made
 
     def fire_all_due(self) -> list[Created]:
         """Promote and fire everything that has come by now; what was made of the slots."""
@@ -70,7 +89,7 @@ class Scheduler(Service):
         while self._store.promote(namespaces, _BATCH).count == _BATCH:
             pass
         created: list[Created] = []
-        while due := self._store.due(namespaces, now, _BATCH):
+        while due := self._store.due(namespaces, now, _SLICE):
             fired = self._fire(due, now)
             if not fired:
                 break
@@ -82,9 +101,19 @@ class Scheduler(Service):
             return self._options.poll.total_seconds()
         return max(0.0, (instant - self._heartbeat.now()).total_seconds())
 
+    def _until_due(self, next_due: datetime | None) -> float:
+        """Seconds to the next slot. The last moments before it are used to reckon what it fires."""
+        until = self._until(next_due)
+        if next_due is None or next_due == self._reckoned_for:
+            return until
+        if until > _AHEAD.total_seconds():
+            return until - _AHEAD.total_seconds()
+        self._reckoner.reckon_ahead(self._store.due(self._definitions.namespaces, next_due, _MOST_AHEAD))
+        self._reckoned_for = next_due
+        return self._until(next_due)
+
     def _fire(self, due: list[DueJob], now: datetime) -> list[Created]:
-        self._definitions.load((job.namespace, job.name, job.revision) for job in due)
-        firings = [firing for job in due if (firing := self._firing(job, now)) is not None]
+        firings = self._reckoner.firings(due, now)
         created = self._store.fire(firings)
         covered: dict[tuple[str | None, datetime | None], Covers] = {
             (one.job, run.scheduled_at): run.covers for one in firings for run in one.runs if run.covers is not None
@@ -100,33 +129,6 @@ class Scheduler(Service):
         for run in skipped:
             self._events.emit(_skipped(run, covered.get((run.job, run.scheduled_at))))
         self._on_more_history({(run.namespace, run.job) for run in skipped if run.job})
-
-    def _firing(self, due: DueJob, now: datetime) -> Firing | None:
-        job = self._definitions.job(due.namespace, due.name, due.revision)
-        if job is None:
-            return None
-        try:
-            accounted = account(
-                job, due.cursor, now, next_at=due.next_at, generation=self._definitions.generations[due.namespace]
-            )
-        except Exception as error:  # noqa: BLE001 - a job that this node cannot reckon must not stop the others
-            self._say_unreckoned(due, error)
-            return None
-        return Firing(
-            namespace=due.namespace,
-            job=due.name,
-            schedule_revision=due.schedule_revision,
-            seen_cursor=due.cursor,
-            cursor=accounted.cursor,
-            next_at=accounted.next_at,
-            runs=accounted.runs,
-        )
-
-    def _say_unreckoned(self, due: DueJob, error: Exception) -> None:
-        """Once for each revision: its slots are left to nodes that can, one with a newer time zone database, say."""
-        if self._unreckoned.get((due.namespace, due.name)) != due.revision:
-            self._unreckoned[due.namespace, due.name] = due.revision
-            log.error("%s: this node cannot reckon its slots and leaves them to others: %s", due.name, error)
 
 
 def _skipped(run: Created, covers: Covers | None) -> RunSkipped:

@@ -39,7 +39,8 @@ class Service:
 
     def wake(self) -> None:
         """Do the next round now."""
-        self._bell.set()
+        if not self._bell.is_set():  # many may ask at once, and asking is cheaper than setting
+            self._bell.set()
 
     def stop(self) -> None:
         """Do no further round; returns at once."""

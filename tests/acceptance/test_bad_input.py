@@ -276,3 +276,20 @@ def test_validate_warns_of_a_decorator_that_says_otherwise_than_the_file(place: 
 
     assert "warning: jobs.other.handler: @handler says another timeout" in done.stdout
     assert "2 jobs, valid, 1 warning" in done.stdout
+
+
+def test_validate_checks_what_on_failure_names(place: "Workplace") -> None:
+    place.module("work", "def good(*, job, **run): ...\ndef bad(job): ...\n")
+    place.write("""
+        version: 1
+        jobs:
+          a: {shell: "true", on_failure: {handler: "work:good"}}
+          b: {shell: "true", on_failure: {handler: "work:bad"}}
+          c: {shell: "true", on_failure: {handler: "work:none"}}
+    """)
+
+    done = place.jobsched("validate", "--handlers", code=1)
+
+    assert "jobs.a" not in done.stdout
+    assert "jobs.b.on_failure: the payload does not fit 'work:bad'" in done.stdout
+    assert "jobs.c.on_failure: unknown handler 'work:none'" in done.stdout

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 PROGRAM_LOCKS = ("dev.txt", "run.txt")
-LOCKS = (*PROGRAM_LOCKS, "docs.txt")
+LOCKS = (*PROGRAM_LOCKS, "docs.txt", "bench.txt")
 
 
 def pins(path: Path) -> dict[str, tuple[str, int]]:
@@ -67,7 +67,7 @@ def test_what_the_program_the_extras_and_the_build_need_is_pinned(
     assert wanted - pins(root / "requirements" / lock).keys() == set()
 
 
-@pytest.mark.parametrize("group", ["dev", "docs"])
+@pytest.mark.parametrize("group", ["dev", "docs", "bench"])
 def test_every_tool_of_a_group_is_pinned(root: Path, pyproject: dict[str, Any], group: str) -> None:
     wanted = project_names(pyproject["dependency-groups"][group])
 

@@ -73,9 +73,11 @@ def test_the_wish_for_a_retry_does_not_count_after_it(bench: "Bench") -> None:
 
 
 def test_a_function_that_ends_all_the_same_has_succeeded(bench: "Bench") -> None:
+    never, begun = threading.Event(), threading.Event()
+
     @bench.handler
     def deaf(ctx: Context) -> str:
-        never = threading.Event()
+        begun.set()
         while not ctx.cancelled:
             never.wait(0.01)
         return "done"
@@ -83,7 +85,11 @@ def test_a_function_that_ends_all_the_same_has_succeeded(bench: "Bench") -> None
     bench.declare("deaf")
     bench.node()
 
-    assert cancelled(bench, "deaf") == (RunState.SUCCEEDED, None)
+    run_id = bench.trigger("deaf")
+    assert begun.wait(20)  # running is what the claim says, a moment before: cancelled then, it would not begin
+    bench.client.cancel(run_id)
+
+    assert bench.ended(run_id).result == "done"
 
 
 def test_a_node_that_stops_still_hears_of_it(bench: "Bench") -> None:

@@ -1,9 +1,11 @@
 """What a node says of its runs to those who listen."""
 
+import logging
 import threading
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from tests.runner.conftest import QUICK
 from tests.runner.test_on_failure import refuse_seven
 
@@ -15,6 +17,8 @@ from jobsched.runner.runner import Runner
 from jobsched.testing.builders import a_node, claim
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.runner.conftest import Bench
 
 ONE_MORE = Retries(max=1, delay=timedelta(milliseconds=10))
@@ -131,3 +135,28 @@ def test_a_result_that_could_not_be_stored_is_told_of_as_a_failure(bench: "Bench
     node.shut_down()
 
     assert [event.name for event in heard] == ["run_started", "run_failed"]
+
+
+def test_a_result_that_counts_for_nothing_is_told_of_as_dropped_even_where_successes_are_not_logged(
+    bench: "Bench", caplog: pytest.LogCaptureFixture
+) -> None:
+    dropped = threading.Event()
+
+    @bench.handler
+    def work() -> str:
+        return "done"
+
+    def lose(_finish: "Callable[..., Any]", _transitions: Any) -> set[int]:
+        dropped.set()
+        return set()
+
+    caplog.set_level(logging.INFO, "jobsched")
+    bench.store.on("finish", lose)
+    node = bench.node()
+    bench.client.enqueue("work")
+    assert dropped.wait(20)
+    bench.store.clear()
+
+    node.shut_down()
+
+    assert [record.event for record in caplog.records if "dropped" in record.message] == ["result_dropped"]  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ from jobsched.client import Client
 from jobsched.errors import UnknownJobError
 from jobsched.model.desired import DesiredState
 from jobsched.model.handler import CommandHandler
-from jobsched.model.job import Job, Retries
+from jobsched.model.job import Concurrency, Job, Retries
 from jobsched.model.pause import PauseScope
 from jobsched.model.run import Reason, RunState
 from jobsched.schedule.fates import Unrecorded
@@ -195,6 +195,21 @@ def test_a_renamed_job_is_not_paused_and_its_old_name_stays_so(bench: "Bench", e
     assert bench.client.store.next_due(["default"]) == bench.client.job("new").next_at
     assert [pause.name for pause in bench.client.pauses()] == ["old"]
     assert [pause.name for pause in bench.client.resume("old")] == ["old"]
+
+
+def test_slots_of_a_pause_can_be_backfilled_when_it_has_ended(earlier: Client, clock: FakeClock) -> None:
+    synced(earlier, hourly(concurrency=Concurrency("allow", None)))
+    earlier.pause("hourly")
+    began = clock.now()
+    clock.advance(3 * HOUR)
+
+    during = earlier.backfill("hourly", began, clock.now())
+    earlier.resume("hourly")
+    after = earlier.backfill("hourly", began, began + HOUR)
+
+    assert (during.runs, during.open) == (0, 3)
+    assert after.runs == 1
+    assert rows(earlier) == [(RunState.PENDING, None, 1), (*PAUSED, 2)]
 
 
 def test_a_paused_job_runs_when_triggered_and_finishes_its_retries(bench: "Bench") -> None:

@@ -182,7 +182,7 @@ def test_a_job_that_cannot_be_reckoned_here_stops_no_other(bench: "Bench", monke
             raise LookupError("no time zone Mars/Phobos on this machine")
         return real(job, *args, **kwargs)
 
-    monkeypatch.setattr("jobsched.runner.scheduler.account", fail_for_one)
+    monkeypatch.setattr("jobsched.runner.reckoner.account", fail_for_one)
     bench.declare("odd", performs=CommandHandler(("true",)), every=timedelta(seconds=1))
     bench.declare("fine", performs=CommandHandler(("true",)), every=timedelta(seconds=1))
     bench.node()

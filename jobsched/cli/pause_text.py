@@ -1,0 +1,113 @@
+"""What is paused, since when, by whom and why, for people; and what `pause` and `resume` are told to hold or let go."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jobsched.cli.job_names import job_names
+from jobsched.cli.output import Cell, Roomy, say
+from jobsched.cli.text import local_time, moment, relative
+
+if TYPE_CHECKING:
+    from jobsched.model.pause import Pause, PauseScope
+    from jobsched.model.run import RunState
+
+_A_DAY = timedelta(days=1)
+_MOST_SAID = 5
+
+
+def target_options(command: Callable[..., None]) -> Callable[..., None]:
+    """JOBs, --queue or --all."""
+    for option in (
+        click.option("--all", "everything", is_flag=True, help="All jobs and queues of the namespace."),
+        click.option("--queue", metavar="Q", help="A queue: none of its runs starts."),
+        click.argument("jobs", nargs=-1, metavar="[JOB]...", shell_complete=job_names),
+    ):
+        command = option(command)
+    return command
+
+
+def check_target(jobs: Sequence[str], queue: str | None, *, everything: bool) -> None:
+    """Raises click.UsageError unless it is one of the three."""
+    if (bool(jobs), bool(queue), everything).count(True) != 1:
+        raise click.UsageError("give one or more JOBs, or --queue Q, or --all")
+
+
+def target_text(scope: "PauseScope", name: str, namespace: str) -> str:
+    """What is, or would be, held: `nightly`, `queue mail`, `all of default`."""
+    return {"job": name, "queue": f"queue {name}", "all": f"all of {namespace}"}[str(scope)]
+
+
+def held(pause: "Pause") -> str:
+    """What it holds."""
+    return target_text(pause.scope, pause.name, pause.namespace)
+
+
+def until_text(pause: "Pause") -> str:
+    """`until 2026-11-22 02:30:00+01:00`, or `until it is resumed`."""
+    return "until it is resumed" if pause.until is None else f"until {local_time(pause.until)}"
+
+
+def since_text(pause: "Pause") -> str:
+    """`since 2026-11-22 02:30:00+01:00 by ann@desk: a move`."""
+    return f"since {local_time(pause.since)} by {pause.by}" + (f": {pause.reason}" if pause.reason else "")
+
+
+def line(pause: "Pause", now: datetime) -> str:
+    """All of it: `nightly: paused since … by …: a move; until … (in 2h)`."""
+    away = ""
+    if pause.until is not None:
+        away = " (over: the next node that looks ends it)" if pause.is_over(now) else f" ({relative(pause.until, now)})"
+    return f"{held(pause)}: paused {since_text(pause)}; {until_text(pause)}{away}"
+
+
+def line_with_way_out(pause: "Pause", now: datetime) -> str:
+    """All of it, and how to end it."""
+    target = {"job": pause.name, "queue": f"--queue {pause.name}", "all": "--all"}[str(pause.scope)]
+    return f"{line(pause, now)}; to end it: jobsched resume {target}"
+
+
+def cell(pause: "Pause", now: datetime) -> Cell:
+    """`paused until 2026-11-22 02:30:00+01:00 (in 2h)`; where there is no room, `paused until 02:30`, with its day if it is far."""
+    if pause.until is None:
+        return "paused"
+    local = pause.until.astimezone()
+    short = f"{local:%H:%M}" if pause.until - now < _A_DAY else f"{local:%m-%d %H:%M}"
+    return Roomy(f"paused until {moment(pause.until, now)}", f"paused until {short}")
+
+
+def say_pauses(pauses: "Sequence[Pause]", now: datetime) -> None:
+    """A line for each, and how many more there are."""
+    for pause in pauses[:_MOST_SAID]:
+        say(line(pause, now), fg="yellow")
+    if len(pauses) > _MOST_SAID:
+        say(f"and {len(pauses) - _MOST_SAID} more are paused; see: jobsched list", fg="yellow")
+
+
+def queue_as_json(counts: "Mapping[tuple[str, RunState], int]", pauses: "Sequence[Pause]") -> list[dict[str, Any]]:
+    """Unfinished runs by queue and state, for programs, with what holds the queue."""
+    from jobsched.model.pause import Pauses
+
+    standing = Pauses(pauses)
+    return [
+        {"queue": queue, "state": str(state), "runs": count, "pause": pause_as_json(standing.of_queue(queue))}
+        for (queue, state), count in sorted(counts.items())
+    ]
+
+
+def pause_as_json(pause: "Pause | None") -> dict[str, Any] | None:
+    """For programs."""
+    from jobsched.model.instants import format_instant
+
+    if pause is None:
+        return None
+    return {
+        "scope": str(pause.scope),
+        "name": pause.name or None,
+        "since": format_instant(pause.since),
+        "by": pause.by,
+        "reason": pause.reason,
+        "until": None if pause.until is None else format_instant(pause.until),
+    }

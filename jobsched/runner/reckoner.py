@@ -1,0 +1,82 @@
+"""Reckoner: what due jobs fire. For those due soon it is reckoned before, so that at the instant only the writing remains."""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+
+from jobsched.model.job import Job
+from jobsched.model.state import DueJob, Firing
+from jobsched.runner.definitions import Definitions
+from jobsched.schedule.fires import MISSED_AFTER, account
+
+log = logging.getLogger("jobsched")
+
+
+class Reckoner:
+    """What was reckoned ahead is used only for a job that the store still shows as it was then, and only while it holds."""
+
+    def __init__(self, definitions: Definitions) -> None:
+        self._definitions = definitions
+        self._ahead: dict[DueJob, Firing] = {}
+        self._unreckoned: dict[tuple[str, str], int] = {}
+
+    def reckon_ahead(self, soon: Sequence[DueJob]) -> None:
+        """What these jobs will fire at their next slots; it takes the place of all that was reckoned ahead before."""
+        self._load(soon)
+        self._ahead = {
+            due: firing for due in soon if (firing := self._firing(due, due.next_at, ahead=True)) is not None
+        }
+
+    def firings(self, due: Sequence[DueJob], now: datetime) -> list[Firing]:
+        """Of those of these jobs that this node can reckon."""
+        known = [self._ahead.pop(one, None) for one in due]
+        self._load([one for one, firing in zip(due, known, strict=True) if firing is None])
+        return [
+            firing
+            for one, reckoned in zip(due, known, strict=True)
+            if (firing := reckoned if _holds(one, reckoned, now) else self._firing(one, now)) is not None
+        ]
+
+    def _load(self, jobs: Sequence[DueJob]) -> None:
+        self._definitions.load((job.namespace, job.name, job.revision) for job in jobs)
+
+    def _firing(self, due: DueJob, now: datetime, *, ahead: bool = False) -> Firing | None:
+        job = self._definitions.job(due.namespace, due.name, due.revision)
+        if job is None or (ahead and not _may_be_ahead(job)):
+            return None
+        try:
+            accounted = account(
+                job, due.cursor, now, next_at=due.next_at, generation=self._definitions.generations[due.namespace]
+            )
+        except Exception as error:  # noqa: BLE001 - a job that this node cannot reckon must not stop the others
+            self._say_unreckoned(due, error)
+            return None
+        return Firing(
+            namespace=due.namespace,
+            job=due.name,
+            schedule_revision=due.schedule_revision,
+            seen_cursor=due.cursor,
+            cursor=accounted.cursor,
+            next_at=accounted.next_at,
+            runs=accounted.runs,
+        )
+
+    def _say_unreckoned(self, due: DueJob, error: Exception) -> None:
+        """Once for each revision: its slots are left to nodes that can, one with a newer time zone database, say."""
+        if self._unreckoned.get((due.namespace, due.name)) != due.revision:
+            self._unreckoned[due.namespace, due.name] = due.revision
+            log.error("%s: this node cannot reckon its slots and leaves them to others: %s", due.name, error)
+
+
+def _may_be_ahead(job: Job) -> bool:
+    """How late such a job is found decides what becomes of its slot; of all others, only whether it is missed."""
+    return job.starting_deadline is None
+
+
+def _holds(due: DueJob, reckoned: Firing | None, now: datetime) -> bool:
+    """Whether its first slot is still the only one that has come, and not missed: then reckoning now gives the same."""
+    return (
+        reckoned is not None
+        and now - due.next_at <= MISSED_AFTER
+        and (reckoned.next_at is None or now < reckoned.next_at)
+    )
