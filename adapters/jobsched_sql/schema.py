@@ -1,6 +1,9 @@
 """The schema's version: compared here without alembic, which is imported only to migrate."""
 
 import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from sqlalchemy import Connection, inspect, text
 
@@ -14,6 +17,8 @@ VERSION_TABLE = "jobsched_schema_version"
 REVISIONS = ("0001",)
 HEAD = REVISIONS[-1]
 _SCRIPTS = "jobsched_sql:migrations"
+#: Alembic imports mako, and mako this if it can, with forty lexers of pygments, for template errors in HTML: 5 MiB of a node.
+_HIGHLIGHTING = "mako.ext.pygmentplugin"
 
 
 def schema(dialect: Dialect) -> SchemaStatus:
@@ -52,24 +57,37 @@ def _migrate(connection: Connection) -> None:
         )
     if status.state == "current":
         return
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", _SCRIPTS)
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    _upgrade(connection=connection)
     fault_point("in_migration")
 
 
 def script(dialect: Dialect) -> str:
     """The statements that `migrate` would make in an empty database; connects to none."""
-    from alembic import command
-    from alembic.config import Config
-
     written = io.StringIO()
-    config = Config(output_buffer=written)
-    config.set_main_option("script_location", _SCRIPTS)
-    config.attributes["dialect_name"] = dialect.sql_name
-    command.upgrade(config, "head", sql=True)
+    _upgrade(written, dialect_name=dialect.sql_name)
     return dialect.before_schema + written.getvalue()
+
+
+def _upgrade(script: io.StringIO | None = None, **attributes: object) -> None:
+    """Have alembic run the scripts, or write them down; they read the attributes."""
+    with _without(_HIGHLIGHTING):
+        from alembic import command
+        from alembic.config import Config
+
+    config = Config(output_buffer=script)
+    config.set_main_option("script_location", _SCRIPTS)
+    config.attributes.update(attributes)
+    command.upgrade(config, "head", sql=script is not None)
+
+
+@contextmanager
+def _without(module: str) -> Iterator[None]:
+    """Whoever wants to import this module finds that it is not installed."""
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[module]

@@ -7,6 +7,7 @@ delivered is polled for.
 import hashlib
 import logging
 import os
+import selectors
 import socket
 import threading
 import uuid
@@ -22,7 +23,6 @@ log = logging.getLogger("jobsched")
 #: The address of a unix socket holds 107 bytes on Linux, 103 on macOS.
 LONGEST_ADDRESS = 103
 _NAME_LENGTH = len("/1234567890-12345678")
-_CLOSE = b"close"
 _FALLBACK = Path("/tmp")  # noqa: S108 - never trusted with more than a hint
 _TOPICS: tuple[Topic, ...] = get_args(Topic)
 _TRIES = 5
@@ -77,6 +77,9 @@ class SocketDoorbell:
         self._folder, self._on_ring = folder, on_ring
         self._address: Path | None = None
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        # Of its own: the folder, and with it the address, may be gone by the time this is closed.
+        self._stop, self._stopped = socket.socketpair()
         self._closed = threading.Event()
         try:
             self._address = self._bind()
@@ -93,7 +96,8 @@ class SocketDoorbell:
         self._closed.set()
         if self._address is not None:
             self._end(self._address)
-        self._socket.close()
+        for each in (self._socket, self._stop, self._stopped):
+            each.close()
 
     def _bind(self) -> Path:
         for attempt in range(_TRIES):
@@ -109,23 +113,25 @@ class SocketDoorbell:
         raise AssertionError("the loop returns or raises")
 
     def _run(self) -> None:
-        while not self._closed.is_set():
-            try:
-                said = self._socket.recv(64).decode(errors="replace")
-            except OSError:
-                return
+        with selectors.DefaultSelector() as either:
+            either.register(self._socket, selectors.EVENT_READ)
+            either.register(self._stopped, selectors.EVENT_READ)
+            while not self._closed.is_set():
+                either.select()
+                self._hear()
+
+    def _hear(self) -> None:
+        with suppress(OSError):  # nothing there: it was the other one
+            said = self._socket.recv(64).decode(errors="replace")
             for topic in _TOPICS:
                 if topic == said and not self._closed.is_set():
                     with suppress(Exception):  # a listener's fault must not end the listening
                         self._on_ring(topic)
 
     def _end(self, address: Path) -> None:
-        while self._thread.is_alive() and self._thread is not threading.current_thread():
-            # A full socket is being read, so the next try gets through.
-            with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-                sender.setblocking(False)
-                sender.sendto(_CLOSE, str(address))
-            self._thread.join(0.05)
+        self._stop.send(b".")
+        if self._thread is not threading.current_thread():
+            self._thread.join()
         with suppress(OSError):
             address.unlink()
         with suppress(OSError):

@@ -4,18 +4,24 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from textwrap import dedent
 from typing import Any
 
 import click
 
+from jobsched.cli.answers import as_json as answer_as_json
 from jobsched.cli.backfill_command import as_json as backfill_as_json
 from jobsched.cli.list_command import job_as_json
 from jobsched.cli.logs_command import as_json as line_as_json
 from jobsched.cli.main import COMMANDS, cli
 from jobsched.cli.pause_text import pause_as_json
 from jobsched.cli.plan_command import as_json as plan_as_json
+from jobsched.cli.stats_command import as_json as stats_as_json
 from jobsched.cli.status_command import Seen
 from jobsched.cli.status_command import as_json as status_as_json
+from jobsched.cli.sync_command import as_json as sync_as_json
+from jobsched.cli.why_command import as_json as fate_as_json
 from jobsched.config.diagnostics import Diagnostic
 from jobsched.config.diagnostics import as_json as diagnostic_as_json
 from jobsched.model.backfill import Backfill
@@ -24,8 +30,11 @@ from jobsched.model.handler import CommandHandler
 from jobsched.model.job import Job
 from jobsched.model.pause import Pause, PauseScope
 from jobsched.model.report import run_as_json
-from jobsched.model.run import Covers, LogLine, Run, RunState, Source
+from jobsched.model.run import Answer, Covers, LogLine, Refusal, Run, RunState, Source
 from jobsched.model.state import Generation, Node, StoredJob
+from jobsched.model.stats import Stats
+from jobsched.schedule.fates import Fate, Unrecorded
+from jobsched.sync.apply import SyncReport
 from jobsched.sync.plan import JobPlan, Plan
 
 HEAD = """\
@@ -36,7 +45,7 @@ HEAD = """\
 Without PATH, commands read `./jobs.yaml`, also to find the database and the namespace. The database is that of `--database`, else of
 `JOBSCHED_DATABASE_URL`, else of the file's `settings.database`, else `sqlite:///jobsched.db`. Commands that only read never create one.
 
-**Exit codes**: 0 all is well; 1 an error, said on standard error; 2 wrong usage. Where a command means more by its exit code, that is said below.
+**Exit codes**: 0 all is well; 1 an error, said on standard error; 2 wrong usage; 130 ended by Ctrl-C, without a word. Where a command means more by its exit code, that is said below.
 
 **Output**: what was asked for goes to standard output, errors, warnings and progress bars (on a terminal only) to standard error. `NO_COLOR` is heeded. Instants in JSON are RFC 3339 in UTC;
 tables show this machine's time with its offset. Lists are bare arrays. JSON may gain fields; it loses none within a major version.
@@ -139,6 +148,12 @@ PLAN = Plan(
     total=2,
     seen_generation=2,
 )
+ANSWERS = [Answer(7, RunState.PENDING), Answer(8, RunState.SUCCEEDED, Refusal.SUCCEEDED)]
+STATS = Stats(
+    since=NOW - timedelta(days=1),
+    unfinished={("default", RunState.RUNNING): 1},
+    finished={("nightly", RunState.SUCCEEDED): 3, (None, RunState.FAILED): 1},
+)
 COVERS = Covers(SLOT - timedelta(days=2), SLOT, 3)
 
 PAUSE = Pause(
@@ -151,6 +166,12 @@ PAUSE = Pause(
     until=NOW + timedelta(hours=2),
 )
 
+
+def _words(each: type[StrEnum]) -> str:
+    *most, last = (f"`{word}`" for word in each)
+    return f"{', '.join(most)} or {last}"
+
+
 #: Command → what its JSON is, and an example of it.
 JSON: dict[str, tuple[str, Callable[[], Any]]] = {
     "validate": (
@@ -161,7 +182,14 @@ JSON: dict[str, tuple[str, Callable[[], Any]]] = {
             )
         ],
     ),
-    "plan": ("`-o json`; `pause` is null or, of a paused job, as in `pause`", lambda: plan_as_json(PLAN)),
+    "plan": (
+        "`-o json`: what would be done; `action` is `create`, `update` or `remove`; `pause` is null or, of a paused job, as in `pause`",
+        lambda: plan_as_json(PLAN),
+    ),
+    "sync": (
+        "`-o json`: `outcome` is `applied` or `unchanged`; `plan`, as in `plan`, is null unless it was applied",
+        lambda: sync_as_json(SyncReport(namespace="default", outcome="applied", generation=GENERATION, plan=PLAN)),
+    ),
     "next": (
         "`-o json`: an array",
         lambda: [{"scheduled_at": "2026-11-22T02:30:00+01:00", "utc": "2026-11-22T01:30:00Z"}],
@@ -201,6 +229,25 @@ JSON: dict[str, tuple[str, Callable[[], Any]]] = {
         "`-o json`: an array of lines; `stream` is `stdout`, `stderr`, `log` or `progress`",
         lambda: [line_as_json(LogLine(7, 2, 0, NOW, "stdout", "40 sent"))],
     ),
+    "stats": (
+        "`-o json`: the unfinished by queue and state, the finished by job (null: ad hoc)",
+        lambda: stats_as_json("default", STATS),
+    ),
+    "why": (
+        f"`-o json`: an array of slots, newest first; `run` is as in `runs`, or null, and then `unrecorded` is {_words(Unrecorded)}",
+        lambda: [fate_as_json(Fate(SLOT, None, Unrecorded.FORGOTTEN))],
+    ),
+    "cancel": (
+        f"`-o json`: an array of answers; `state` is null if there is no such run (any more); `refused` is null, {_words(Refusal)}",
+        lambda: [answer_as_json(answer) for answer in ANSWERS],
+    ),
+    "requeue": ("`-o json`: answers, as of `cancel`", lambda: None),
+    "delete": ("`-o json`: answers, as of `cancel`", lambda: None),
+    "prune": ("`-o json`", lambda: {"namespace": "default", "deleted": 250}),
+    "db check": (
+        "`-o json`: `state` is `missing`, `older`, `current` or `newer`",
+        lambda: {"database": "sqlite:///jobsched.db", "state": "older", "found": "0001_initial", "needed": "0002_next"},
+    ),
     "trigger": ("`-o json`: the run, as in `runs`", lambda: None),
     "pause": (
         "`-o json`: an array of what is paused; `scope` is `job`, `queue` or `all`, whose `name` is null",
@@ -234,7 +281,7 @@ def _commands() -> Iterator[str]:
 def _command(command: click.Command, context: click.Context, name: str, level: str) -> Iterator[str]:
     yield f"{level} {name}\n"
     yield f"```text\n{context.command_path} {' '.join(command.collect_usage_pieces(context))}\n```\n"
-    yield " ".join((command.help or "").split()) + "\n"
+    yield from map(_paragraph, (command.help or "").split("\n\n"))
     found = [param.get_help_record(context) for param in command.get_params(context)]
     rows = [record for record in found if record and record[1]]
     yield "| option | meaning |"
@@ -252,6 +299,14 @@ def _command(command: click.Command, context: click.Context, name: str, level: s
             sub = command.get_command(context, each)
             assert sub is not None
             yield from _command(sub, click.Context(sub, info_name=each, parent=context), f"{name} {each}", "###")
+
+
+def _paragraph(text: str) -> str:
+    """As a terminal shows it: what click's mark keeps from being filled stands as it is."""
+    _, marked, lines = text.partition("\b\n")
+    if marked:
+        return f"```text\n{dedent(lines).rstrip()}\n```\n"
+    return " ".join(text.split()) + "\n"
 
 
 def _escaped(row: tuple[str, str]) -> tuple[str, str]:

@@ -14,7 +14,7 @@ def report(answers: "Sequence[Answer]", done: str, refused: str, *, output: str)
     from jobsched.client import why_refused
 
     if output == "json":
-        print_json([_as_json(answer) for answer in answers])
+        print_json([as_json(answer) for answer in answers])
     for answer in answers:
         if answer.refused is not None:
             say(f"error: run {answer.id} {refused.format(why=why_refused(answer))}", err=True, fg="red")
@@ -24,7 +24,7 @@ def report(answers: "Sequence[Answer]", done: str, refused: str, *, output: str)
         raise SystemExit(1)
 
 
-def _as_json(answer: "Answer") -> dict[str, Any]:
+def as_json(answer: "Answer") -> dict[str, Any]:
     return {
         "id": answer.id,
         "state": None if answer.state is None else str(answer.state),

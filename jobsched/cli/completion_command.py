@@ -17,9 +17,9 @@ def command(ctx: click.Context, shell: str) -> None:
     """Print the script that teaches SHELL to complete commands, options and the jobs of ./jobs.yaml.
 
     \b
-    bash, in ~/.bashrc:    eval "$(jobsched completion bash)"
-    zsh, in ~/.zshrc:      eval "$(jobsched completion zsh)"
-    fish:                  jobsched completion fish > ~/.config/fish/completions/jobsched.fish
+    bash, in ~/.bashrc:  eval "$(jobsched completion bash)"
+    zsh, in ~/.zshrc:    eval "$(jobsched completion zsh)"
+    fish:  jobsched completion fish > ~/.config/fish/completions/jobsched.fish
     """  # noqa: D301 - click's mark that these lines are not to be filled
     kind = get_completion_class(shell)
     assert kind is not None, "click knows these shells"

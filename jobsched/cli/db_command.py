@@ -2,9 +2,9 @@
 
 import click
 
-from jobsched.cli.output import say
+from jobsched.cli.output import print_json, say
 from jobsched.cli.progress import progress
-from jobsched.cli.target import database_option, find_target
+from jobsched.cli.target import database_option, find_target, text_output_option
 
 
 @click.group("db")
@@ -35,16 +35,20 @@ def upgrade(*, database: str | None) -> None:
 
 @command.command("check")
 @database_option
-def check(*, database: str | None) -> None:
+@text_output_option
+def check(*, database: str | None, output: str) -> None:
     """Say whether the schema fits this jobsched; exit code 1 if not."""
     from jobsched.store.open import open_store
 
     store = open_store(find_target(database, "default").url, create=False)
     try:
         status = store.schema()
-        say(f"{store.name}: {status.state} (found {status.found or 'none'}, this jobsched needs {status.needed})")
     finally:
         store.close()
+    if output == "json":
+        print_json({"database": store.name, "state": status.state, "found": status.found, "needed": status.needed})
+    else:
+        say(f"{store.name}: {status.state} (found {status.found or 'none'}, this jobsched needs {status.needed})")
     if status.state != "current":
         raise SystemExit(1)
 

@@ -6,12 +6,15 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from jobsched.cli.output import say
 from jobsched.errors import ConfigError, JobschedError
+
+if TYPE_CHECKING:
+    from jobsched.config.diagnostics import Diagnostic
 
 
 class Failure(click.ClickException):
@@ -23,10 +26,23 @@ class Failure(click.ClickException):
 
 def print_diagnostics(error: ConfigError) -> None:
     """What is wrong with the files, to standard error."""
-    from jobsched.config.diagnostics import Diagnostic, as_text
+    from jobsched.config.diagnostics import Diagnostic
 
     for diagnostic in error.diagnostics:
-        say(as_text(diagnostic) if isinstance(diagnostic, Diagnostic) else str(diagnostic), err=True)
+        if isinstance(diagnostic, Diagnostic):
+            print_diagnostic(diagnostic, err=True)
+        else:
+            say(str(diagnostic), err=True)
+
+
+def print_diagnostic(diagnostic: "Diagnostic", *, err: bool = False) -> None:
+    """One finding: where and what in its colour, then the line of the file."""
+    from jobsched.config.diagnostics import as_text
+
+    what, _, source = as_text(diagnostic).partition("\n")
+    say(what, err=err, fg="red" if diagnostic.severity == "error" else "yellow")
+    if source:
+        say(source, err=err)
 
 
 @contextmanager

@@ -1,14 +1,15 @@
 """`validate --handlers`: whether Python handlers can be imported, and whether payloads fit their signatures."""
 
+import difflib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from jobsched.config.diagnostics import Diagnostic
+from jobsched.config.diagnostics import Diagnostic, Severity, Step
+from jobsched.config.document import Document
+from jobsched.config.messages import Finding
 from jobsched.errors import PayloadError, UnknownHandlerError
-from jobsched.handlers.registry import Registry, check_payload, default_registry
+from jobsched.handlers.registry import RegisteredHandler, check_payload, default_registry
 from jobsched.model.desired import DesiredState
 from jobsched.model.handler import PythonHandler
 from jobsched.model.job import Job
@@ -18,24 +19,24 @@ from jobsched.model.report import RUN_FIELDS
 _A_FAILED_RUN = dict.fromkeys((*RUN_FIELDS, "cut"))
 
 
-def check_handlers(state: DesiredState, paths: Sequence[Path]) -> list[Diagnostic]:
-    """Errors of jobs whose handler cannot be imported or whose payload does not fit, each at its job's place; warnings of
-    decorators that say otherwise than the file.
+def check_handlers(
+    state: DesiredState, documents: Mapping[str, Document], paths: Sequence[Path]
+) -> Iterator[Diagnostic]:
+    """What keeps handlers from being imported and payloads from being their arguments, at the fields that say so; warnings
+    of decorators that say otherwise than the file.
     """
     put_on_path(paths)
     try:
         default_registry.imports(state.settings.imports)
     except UnknownHandlerError as error:
-        return [Diagnostic(str(paths[0]), 1, 1, "error", "settings.imports", str(error))]
-    errors = [
-        _diagnostic(state, job, *problem) for job in state.jobs.values() for problem in _problems(job, default_registry)
-    ]
-    warnings = [
-        replace(_diagnostic(state, job, "handler", warning), severity="warning")
-        for job in state.jobs.values()
-        if (warning := _options_without_effect(job, default_registry))
-    ]
-    return errors + warnings
+        assert state.settings_file is not None  # or it had no imports
+        yield _diagnostic(documents[state.settings_file], (), Finding(("settings", "imports"), str(error)))
+        return
+    for severity, look in _LOOKS:
+        for job in state.jobs.values():
+            for finding in look(job):
+                document = documents[state.positions[job.name][0]]
+                yield _diagnostic(document, ("jobs", job.name), finding, severity)
 
 
 def put_on_path(paths: Sequence[Path]) -> None:
@@ -44,39 +45,61 @@ def put_on_path(paths: Sequence[Path]) -> None:
     sys.path.insert(0, str(first.resolve()))
 
 
-def _problems(job: Job, registry: Registry) -> Iterator[tuple[str, str]]:
-    """The fields that are wrong, and why."""
-    if isinstance(job.handler, PythonHandler) and (problem := _problem(job.handler, job.payload, registry)):
-        yield problem
+def _errors(job: Job) -> Iterator[Finding]:
+    if isinstance(job.handler, PythonHandler):
+        try:
+            handler = default_registry.resolve(job.handler.name)
+        except UnknownHandlerError as error:
+            yield Finding(("handler",), str(error))
+        else:
+            yield from _misfits(handler, job)
     failed = job.on_failure and job.on_failure.handler
-    if isinstance(failed, PythonHandler) and (problem := _problem(failed, _A_FAILED_RUN, registry)):
-        yield "on_failure", problem[1]
+    if isinstance(failed, PythonHandler):
+        try:
+            check_payload(default_registry.resolve(failed.name), _A_FAILED_RUN)
+        except (UnknownHandlerError, PayloadError) as error:
+            yield Finding(("on_failure",), str(error), of_key=True)
 
 
-def _options_without_effect(job: Job, registry: Registry) -> str | None:
+def _misfits(handler: RegisteredHandler, job: Job) -> Iterator[Finding]:
+    parameters = handler.parameters
+    for name in parameters.unreachable:
+        yield Finding(
+            ("handler",), f"its parameter {name!r} cannot be given by name", "remove the `/` of its signature"
+        )
+    free = sorted((parameters.accepted or frozenset()) - job.payload.keys())
+    meant = set()
+    for name in parameters.unexpected(job.payload):
+        nearest = difflib.get_close_matches(name, free, 1)
+        meant.update(nearest)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"it takes {parameters.taken}"
+        yield Finding(("payload", name), f"{handler.name} has no parameter {name!r}", hint, of_key=True)
+    for name in parameters.missing(job.payload):
+        # One mistake, one error: it is there, under a name that is nearly its own.
+        if name not in meant:
+            yield Finding(("payload",), f"{name!r} is missing, which {handler.name} needs", of_key=True)
+
+
+def _warnings(job: Job) -> Iterator[Finding]:
     """What the decorator says and the job does not: whoever wrote it may expect it to hold for the job too."""
     if not isinstance(job.handler, PythonHandler):
-        return None
+        return
     try:
-        options = registry.resolve(job.handler.name).options
+        options = default_registry.resolve(job.handler.name).options
     except UnknownHandlerError:
-        return None
-    other = [field for field in options.given if getattr(job, field) != getattr(options, field)]
-    if not other:
-        return None
-    return f"@handler says another {' and '.join(other)}, which holds for enqueued runs; a job goes by its file alone"
+        return
+    if other := [field for field in options.given if getattr(job, field) != getattr(options, field)]:
+        what = f"@handler says another {' and '.join(other)}, which holds for enqueued runs"
+        yield Finding(("handler",), f"{what}; a job goes by its file alone")
 
 
-def _problem(handler: PythonHandler, payload: Mapping[str, Any], registry: Registry) -> tuple[str, str] | None:
-    try:
-        check_payload(registry.resolve(handler.name), payload)
-    except UnknownHandlerError as error:
-        return "handler", str(error)
-    except PayloadError as error:
-        return "payload", str(error)
-    return None
+_LOOKS: tuple[tuple[Severity, Callable[[Job], Iterator[Finding]]], ...] = (("error", _errors), ("warning", _warnings))
 
 
-def _diagnostic(state: DesiredState, job: Job, field: str, message: str) -> Diagnostic:
-    file, line, column = state.positions.get(job.name, (state.files[0] if state.files else "", 1, 1))
-    return Diagnostic(file, line, column, "error", f"jobs.{job.name}.{field}", message)
+def _diagnostic(
+    document: Document, below: tuple[Step, ...], finding: Finding, severity: Severity = "error"
+) -> Diagnostic:
+    """What comes from elsewhere (`defaults`, a payload that is not written) is said of the nearest that is written."""
+    path, _ = document.existing(below + finding.path)
+    of_key = finding.of_key or path != below + finding.path
+    return document.diagnostic(path, finding.message, finding.hint, of_key=of_key, severity=severity)

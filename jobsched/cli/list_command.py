@@ -8,7 +8,7 @@ import click
 from jobsched.cli.output import Cell, Roomy, print_json, print_table
 from jobsched.cli.pause_text import cell, pause_as_json
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
-from jobsched.cli.text import local_time, moment, relative, short_moment
+from jobsched.cli.text import local_time, moment, relative
 
 if TYPE_CHECKING:
     from jobsched.model.job import Job
@@ -53,7 +53,7 @@ def _next(stored: "StoredJob", pause: "Pause | None", now: datetime) -> Cell:
         return "suspended"
     if pause is not None:
         return cell(pause, now)
-    return Roomy(moment(stored.next_at, now), short_moment(stored.next_at, now))
+    return Roomy(moment(stored.next_at, now), relative(stored.next_at, now))
 
 
 def schedule_text(job: "Job") -> str:

@@ -36,24 +36,26 @@ def command(
     if output == "json":
         print_json([as_json(line) for line in lines])
         return
-    for line in lines:
-        _print_line(line)
+    for before, line in zip([None, *lines], lines, strict=False):
+        _print_line(line, before)
     _print_end(run, wrote=bool(lines))
 
 
 def _follow(client: "Client", run_id: int, attempt: int | None, output: str) -> None:
-    wrote = False
+    before: LogLine | None = None
     for line in client.follow(run_id, attempt=attempt):
-        wrote = True
         if output == "json":
             print_json_line(as_json(line))
         else:
-            _print_line(line)
+            _print_line(line, before)
+        before = line
     if output == "table":
-        _print_end(client.run(run_id), wrote=wrote)
+        _print_end(client.run(run_id), wrote=before is not None)
 
 
-def _print_line(line: "LogLine") -> None:
+def _print_line(line: "LogLine", before: "LogLine | None") -> None:
+    if before is not None and before.attempt != line.attempt:
+        say(f"-- attempt {line.attempt}", bold=True)
     say(f"{line.at.astimezone():%H:%M:%S.%f}"[:12] + f" {line.stream:6} {line.text}")
 
 

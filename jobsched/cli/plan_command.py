@@ -9,7 +9,15 @@ import click
 
 from jobsched.cli.output import print_json, say
 from jobsched.cli.pause_text import pause_as_json, until_text
-from jobsched.cli.target import database_of, database_option, files, load_and_warn, paths_argument, refuse_other_schema
+from jobsched.cli.target import (
+    database_of,
+    database_option,
+    files,
+    load_and_warn,
+    paths_argument,
+    refuse_other_schema,
+    text_output_option,
+)
 from jobsched.cli.text import printable
 
 if TYPE_CHECKING:
@@ -38,9 +46,7 @@ class PlanCommand(click.Command):
 @paths_argument
 @database_option
 @click.option("--detailed-exitcode", is_flag=True, help="0: nothing to do, 2: changes, 1: an error.")
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the output."
-)
+@text_output_option
 @click.pass_context
 def command(
     ctx: click.Context, paths: Sequence[Path], *, database: str | None, detailed_exitcode: bool, output: str

@@ -61,7 +61,7 @@ def command(
     elif output == "json":
         print_json([])
     else:
-        say(f"no such runs of {job}")
+        say(f"{job} has no run that is {' or '.join(states or ('failed',))}")
 
 
 def _of_job(client: "Client", job: str, states: tuple[str, ...], since: datetime | None) -> tuple[int, ...]:

@@ -166,6 +166,7 @@ class _Signals:
         self._systemd = systemd
         self._runner: Runner | None = None
         self._count = 0
+        self._reload_asked = False
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         if hasattr(signal, "SIGHUP"):
@@ -181,6 +182,8 @@ class _Signals:
         self._runner = runner
         if self._count:
             runner.stop(hard=self._count > 1)
+        if self._reload_asked and runner.watcher is not None:
+            runner.watcher.reload()
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._count += 1
@@ -190,6 +193,7 @@ class _Signals:
             self._runner.stop(hard=self._count > 1)
 
     def _reload(self, number: int, frame: FrameType | None) -> None:
+        self._reload_asked = True
         if self._runner is not None and self._runner.watcher is not None:
             self._runner.watcher.reload()
             self._systemd.reloading()

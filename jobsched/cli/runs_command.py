@@ -9,7 +9,7 @@ from jobsched.cli.job_names import job_names
 from jobsched.cli.output import Cell, Roomy, print_json, print_table
 from jobsched.cli.since import since_of
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
-from jobsched.cli.text import local_time, moment, rough
+from jobsched.cli.text import moment, rough, short_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -74,9 +74,9 @@ def _row(run: "Run", now: datetime) -> "list[Cell]":
         run.job or run.handler[:40],
         state_text(run),
         f"{run.attempt}/{run.max_attempts}",
-        Roomy(moment(at, now), local_time(at)),
+        Roomy(moment(at, now), short_time(at, now)),
         lateness(run),
-        rough(_took(run, now)) if run.started_at and run.attempt else "-",
+        _took(run, now),
     ]
 
 
@@ -98,12 +98,15 @@ def notes_on(client: "Client", runs: "Iterable[Run]") -> dict[int, str]:
 
 
 def lateness(run: "Run") -> str:
-    """How long after it was due the latest attempt started."""
-    if run.started_at is None:
+    """How long after it was due the latest attempt started; of one that waits again this is no longer known."""
+    if run.started_at is None or run.started_at < run.available_at:
         return "-"
-    return f"+{rough(max(run.started_at - run.available_at, timedelta(0)))}"
+    return f"+{rough(run.started_at - run.available_at)}"
 
 
-def _took(run: "Run", now: datetime) -> timedelta:
-    assert run.started_at is not None
-    return max((run.finished_at or now) - run.started_at, timedelta(0))
+def _took(run: "Run", now: datetime) -> str:
+    """How long the latest attempt took, or has taken so far."""
+    ended = now if run.state == "running" else run.finished_at
+    if run.started_at is None or ended is None or not run.attempt:
+        return "-"
+    return rough(max(ended - run.started_at, timedelta(0)))

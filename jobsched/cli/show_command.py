@@ -1,9 +1,11 @@
 """jobsched show."""
 
-import json
+from textwrap import indent
+from typing import TYPE_CHECKING
 
 import click
 
+from jobsched.cli.definition_text import as_yaml
 from jobsched.cli.job_names import job_names
 from jobsched.cli.list_command import job_as_json
 from jobsched.cli.output import print_json, say
@@ -11,6 +13,11 @@ from jobsched.cli.pause_text import line_with_way_out
 from jobsched.cli.runs_command import notes_on, print_with_notes, state_text
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 from jobsched.cli.text import moment, relative
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from jobsched.model.job import Job
 
 
 @click.command("show")
@@ -22,8 +29,6 @@ def command(job: str, *, database: str | None, namespace: str | None, output: st
     """Show JOB: its definition, its next slots in its zone, its latest runs."""
     from jobsched.model.definition import definition
     from jobsched.model.pause import Pauses
-    from jobsched.schedule.schedule import schedule_of
-    from jobsched.schedule.zones import zone_of
 
     with client_of(find_target(database, namespace)) as client:
         stored, pauses = client.job(job), Pauses(client.pauses())
@@ -34,20 +39,25 @@ def command(job: str, *, database: str | None, namespace: str | None, output: st
         print_json(job_as_json(stored, last, pauses.of_job(job)))
         return
     say(job, bold=True)
-    for field, value in definition(stored.job).items():
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        say(f"  {field}: {text}")
-    zone = zone_of(stored.job.timezone)
-    schedule = None if stored.job.suspend else schedule_of(stored.job)
-    slot = now
+    say(indent(as_yaml(definition(stored.job)).rstrip(), "  "))
+    say(f"\nnext: {_next_slots(stored.job, now)}")
+    for pause in filter(None, dict.fromkeys((pauses.of_job(job), pauses.of_queue(stored.job.queue)))):
+        say(line_with_way_out(pause, now))
+    say(f"generation: {stored.generation}\n")
+    rows = {run.id: [str(run.id), state_text(run), moment(run.scheduled_at or run.created_at, now)] for run in runs}
+    print_with_notes(["RUN", "STATE", "SLOT OR MADE"], rows, notes, empty="no runs yet")
+
+
+def _next_slots(job: "Job", now: "datetime") -> str:
+    """A few, one below the other, since they are read as a column; or why there are none."""
+    from jobsched.schedule.schedule import schedule_of
+    from jobsched.schedule.zones import zone_of
+
+    if job.suspend:
+        return "suspended"
+    zone, schedule, slot = zone_of(job.timezone), schedule_of(job), now
     slots: list[str] = []
     while schedule is not None and len(slots) < 3 and (following := schedule.next_after(slot)) is not None:
         slot = following
         slots.append(f"{slot.astimezone(zone).isoformat(sep=' ')} ({relative(slot, now)})")
-    # One below the other: they are read as a column.
-    say("  next: " + ("suspended" if stored.job.suspend else "\n        ".join(slots) or "none"))
-    for pause in filter(None, dict.fromkeys((pauses.of_job(job), pauses.of_queue(stored.job.queue)))):
-        say(f"  {line_with_way_out(pause, now)}")
-    say(f"  generation: {stored.generation}\n")
-    rows = {run.id: [str(run.id), state_text(run), moment(run.scheduled_at or run.created_at, now)] for run in runs}
-    print_with_notes(["RUN", "STATE", "SLOT OR MADE"], rows, notes, empty="no runs yet")
+    return "\n      ".join(slots) or "none"

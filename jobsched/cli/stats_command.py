@@ -11,6 +11,8 @@ from jobsched.cli.target import client_of, database_option, find_target, namespa
 from jobsched.cli.text import local_time
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jobsched.model.pause import Pause
     from jobsched.model.stats import Stats
 
@@ -36,10 +38,10 @@ def command(*, since: str, database: str | None, namespace: str | None, output: 
     with client_of(find_target(database, namespace)) as client:
         now, pauses = client.store.now(), client.pauses()
         stats = client.stats(since=since_of(since, now))
-    jobs = _by_job(stats)
     if output == "json":
-        print_json({"namespace": client.namespace, **_as_json(stats, jobs, pauses)})
+        print_json(as_json(client.namespace, stats, pauses))
         return
+    jobs = _by_job(stats)
     print_table(
         ["QUEUE", "STATE", "RUNS"],
         [[queue, str(state), f"{count:,}"] for (queue, state), count in sorted(stats.unfinished.items())],
@@ -61,11 +63,12 @@ def _by_job(stats: "Stats") -> list[tuple[str | None, dict[str, int]]]:
     return sorted(found.items(), key=lambda entry: (entry[0] is None, entry[0] or ""))
 
 
-def _as_json(stats: "Stats", jobs: list[tuple[str | None, dict[str, int]]], pauses: "list[Pause]") -> dict[str, Any]:
+def as_json(namespace: str, stats: "Stats", pauses: "Sequence[Pause]" = ()) -> dict[str, Any]:
     from jobsched.model.instants import format_instant
 
     return {
+        "namespace": namespace,
         "since": format_instant(stats.since),
         "queues": queue_as_json(stats.unfinished, pauses),
-        "jobs": [{"job": job, **counts} for job, counts in jobs],
+        "jobs": [{"job": job, **counts} for job, counts in _by_job(stats)],
     }

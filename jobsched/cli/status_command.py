@@ -146,7 +146,7 @@ def _generation_text(namespace: str, newest: "Generation | None", now: datetime)
     commit = f", commit {newest.commit[:12]}" if newest.commit else ""
     when = moment(newest.applied_at, now)
     what = f"generation {newest.number}, file {newest.content_hash[:12]}{commit}"
-    return f"{namespace}: {what}, applied {when} by {newest.applied_by}"
+    return f"{namespace}: {what}\napplied {when} by {newest.applied_by}\n"
 
 
 def _node_row(node: "Node", now: datetime) -> list[Cell]:
@@ -174,19 +174,12 @@ def _node_row(node: "Node", now: datetime) -> list[Cell]:
 
 def as_json(seen: Seen) -> dict[str, Any]:
     from jobsched.model.instants import format_instant
+    from jobsched.model.report import generation_as_json
 
     newest = seen.newest
     return {
         "namespace": seen.namespace,
-        "generation": newest
-        and {
-            "number": newest.number,
-            "hash": newest.content_hash,
-            "commit": newest.commit,
-            "applied_at": format_instant(newest.applied_at),
-            "applied_by": newest.applied_by,
-            "summary": newest.summary,
-        },
+        "generation": newest and generation_as_json(newest),
         "nodes": [
             {
                 "id": node.id,

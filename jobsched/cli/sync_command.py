@@ -3,13 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from jobsched.cli.output import say
+from jobsched.cli.output import print_json, say
 from jobsched.cli.progress import progress
-from jobsched.cli.target import database_of, database_option, files, load_and_warn, paths_argument, prepare
+from jobsched.cli.target import (
+    database_of,
+    database_option,
+    files,
+    load_and_warn,
+    paths_argument,
+    prepare,
+    text_output_option,
+)
 from jobsched.cli.waiting import prepare_when_reachable, wait_option
+
+if TYPE_CHECKING:
+    from jobsched.sync.apply import SyncReport
 
 
 @click.command("sync")
@@ -20,8 +32,9 @@ from jobsched.cli.waiting import prepare_when_reachable, wait_option
 )
 @click.option("--migrate", is_flag=True, help="Upgrade an older schema first.")
 @wait_option
+@text_output_option
 def command(
-    paths: Sequence[Path], *, database: str | None, allow_delete: bool, migrate: bool, wait_for_db: bool
+    paths: Sequence[Path], *, database: str | None, allow_delete: bool, migrate: bool, wait_for_db: bool, output: str
 ) -> None:
     """Make the database equal jobs.yaml (or the PATHs), in one transaction, as a new generation."""
     from jobsched.cli.plan_command import print_plan
@@ -31,7 +44,7 @@ def command(
     from jobsched.who import who
 
     chosen = files(paths)
-    with progress("reading the files"):
+    with progress("reading the files", hidden=output == "json"):
         desired = load_and_warn(chosen)
     store = open_store(database_of(database, desired))
     try:
@@ -40,13 +53,28 @@ def command(
         else:
             prepare(store, migrate=migrate)
         desired = replace(desired, commit=commit_of([Path(file) for file in desired.files]))
-        with progress(f"syncing {len(desired.jobs):,} jobs"):
+        with progress(f"syncing {len(desired.jobs):,} jobs", hidden=output == "json"):
             report = sync(store, desired, applied_by=who(), allow_delete=allow_delete)
-        if report.outcome == "applied" and report.plan is not None and report.generation is not None:
-            print_plan(report.plan, desired)
-            say(f"generation {report.generation.number} applied to {store.name}")
-        else:
-            number = report.generation.number if report.generation else 0
-            say(f"{desired.namespace}: nothing to do, generation {number} is current")
     finally:
         store.close()
+    if output == "json":
+        print_json(as_json(report))
+    elif report.outcome == "applied" and report.plan is not None and report.generation is not None:
+        print_plan(report.plan, desired)
+        say(f"generation {report.generation.number} applied to {store.name}")
+    else:
+        number = report.generation.number if report.generation else 0
+        say(f"{desired.namespace}: nothing to do, generation {number} is current")
+
+
+def as_json(report: "SyncReport") -> dict[str, Any]:
+    """`plan` is what was applied, null if nothing was."""
+    from jobsched.cli.plan_command import as_json as plan_as_json
+    from jobsched.model.report import generation_as_json
+
+    return {
+        "namespace": report.namespace,
+        "outcome": report.outcome,
+        "generation": report.generation and generation_as_json(report.generation),
+        "plan": plan_as_json(report.plan) if report.outcome == "applied" and report.plan is not None else None,
+    }

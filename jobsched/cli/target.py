@@ -98,16 +98,15 @@ def refuse_other_schema(status: "SchemaStatus", name: str) -> None:
 
 def load_and_warn(paths: Sequence[Path]) -> "DesiredState":
     """The files' state, with what is worth a warning said on standard error. Raises ConfigError."""
-    from jobsched.cli.output import say
+    from jobsched.cli.errors import print_diagnostic
     from jobsched.clock import SystemClock
-    from jobsched.config.diagnostics import as_text
     from jobsched.config.load import check
 
     loaded = check(paths, os.environ, now=SystemClock().now())
     if loaded.state is None:
         raise ConfigError([found for found in loaded.diagnostics if found.severity == "error"])
     for found in loaded.diagnostics:
-        say(as_text(found), err=True)
+        print_diagnostic(found, err=True)
     return loaded.state
 
 
@@ -123,6 +122,15 @@ output_option = click.option(
     "--output",
     type=click.Choice(["table", "json"]),
     default="table",
+    show_default=True,
+    help="Form of the output.",
+)
+#: Of commands whose answer is no table.
+text_output_option = click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
     show_default=True,
     help="Form of the output.",
 )

@@ -52,13 +52,10 @@ def moment(instant: datetime | None, now: datetime) -> str:
     return "-" if instant is None else f"{local_time(instant)} ({relative(instant, now)})"
 
 
-def short_moment(instant: datetime | None, now: datetime) -> str:
-    """`11-22 02:30 (in 5m)` in this machine's zone, with the year if it is another; `-` for None."""
-    if instant is None:
-        return "-"
+def short_time(instant: datetime, now: datetime) -> str:
+    """`11-22 02:30:00` in this machine's zone, with the year if it is another: for where a whole moment is too long."""
     shown = instant.astimezone()
-    form = "%m-%d %H:%M" if shown.year == now.astimezone().year else "%Y-%m-%d %H:%M"
-    return f"{shown.strftime(form)} ({relative(instant, now)})"
+    return shown.strftime("%m-%d %H:%M:%S" if shown.year == now.astimezone().year else "%Y-%m-%d %H:%M:%S")
 
 
 def rough(duration: timedelta) -> str:

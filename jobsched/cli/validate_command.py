@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from jobsched.cli.errors import print_diagnostic
 from jobsched.cli.output import print_json, say
 from jobsched.cli.target import files, paths_argument
 
@@ -43,7 +44,7 @@ def command(paths: Sequence[Path], *, handlers: bool, strict: bool, form: str) -
     if handlers and loaded.state is not None:
         from jobsched.cli.handler_check import check_handlers
 
-        diagnostics += check_handlers(loaded.state, chosen)
+        diagnostics += check_handlers(loaded.state, loaded.documents, chosen)
     _report(diagnostics, form, loaded.state)
     errors = [found for found in diagnostics if strict or found.severity == "error"]
     if errors:
@@ -51,13 +52,16 @@ def command(paths: Sequence[Path], *, handlers: bool, strict: bool, form: str) -
 
 
 def _report(diagnostics: "Sequence[Diagnostic]", form: str, state: "DesiredState | None") -> None:
-    from jobsched.config.diagnostics import as_github, as_json, as_text
+    from jobsched.config.diagnostics import as_github, as_json
 
     if form == "json":
         print_json([as_json(found) for found in diagnostics])
         return
     for found in diagnostics:
-        say(as_github(found) if form == "github" else as_text(found))
+        if form == "github":
+            say(as_github(found))
+        else:
+            print_diagnostic(found)
     if form == "text":
         say(_summary(diagnostics, state))
 

@@ -58,7 +58,7 @@ def command(job: str, *, at: str | None, count: int, database: str | None, names
         lacks = {run.id: client.lacks(run.id) for fate in fates if (run := fate.run) and run.state == "blocked"}
         pause = Pauses(client.pauses()).of_job(job)
     if output == "json":
-        print_json([_as_json(fate, lacks) for fate in fates])
+        print_json([as_json(fate, lacks) for fate in fates])
         return
     zone = stored.job.timezone
     _say_why_none(stored.job)
@@ -90,7 +90,8 @@ def _text(fate: "Fate", zone: str, lacks: "Mapping[int, Sequence[Lack]]") -> str
     elif run.state == "blocked":
         text += f": {lacks_text(lacks[run.id])}"
     elif run.attempt:
-        text += f", attempt {run.attempt} of {run.max_attempts}, started {lateness(run)}"
+        text += f", attempt {run.attempt} of {run.max_attempts}"
+        text += "" if (late := lateness(run)) == "-" else f", started {late}"
     return text + _range(run, zone)
 
 
@@ -101,7 +102,7 @@ def _range(run: "Run", zone: str) -> str:
     return f"; so were all from {shown_in(zone, run.covers.first)} to {shown_in(zone, run.covers.last)}"
 
 
-def _as_json(fate: "Fate", lacks: "Mapping[int, Sequence[Lack]]") -> dict[str, Any]:
+def as_json(fate: "Fate", lacks: "Mapping[int, Sequence[Lack]] | None" = None) -> dict[str, Any]:
     from jobsched.model.instants import format_instant
     from jobsched.model.report import run_as_json
 
@@ -110,5 +111,5 @@ def _as_json(fate: "Fate", lacks: "Mapping[int, Sequence[Lack]]") -> dict[str, A
         "unrecorded": None if fate.unrecorded is None else str(fate.unrecorded),
         "pause": pause_as_json(fate.pause),
         "run": None if fate.run is None else run_as_json(fate.run),
-        "waits_for": [asdict(lack) for lack in lacks.get(fate.run.id, ())] if fate.run else [],
+        "waits_for": [asdict(lack) for lack in lacks.get(fate.run.id, ())] if fate.run and lacks else [],
     }

@@ -296,4 +296,15 @@ def _advice(group: str, key: str, valid: tuple[str, ...]) -> str:
     if group == "defaults" and key in _OF_A_JOB_ALONE:
         return "each job has its own; write it in the job"
     nearest = get_close_matches(key.lower(), valid, n=1)
-    return f"did you mean `{nearest[0]}`?" if nearest else f"known here: {', '.join(valid)}"
+    if nearest:
+        return f"did you mean `{nearest[0]}`?"
+    # Nobody reads thirty names at the end of a line.
+    if len(valid) > _MOST_NAMED:
+        named = sorted(valid, key=lambda name: name not in _NAMED_FIRST)[:_MOST_NAMED]
+        return f"known here: {', '.join(named)} … {len(valid)} in all, see: jobsched schema"
+    return f"known here: {', '.join(valid)}"
+
+
+_MOST_NAMED = 8
+#: What a job cannot be without comes before what it may have besides.
+_NAMED_FIRST = frozenset({"handler", "command", "shell", "http", "cron", "every", "at"})

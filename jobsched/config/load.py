@@ -31,10 +31,11 @@ _NAME = re.compile(NAME_PATTERN)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """`state` is None if there is an error among the diagnostics."""
+    """`state` is None if there is an error among the diagnostics. `documents`, by file, know where everything stands."""
 
     state: DesiredState | None
     diagnostics: tuple[Diagnostic, ...]
+    documents: Mapping[str, Document] = field(default_factory=dict)
 
 
 def load(paths: Sequence[Path], environ: Mapping[str, str] | None = None) -> DesiredState:
@@ -67,15 +68,17 @@ def check_sources(
 ) -> Loaded:
     """As `check`, of files that have been read already; `found` is what reading them found."""
     found = Diagnostics() if found is None else found
-    state = None
+    state, documents = None, {}
     # Too many: the state is None if they are errors, and sound if they are the warnings that come after.
     with suppress(TooManyDiagnosticsError):
         files = [file for source in sources if (file := _File.read(source, found)) is not None]
+        documents = {file.document.name: file.document for file in files}
         state = _sound_part(sources, files)
-        lint.warn(state, {file.document.name: file.document for file in files}, sources, found, environ, now)
+        lint.warn(state, documents, sources, found, environ, now)
     # No file at all says nothing, which is not the same as saying that there are no jobs.
     sound = bool(sources) and not found.errors
-    return Loaded(state=state if sound else None, diagnostics=found.in_order(source.name for source in sources))
+    diagnostics = found.in_order(source.name for source in sources)
+    return Loaded(state=state if sound else None, diagnostics=diagnostics, documents=documents)
 
 
 def read_head(paths: Sequence[Path]) -> DesiredState:

@@ -27,19 +27,30 @@ class Parameters:
 
     def problem(self, payload: Mapping[str, Any]) -> str | None:
         """What keeps this payload from being the keyword arguments; None if nothing does."""
-        given = payload.keys()
-        if self.accepted is None or (given == self.required and not self.unreachable):
-            return None
         problems = []
         if self.unreachable:
             problems.append(f"its parameters {_names(self.unreachable)} cannot be given by name; remove the `/`")
-        if missing := self.required - given:
+        if missing := self.missing(payload):
             problems.append(f"{_names(missing)} {'is' if len(missing) == 1 else 'are'} missing")
-        unexpected = given & self.reserved if self.open else given - self.accepted
-        if unexpected:
-            known = f"; it takes {_names(self.accepted)}" if self.accepted else "; it takes nothing"
-            problems.append(f"{_names(unexpected)} {'is' if len(unexpected) == 1 else 'are'} unexpected{known}")
+        if unexpected := self.unexpected(payload):
+            verb = "is" if len(unexpected) == 1 else "are"
+            problems.append(f"{_names(unexpected)} {verb} unexpected; it takes {self.taken}")
         return " and ".join(problems) or None
+
+    def missing(self, payload: Mapping[str, Any]) -> list[str]:
+        """Required ones that the payload has not, sorted."""
+        return sorted(self.required - payload.keys())
+
+    def unexpected(self, payload: Mapping[str, Any]) -> list[str]:
+        """Keys of the payload that are no parameters, sorted."""
+        if self.accepted is None:
+            return []
+        return sorted(payload.keys() & self.reserved if self.open else payload.keys() - self.accepted)
+
+    @property
+    def taken(self) -> str:
+        """The names that may be given, for people."""
+        return _names(self.accepted) if self.accepted else "nothing"
 
 
 def parameters_of(function: Callable[..., Any]) -> Parameters:

@@ -1,14 +1,10 @@
 """Performs Python handlers: functions and coroutine functions, with the payload as keyword arguments."""
 
-import asyncio
 import inspect
-from collections.abc import Awaitable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from jobsched.clock import Clock
 from jobsched.errors import HandlerExitError
-from jobsched.handlers.cancel import CancelToken
 from jobsched.handlers.context import Context
 from jobsched.handlers.registry import RegisteredHandler, check_payload
 from jobsched.handlers.result import json_result
@@ -33,35 +29,12 @@ def perform_python(call: "Call", handler: RegisteredHandler, clock: Clock) -> An
         if result is None:
             return None
         if inspect.isawaitable(result):
-            result = _await(result, call.cancel)
+            from jobsched.handlers.coroutine import await_result
+
+            result = await_result(result, call.cancel)
     except Exception:
         raise
     except BaseException as raised:
         # SystemExit and the like are a handler's mistake: they must end neither our thread nor the node.
         raise HandlerExitError(raised) from raised
     return json_result(result)
-
-
-def _await(awaitable: Awaitable[Any], cancel: CancelToken) -> Any:
-    try:
-        with asyncio.Runner() as runner:
-            return runner.run(_cancellable(awaitable, cancel))
-    except asyncio.CancelledError:
-        cancel.check()
-        raise
-
-
-async def _cancellable(awaitable: Awaitable[Any], cancel: CancelToken) -> Any:
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-
-    def stop() -> None:
-        # The loop may have ended between the order to stop and this call of it.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(task.cancel)
-
-    forget = cancel.on_cancel(stop)
-    try:
-        return await awaitable
-    finally:
-        forget()

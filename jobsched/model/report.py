@@ -1,4 +1,4 @@
-"""A run as JSON: the form that `-o json`, HTTP and `on_failure` show (DESIGN §2)."""
+"""Runs and generations as JSON: the form that `-o json`, HTTP and `on_failure` show (DESIGN §2)."""
 
 import json
 from dataclasses import fields
@@ -7,6 +7,7 @@ from typing import Any
 
 from jobsched.model.instants import format_instant
 from jobsched.model.run import Run
+from jobsched.model.state import Generation
 
 #: The names that `run_as_json` gives, in its order.
 RUN_FIELDS = tuple(field.name for field in fields(Run))
@@ -38,6 +39,18 @@ def run_as_json(run: Run) -> dict[str, Any]:
         "covers": run.covers
         and {"first": _instant(run.covers.first), "last": _instant(run.covers.last), "count": run.covers.count},
         "created_at": _instant(run.created_at),
+    }
+
+
+def generation_as_json(generation: Generation) -> dict[str, Any]:
+    """The fields in their documented order, without the namespace, which is said beside it."""
+    return {
+        "number": generation.number,
+        "hash": generation.content_hash,
+        "commit": generation.commit,
+        "applied_at": format_instant(generation.applied_at),
+        "applied_by": generation.applied_by,
+        "summary": generation.summary,
     }
 
 

@@ -164,23 +164,46 @@ def test_handlers_that_cannot_work_are_found_by_validate(place: "Workplace") -> 
           missing: {handler: "nowhere:run"}
           attribute: {handler: "work:ad"}
           not-callable: {handler: "work:value"}
-          payload: {handler: "work:add", payload: {a: 1, c: 2}}
+          payload: {handler: "work:add", payload: {a: 1, other: 2}}
+          typo: {handler: "work:add", payload: {a: 1, bb: 2}}
+          nothing: {handler: "work:add"}
           fine: {handler: "work:add", payload: {a: 1, b: 2}}
     """)
 
     without = place.jobsched("validate")
     done = place.jobsched("validate", "--handlers", "--format", "json", code=1)
 
-    found = {entry["path"]: entry["message"] for entry in json.loads(done.stdout)}
-    assert "5 jobs, valid" in without.stdout
+    entries = json.loads(done.stdout)
+    found = {entry["path"]: entry["message"] for entry in entries}
+    places = {entry["path"]: (entry["line"], entry["column"]) for entry in entries}
+    assert "7 jobs, valid" in without.stdout
     assert set(found) == {
         "jobs.missing.handler",
         "jobs.attribute.handler",
         "jobs.not-callable.handler",
         "jobs.payload.payload",
+        "jobs.payload.payload.other",
+        "jobs.typo.payload.bb",
+        "jobs.nothing",
     }
     assert "did you mean 'add'" in found["jobs.attribute.handler"]
-    assert "'b'" in found["jobs.payload.payload"]
+    assert found["jobs.payload.payload"] == "'b' is missing, which work:add needs"
+    assert found["jobs.typo.payload.bb"] == "work:add has no parameter 'bb'"
+    assert [entry["hint"] for entry in entries if entry["path"].endswith(".bb")] == ["did you mean 'b'?"]
+    assert (places["jobs.missing.handler"], places["jobs.payload.payload.other"]) == ((4, 22), (7, 50))
+    assert (places["jobs.payload.payload"], places["jobs.nothing"]) == ((7, 34), (9, 3))
+
+
+def test_modules_that_cannot_be_imported_are_found_where_they_are_named(place: "Workplace") -> None:
+    place.write("""
+        version: 1
+        settings: {imports: [nowhere]}
+        jobs: {}
+    """)
+
+    done = place.jobsched("validate", "--handlers", code=1)
+
+    assert "jobs.yaml:3:21: error: settings.imports: " in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_requeue_wants_runs_or_a_job_that_exists(place: "Workplace") -> None:
     assert "give the numbers of runs, or --job" in place.jobsched("requeue", code=2).stderr
     assert "--since and --state go with --job" in place.jobsched("requeue", "1", "--since", "1h", code=2).stderr
     assert "did you mean 'one'" in place.jobsched("requeue", "--job", "onne", code=1).stderr
-    assert place.jobsched("requeue", "--job", "one").stdout == "no such runs of one\n"
+    assert place.jobsched("requeue", "--job", "one").stdout == "one has no run that is failed\n"
     assert place.as_json("requeue", "--job", "one") == []
 
 

@@ -35,7 +35,9 @@ VARIABLE = [
     (r"by \S+@\S+", "by <who>"),
     (r"^(\d+) +\S+ +\d+ +(alive|dead)", r"\1 <host> <pid> \2"),
     (r"^\d+ +(tick|hello)", r"<run> \1"),
-    (r"^<instant> +run \d+", "<instant> run <run>"),
+    # A terminal has room for less than a pipe, and a page shows what a terminal shows.
+    (r"<instant>( \(<duration>\))?|\d\d-\d\d \d\d:\d\d:\d\d|<duration>", "<when>"),
+    (r"^<when> +run \d+", "<when> run <run>"),
     (r"─+", "─"),
     (r"[ ]+", " "),
 ]

@@ -1,6 +1,7 @@
 """Wake-ups: few on PostgreSQL, nothing left behind on SQLite, and threads that end."""
 
 import os
+import shutil
 import socket
 import threading
 from contextlib import closing
@@ -155,6 +156,19 @@ def test_a_bell_leaves_nothing_beside_the_file(sqlite_url: str) -> None:
 
         assert len(sockets) == 2
         assert not folder.exists()
+
+
+def test_a_bell_ends_though_its_folder_was_removed(tmp_path: Path) -> None:
+    """A node whose database was deleted did not end on SIGTERM."""
+    folder = tmp_path / "jobs.db.wake"
+    bell = SocketDoorbell(folder, lambda topic: None)
+    shutil.rmtree(folder)
+
+    closing_it = threading.Thread(target=bell.close, daemon=True)
+    closing_it.start()
+    closing_it.join(LONG_SECONDS)
+
+    assert not closing_it.is_alive()
 
 
 def test_a_socket_whose_process_died_is_taken_away(tmp_path: Path) -> None:

@@ -254,6 +254,14 @@ WRONG = [
     ('version: "1"\njobs: {}\n', '1:10: error: version: expected 1, not "1"'),
     ("namespace: a b\njobs: {}\n", '1:12: error: namespace: "a b" is no name'),
     ("nonsense: 1\njobs: {}\n", "1:1: error: nonsense: unknown field (known here: version, namespace, settings"),
+    (
+        'jobs: {x: {command: ["true"], zzz: 1}}\n',
+        "1:31: error: jobs.x.zzz: unknown field (known here: handler, command, shell, http, cron, every, at, timezone … ",
+    ),
+    (
+        'jobs: {x: {command: ["true"], timeout: {after: 5s, zzz: 1}}}\n',
+        "1:52: error: jobs.x.timeout.zzz: unknown field (known here: after, kill_after)",
+    ),
     ("jobs: {}\nschedules: {}\n", "2:1: error: schedules: unknown field (write `jobs`)"),
     ("jobs: {}\nsettings:\n", "2:10: error: settings: has no value"),
     ("jobs: {}\nsettings: {threads: 0}\n", "2:21: error: settings.threads: must be at least 1, not 0"),
