@@ -42,7 +42,7 @@ def insert_slots(connection: Connection, dialect: Dialect, runs: Sequence[NewRun
     ]
     if any(one is None and key_of(run) is not None for one, run in zip(made, runs, strict=True)):
         raise SlotTaken
-    return made
+    return _after_replacing(connection, dialect, runs, made, rooms)
 
 
 def insert_runs(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]) -> list[Created | None]:
@@ -67,28 +67,28 @@ def insert_runs(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]
                 outcome[index] = None
         _resolve_twins(runs, first, outcome)
         if len(outcome) == len(runs):
-            made = _after_replacing(connection, dialect, runs, outcome, rooms)
-            return [made[index] for index in range(len(runs))]
+            made = [outcome[index] for index in range(len(runs))]
+            return _after_replacing(connection, dialect, runs, made, rooms)
     raise StoreUnavailableError("a unique key was taken and freed too often while its run was looked up; try again")
 
 
 def admitted_since(connection: Connection, made: Sequence[Created]) -> list[Created]:
     """What was made, those pending that were blocked and have been let in since; by now they may have gone on."""
-    blocked = {one.id: one for one in made if one.state is RunState.BLOCKED}
+    blocked = [one for one in made if one.state is RunState.BLOCKED]
     stands = as_they_stand(connection, blocked)
-    waiting = {id_ for id_, one in stands.items() if one is not None and one.state is RunState.BLOCKED}
-    return [replace(one, state=RunState.PENDING) if one.id in blocked.keys() - waiting else one for one in made]
+    let_in = {one.id for one in stands if one is not None and one.state is not RunState.BLOCKED}
+    return [replace(one, state=RunState.PENDING) if one.id in let_in else one for one in made]
 
 
 def _after_replacing(
     connection: Connection,
     dialect: Dialect,
     runs: Sequence[NewRun],
-    made: dict[int, Created | None],
+    made: list[Created | None],
     rooms: Mapping[Key, Room],
-) -> dict[int, Created | None]:
+) -> list[Created | None]:
     """Other runs make way for those that replace them: once all are inserted, since some of these may have to as well."""
-    replaced = replaced_keys(made, dict(enumerate(runs)))
+    replaced = replaced_keys(zip(runs, made, strict=True))
     if not replaced:
         return made
     make_way(connection, dialect, {key: rooms[key].limit for key in sorted(replaced)})

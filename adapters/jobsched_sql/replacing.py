@@ -1,6 +1,6 @@
 """Making way for a newer run of a key: those that wait are cancelled, those that run are asked to stop."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,13 +21,9 @@ _UNFINISHED = (
 )
 
 
-def replaced_keys(made: Mapping[int, Created | None], new: Mapping[int, NewRun]) -> set[Key]:
+def replaced_keys(made: Iterable[tuple[NewRun, Created | None]]) -> set[Key]:
     """Keys of those runs just made that replace others."""
-    return {
-        key
-        for index, run in new.items()
-        if run.replaces and made[index] is not None and (key := key_of(run)) is not None
-    }
+    return {key for run, one in made if run.replaces and one is not None and (key := key_of(run)) is not None}
 
 
 def make_way(connection: Connection, dialect: Dialect, limits: Mapping[Key, int]) -> None:
@@ -49,15 +45,15 @@ def _unfinished(connection: Connection, key: Key) -> list[int]:
     return [id_ for condition in _UNFINISHED for id_ in connection.execute(of_key.where(condition)).scalars()]
 
 
-def as_they_stand(connection: Connection, made: Mapping[int, Created | None]) -> dict[int, Created | None]:
+def as_they_stand(connection: Connection, made: Sequence[Created | None]) -> list[Created | None]:
     """What was made, with the states that it has after others, or some of these, have made way."""
-    ids = sorted({one.id for one in made.values() if one is not None})
+    ids = sorted({one.id for one in made if one is not None})
     c = runs.c
     stands: dict[int, Row[*tuple[Any, ...]]] = {}
     for start in range(0, len(ids), AT_ONCE):
         chosen = select(c.id, c.state, c.reason).where(c.id.in_(ids[start : start + AT_ONCE]))
         stands |= {row.id: row for row in connection.execute(chosen)}
-    return {index: None if one is None else _moved(one, stands[one.id]) for index, one in made.items()}
+    return [None if one is None else _moved(one, stands[one.id]) for one in made]
 
 
 def _moved(one: Created, row: Row[*tuple[Any, ...]]) -> Created:
