@@ -231,7 +231,7 @@ JSON: dict[str, tuple[str, Callable[[], Any]]] = {
     ),
     "stats": (
         "`-o json`: the unfinished by queue and state, the finished by job (null: ad hoc)",
-        lambda: stats_as_json("default", STATS),
+        lambda: stats_as_json("default", STATS, [PAUSE]),
     ),
     "why": (
         f"`-o json`: an array of slots, newest first; `run` is as in `runs`, or null, and then `unrecorded` is {_words(Unrecorded)}",

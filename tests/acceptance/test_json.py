@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.acceptance
 
 DOCS = Path(__file__).parents[2] / "docs"
-#: What is anybody's: their keys are those of a job, a handler or a run.
-FREE = {"definition", "payload", "result", "handler", "summary", "generations", "changes"}
+#: What is anybody's: their keys are those of a job, a handler, a run or a file.
+FREE = {"definition", "payload", "result", "handler", "summary", "generations", "changes", "queue_limits"}
 JOBS = """
     version: 1
     jobs:
@@ -44,6 +44,8 @@ COMMANDS: dict[str, list[str]] = {
     "requeue": ["3"],
     "backfill": ["fine", "--from", "2026-01-01", "--to", "2026-01-02", "--yes"],
     "delete": ["1"],
+    "pause": ["fine"],
+    "resume": ["fine"],
     "prune": [],
     "db check": [],
 }
