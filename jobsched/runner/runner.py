@@ -11,14 +11,14 @@ from typing import Any, Self, TypeVar
 
 from jobsched.client import Client
 from jobsched.clock import Clock, SystemClock
-from jobsched.errors import StoreUnavailableError, UnknownHandlerError
+from jobsched.errors import UnknownHandlerError
 from jobsched.handlers.call import current_log
 from jobsched.handlers.cancel import CancelReason
 from jobsched.handlers.registry import Registry, default_registry
 from jobsched.model.desired import DesiredState
 from jobsched.model.handler import PythonHandler
 from jobsched.model.instants import format_instant
-from jobsched.model.run import RunFilter, RunState
+from jobsched.model.run import RunState
 from jobsched.observe.capture import Capture
 from jobsched.observe.events import (
     Event,
@@ -40,6 +40,7 @@ from jobsched.runner.endings import of_claim
 from jobsched.runner.executor import Executor
 from jobsched.runner.heartbeat import Fence, Heartbeat
 from jobsched.runner.held import Held, HeldRuns
+from jobsched.runner.once import Once
 from jobsched.runner.options import Options
 from jobsched.runner.pauses import NodePauses
 from jobsched.runner.pool import Pool
@@ -101,7 +102,6 @@ class Runner:
         self._stop_lock = threading.Lock()
         self._stopped = self._hard = self.worn_out = False
         self._doorbell: Doorbell | None = None
-        self._due: set[int] = set()
         self.events = Events()
         self._put_together(self._registry)
         self.reload = Reload(self._store, self.heartbeat, paths, self._synced, self.events, vet) if paths else None
@@ -163,6 +163,7 @@ class Runner:
         beat = options.heartbeat.total_seconds()
         self._fence = Fence(clock, self.heartbeat)
         self._rescuer = Timer("rescuer", clock, beat, rescue)
+        self._once = Once(store, clock, self.pauses)
         self._canceller = Canceller(
             store, clock, self.heartbeat, self.held, min(options.heartbeat, options.poll), self.events
         )
@@ -184,7 +185,8 @@ class Runner:
             self.definitions.refresh()
             self.pauses.step()
             if self.options.once:
-                self._due = {run.id for run in self.scheduler.fire_all_due()} | self._waiting_ids()
+                fired = self.scheduler.fire_all_due()
+                self._once.begin((run.id for run in fired), self._namespaces, self.options.queues)
             self._doorbell = self._store.listen(self._rung)
             undo.pop_all()
         _CAPTURE.install()
@@ -262,24 +264,7 @@ class Runner:
 
     def wait_until_idle(self) -> list[int]:
         """With `once`: wait for what was due at the start, with its retries and `on_failure` runs; the ids of those that failed."""
-        waiting = set(self._due)
-        while waiting and not self._ended.is_set():
-            pause = 0.1
-            try:
-                waiting = {id_ for id_ in self._store.unfinished(sorted(waiting)) if not self._held_back(id_)}
-                waiting = waiting or self._failure_runs()
-            except StoreUnavailableError:
-                pause = 1.0
-            if waiting:
-                self.clock.wait(self._ended, pause)
-        return [id_ for id_ in sorted(self._due) if (run := self._store.run(id_)) and run.state is RunState.FAILED]
-
-    def _failure_runs(self) -> set[int]:
-        """Those `on_failure` runs of what was waited for that have not been waited for themselves; they count from now on."""
-        made = self._store.runs(RunFilter(failures_of=tuple(self._due), limit=2 * len(self._due)))
-        new = {run.id for run in made} - self._due
-        self._due |= new
-        return new
+        return self._once.wait(self._ended)
 
     @property
     def turning(self) -> bool:
@@ -344,11 +329,6 @@ class Runner:
         self.dispatcher.wake()
         self.scheduler.wake()
 
-    def _held_back(self, run_id: int) -> bool:
-        """Whether a run does not start because its queue is paused."""
-        run = self._store.run(run_id) if self.pauses.of_queues else None
-        return run is not None and run.state is not RunState.RUNNING and self.pauses.holds(run.namespace, run.queue)
-
     def _begin(self, reload: Reload, desired: DesiredState) -> None:
         if self._refused_start is None:
             reload.begin(desired)
@@ -410,15 +390,6 @@ class Runner:
         self.events.emit(NodeWornOut(node=self.heartbeat.node, abandoned=self.pool.abandoned))
         self.dispatcher.stop()
         self.stop()
-
-    def _waiting_ids(self) -> set[int]:
-        waiting = (RunState.PENDING, RunState.BLOCKED, RunState.RUNNING)
-        return {
-            run.id
-            for namespace in self._namespaces
-            for run in self.client.runs(namespace=namespace, states=waiting, limit=100_000)
-            if self.options.queues is None or run.queue in self.options.queues
-        }
 
 
 def _with_threads(options: Options, threads: int | None) -> Options:
