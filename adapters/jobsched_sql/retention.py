@@ -1,9 +1,11 @@
 """Deleting finished runs that nobody keeps: of a job by counts and age, of the rest by age."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, or_, select
 
+from jobsched.model.job import History
 from jobsched.model.run import RunState
 from jobsched.store.port import Retention
 from jobsched_sql.dialect import Dialect, Work
@@ -15,14 +17,14 @@ _AT_ONCE = 500
 
 def prune(dialect: Dialect, retentions: Sequence[Retention], limit: int) -> int:
     """Delete what retention no longer keeps, at most `limit`; how many."""
+    now = dialect.given_now() or dialect.read(dialect.now)
     deleted = 0
-    for retention in retentions:
-        for outdated in _outdated(dialect, retention):
-            while (batch := min(limit - deleted, _AT_ONCE)) > 0:
-                ids = dialect.read(_choosing(outdated.limit(batch)))
-                deleted += dialect.write(_deleting(ids)) if ids else 0
-                if len(ids) < batch:
-                    break
+    for outdated in _outdated(retentions, now):
+        while (batch := min(limit - deleted, _AT_ONCE)) > 0:
+            ids = dialect.read(_choosing(outdated.limit(batch)))
+            deleted += dialect.write(_deleting(ids)) if ids else 0
+            if len(ids) < batch:
+                break
     return deleted
 
 
@@ -48,22 +50,34 @@ def _done_with() -> tuple[ColumnElement[bool], ...]:
     return runs.c.finished_at.is_not(None), runs.c.abandoned_by.is_(None)
 
 
-def _outdated(dialect: Dialect, retention: Retention) -> Iterator[Select[int]]:
-    """Statements that each choose the ids of one kind of runs to delete."""
-    now = dialect.given_now() or dialect.read(dialect.now)
+def _outdated(retentions: Sequence[Retention], now: datetime) -> Iterator[Select[int]]:
+    """Statements that each choose ids of runs to delete. Jobs mostly keep the same, and are then asked for together."""
+    alike: dict[tuple[str, History], list[str]] = {}
+    for retention in retentions:
+        if retention.job is None:
+            yield from _ad_hoc(retention, now)
+        else:
+            alike.setdefault((retention.namespace, retention.history), []).append(retention.job)
+    for (namespace, history), names in alike.items():
+        yield _of_jobs(namespace, names, history, now)
+
+
+def _of_jobs(namespace: str, names: Sequence[str], history: History, now: datetime) -> Select[int]:
+    """Of each job the runs beyond its counts, and those that are too old."""
+    c = runs.c
+    kept = {RunState.SUCCEEDED: history.success, RunState.FAILED: history.failed, RunState.SKIPPED: history.skipped}
+    # What was cancelled counts with what failed.
+    kind = case((c.state == RunState.CANCELLED.value, RunState.FAILED.value), else_=c.state).label("kind")
+    place = func.row_number().over(partition_by=(c.job, kind), order_by=c.id.desc()).label("place")
+    of_jobs = select(c.id, c.finished_at, kind, place).where(c.namespace == namespace, c.job.in_(names), *_done_with())
+    row = of_jobs.subquery().c
+    beyond = [and_(row.kind == state.value, row.place > count) for state, count in kept.items()]
+    return select(row.id).where(or_(row.finished_at < now - history.max_age, *beyond))
+
+
+def _ad_hoc(retention: Retention, now: datetime) -> Iterator[Select[int]]:
     c = runs.c
     of_namespace = select(c.id).where(c.namespace == retention.namespace, *_done_with())
-    if retention.job is not None:
-        history = retention.history
-        of_job = of_namespace.where(c.job == retention.job)
-        yield of_job.where(c.finished_at < now - history.max_age)
-        for kept, states in (
-            (history.success, (RunState.SUCCEEDED,)),
-            (history.failed, (RunState.FAILED, RunState.CANCELLED)),
-            (history.skipped, (RunState.SKIPPED,)),
-        ):
-            yield of_job.where(c.state.in_([state.value for state in states])).order_by(c.id.desc()).offset(kept)
-        return
     of_nobody = or_(c.job.is_(None), ~select(jobs.c.name).where(_same_job()).exists())
     yield of_namespace.where(of_nobody, c.finished_at < now - retention.history.max_age)
     for state, age in retention.ad_hoc_ages.items():

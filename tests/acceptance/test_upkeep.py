@@ -59,8 +59,8 @@ def test_stats_count_the_unfinished_by_queue_and_the_finished_by_job(workplace: 
     shown = workplace.jobsched("stats").stdout.splitlines()
 
     assert stats["queues"] == [
-        {"queue": "default", "state": "pending", "runs": 1},
-        {"queue": "mail", "state": "pending", "runs": 1},
+        {"queue": "default", "state": "pending", "runs": 1, "pause": None},
+        {"queue": "mail", "state": "pending", "runs": 1, "pause": None},
     ]
     assert stats["jobs"] == [
         {"job": "bad", "succeeded": 0, "failed": 1, "cancelled": 0, "skipped": 0},
