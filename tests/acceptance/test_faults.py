@@ -69,18 +69,21 @@ def test_a_second_signal_ends_the_node_at_once_without_losing_the_run(workplace:
 
 
 def test_a_third_signal_ends_the_node_though_it_could_not_save(place: "Workplace") -> None:
-    place.write('jobs: {long: {command: [sleep, "600"]}}')
+    place.write('jobs: {long: {shell: "echo $$ > pid; exec sleep 600"}}')
     node = place.start_node()
     run = place.client.trigger("long")
-    place.wait_for_run("long", RunState.RUNNING)
+    pid = place.folder / "pid"
+    place.eventually(lambda: pid.exists() and pid.read_text().strip(), "the command's pid")
 
     with sqlite3.connect(place.folder / "jobsched.db", isolation_level=None) as other:
         # Nothing can be saved, so the second does not end it either.
         other.execute("begin exclusive")
-        for said in ("a second signal ends it", "run 1 is pending", None):
-            node.process.send_signal(signal.SIGTERM)
-            if said is not None:
-                node.wait_for_log(said)
+        node.process.send_signal(signal.SIGTERM)
+        node.wait_for_log("a second signal ends it")
+        node.process.send_signal(signal.SIGTERM)
+        command = ["kill", "-0", pid.read_text().strip()]
+        place.eventually(lambda: subprocess.run(command, check=False).returncode, "its end")
+        node.process.send_signal(signal.SIGTERM)
         code = node.process.wait(30)
         other.execute("rollback")
     other.close()
