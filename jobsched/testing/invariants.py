@@ -85,6 +85,7 @@ def beyond_limit(record: Record) -> Iterator[str]:
     """Never more runs of a job than its limit under way: begun, not ended, on a node that may have its lease."""
     job_of = {run.id: run.job for run in record.runs}
     under_way: dict[int, Entry] = {}
+    newest: Counter[int] = Counter()
     for entry in record.journal:
         if entry.what == "gone":
             under_way = {run: begun for run, begun in under_way.items() if begun.pid != entry.pid}
@@ -93,8 +94,8 @@ def beyond_limit(record: Record) -> Iterator[str]:
             begun = under_way.get(entry.run)
             if begun is not None and (begun.pid, begun.attempt) == (entry.pid, entry.attempt):
                 del under_way[entry.run]
-        else:
-            under_way[entry.run] = entry
+        elif entry.attempt >= newest[entry.run]:  # else a node that slept begins what others have taken over
+            under_way[entry.run], newest[entry.run] = entry, entry.attempt
             job = job_of.get(entry.run)
             at_once = sorted(run for run in under_way if job_of.get(run) == job)
             if job is not None and len(at_once) > record.limits.get(job, len(at_once)):

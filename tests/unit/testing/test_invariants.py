@@ -70,6 +70,17 @@ ORDERLY: Mapping[str, Record] = {
     "a node that comes back late": Record(
         runs=[TAKEN_OVER], journal=[entry("begins", 1), *once(1, 2, 2), entry("ends", 1)], limits={"nightly": 1}
     ),
+    "a node that slept and begins what others have finished": Record(
+        runs=[TAKEN_OVER, a_row(2)],
+        journal=[
+            *once(1, 2, 2),
+            entry("begins", 2, 1, 2),
+            entry("begins", 1),
+            entry("ends", 1),
+            entry("ends", 2, 1, 2),
+        ],
+        limits={"nightly": 1},
+    ),
     "given back, and begun again under its number": Record(
         runs=[a_row()], journal=[entry("begins", 1), entry("interrupted", 1), *once(1, 1, 2)]
     ),

@@ -1,0 +1,26 @@
+"""What the nodes of a soak perform: imported there, as a module beside their jobs.yaml."""
+
+import random
+import threading
+
+from jobsched import Context, handler
+from jobsched.testing.journal import Journal
+
+JOURNAL = Journal("journal.jsonl")
+
+
+@handler("work")
+def work(ctx: Context, seconds: float = 0.0, fails: float = 0.0) -> str:
+    """Takes so long, and fails with this probability."""
+    with JOURNAL.attempt(ctx) as result:
+        _wait(ctx, seconds)
+        if random.random() < fails:
+            raise RuntimeError("bad luck")
+        return result
+
+
+def _wait(ctx: Context, seconds: float) -> None:
+    never = threading.Event()
+    for _ in range(int(seconds / 0.05)):
+        ctx.check()
+        never.wait(0.05)
