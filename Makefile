@@ -7,6 +7,8 @@ WORKERS ?= 2
 PYTEST_FLAGS ?=
 LOCK_FLAGS ?=
 BENCH_FLAGS ?=
+MINUTES ?= 5
+SOAK_FLAGS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
@@ -27,7 +29,7 @@ OTHER_POSTGRES := $(wildcard /usr/lib/postgresql/*/bin)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run test check lint fmt types imports pytest fast-tests test-all test-pythons test-postgres reference docs bench lock clean
+.PHONY: help run test check lint fmt types imports pytest fast-tests test-all test-pythons test-postgres faults soak reference docs bench lock clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -80,6 +82,12 @@ test-pythons: ## all tests on each other Python found (3.12, 3.13), in .venv-3.1
 	  echo "Python $$version: $$found"; \
 	  $(MAKE) --no-print-directory pytest PYTHON="$$found" VENV=.venv-$$version || status=1; \
 	done; exit $$status
+
+faults: $(DEV_READY) ## the full fault suite, with a table of what held (some minutes; docs/reliability.md)
+	$(BIN)/python -m tests.acceptance.faults -n $(WORKERS) $(PYTEST_FLAGS)
+
+soak: $(DEV_READY) ## nodes under load and misfortune, MINUTES=5 on each database; then every invariant is asked about
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(SOAK_FLAGS)
 
 reference: $(DEV_READY) ## write docs/jobs-yaml.md and docs/cli.md anew from the program
 	$(BIN)/python docs/generate.py
