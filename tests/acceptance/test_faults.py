@@ -57,7 +57,7 @@ def test_a_second_signal_ends_the_node_at_once_without_losing_the_run(workplace:
     """)
     node = workplace.start_node(JOBSCHED_GRACE="10m")
     workplace.client.trigger("long")
-    workplace.wait_for_run("long", RunState.RUNNING)
+    node.wait_for_log("run 1 starts")
 
     node.process.send_signal(signal.SIGTERM)
     node.wait_for_log("a second signal ends it at once")
@@ -218,9 +218,9 @@ def test_a_node_survives_a_restart_of_postgresql_and_saves_what_ended_meanwhile(
           tick: {{command: ["true"], every: 1s, concurrency: allow, catch_up: all}}
           long: {{shell: "sleep 2; touch {done}"}}
     """)
-    workplace.start_node(JOBSCHED_LEASE="10s")
+    node = workplace.start_node(JOBSCHED_LEASE="10s")
     workplace.client.trigger("long")
-    workplace.wait_for_run("long", RunState.RUNNING)
+    node.wait_for_log("long: run")
 
     restartable.stop()
     workplace.eventually(done.exists, "the handler's end while the database is away")

@@ -22,10 +22,7 @@ class Case:
 
     @property
     def outcome(self) -> str:
-        for worst in ("FAILED", "skipped"):
-            if worst in self.outcomes:
-                return worst
-        return "held" if self.outcomes else "NOT RUN"
+        return next((one for one in ("FAILED", "held", "skipped") if one in self.outcomes), "NOT RUN")
 
 
 class Outcomes:
