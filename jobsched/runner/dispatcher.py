@@ -91,6 +91,11 @@ class Dispatcher(Service):
         """Claim no run of a handler that this node cannot perform, for a while."""
         self._left_until[handler] = self.clock.monotonic() + _LEFT_TO_OTHERS.total_seconds()
 
+    @property
+    def left_to_others(self) -> tuple[str, ...]:
+        """The handlers whose runs it leaves to others now."""
+        return tuple(self._left_until)
+
     def thread_freed(self) -> None:
         """Claim again, as soon as what waits here has gone down by half."""
         if self._pool.load <= self._low:

@@ -102,6 +102,7 @@ class Runner:
         self._stop_lock = threading.Lock()
         self._stopped = self._hard = self.worn_out = False
         self._doorbell: Doorbell | None = None
+        self._unknown: frozenset[str] = frozenset()
         self.events = Events()
         self._put_together(self._registry)
         self.reload = Reload(self._store, self.heartbeat, paths, self._synced, self.events, vet) if paths else None
@@ -284,6 +285,8 @@ class Runner:
             "generations": self.definitions.generations,
             "skew_seconds": round(self.heartbeat.skew.total_seconds(), 3),
         }
+        if unknown := self._unknown.union(self.dispatcher.left_to_others):
+            told["unknown_handlers"] = sorted(unknown)
         if self.options.queues is not None:
             told["queues"] = list(self.options.queues)
         if self.reload is not None:
@@ -355,11 +358,14 @@ class Runner:
             for handler in (job.handler, job.on_failure and job.on_failure.handler):
                 if isinstance(handler, PythonHandler):
                     names.setdefault(handler.name, []).append(job.name)
+        unknown = set()
         for name, jobs in names.items():
             try:
                 self._registry.resolve(name)
             except UnknownHandlerError as error:
+                unknown.add(name)
                 self.events.emit(HandlerUnknown(handler=name, jobs=tuple(jobs), error=str(error)))
+        self._unknown = frozenset(unknown)
 
     def _cancel_all(self, reason: CancelReason) -> None:
         for held in self.held.all():
