@@ -92,8 +92,8 @@ class Dispatcher(Service):
         self._left_until[handler] = self.clock.monotonic() + _LEFT_TO_OTHERS.total_seconds()
 
     @property
-    def left_to_others(self) -> tuple[str, ...]:
-        """The handlers whose runs it leaves to others now."""
+    def lacking(self) -> tuple[str, ...]:
+        """The handlers whose runs this node has left to others, now or a moment ago: before it tries again, it still lacks them."""
         return tuple(self._left_until)
 
     def thread_freed(self) -> None:
@@ -171,6 +171,6 @@ class Dispatcher(Service):
             )
 
     def _left(self) -> tuple[str, ...]:
-        now = self.clock.monotonic()
-        self._left_until = {handler: until for handler, until in self._left_until.items() if until > now}
-        return tuple(self._left_until)
+        now, kept = self.clock.monotonic(), _LEFT_TO_OTHERS.total_seconds()
+        self._left_until = {handler: until for handler, until in self._left_until.items() if until + kept > now}
+        return tuple(handler for handler, until in self._left_until.items() if until > now)

@@ -11,14 +11,14 @@ from typing import Any, Self, TypeVar
 
 from jobsched.client import Client
 from jobsched.clock import Clock, SystemClock
-from jobsched.errors import UnknownHandlerError
+from jobsched.errors import StoreError, UnknownHandlerError
 from jobsched.handlers.call import current_log
 from jobsched.handlers.cancel import CancelReason
 from jobsched.handlers.registry import Registry, default_registry
 from jobsched.model.desired import DesiredState
 from jobsched.model.handler import PythonHandler
 from jobsched.model.instants import format_instant
-from jobsched.model.run import RunState
+from jobsched.model.run import Claim, RunState
 from jobsched.observe.capture import Capture
 from jobsched.observe.events import (
     Event,
@@ -42,6 +42,7 @@ from jobsched.runner.heartbeat import Fence, Heartbeat
 from jobsched.runner.held import Held, HeldRuns
 from jobsched.runner.once import Once
 from jobsched.runner.options import Options
+from jobsched.runner.others import may_perform
 from jobsched.runner.pauses import NodePauses
 from jobsched.runner.pool import Pool
 from jobsched.runner.pruner import Pruner
@@ -155,6 +156,7 @@ class Runner:
             self.dispatcher,
             self.completer,
             self.admission.thread_ended,
+            self._may_others_perform,
             self.events,
         )
         self.scheduler = Scheduler(
@@ -285,8 +287,9 @@ class Runner:
             "generations": self.definitions.generations,
             "skew_seconds": round(self.heartbeat.skew.total_seconds(), 3),
         }
-        if unknown := self._unknown.union(self.dispatcher.left_to_others):
-            told["unknown_handlers"] = sorted(unknown)
+        lacking = self._unknown.union(self.dispatcher.lacking)
+        if unknown := sorted(name for name in lacking if not self._registry.knows(name)):
+            told["unknown_handlers"] = unknown
         if self.options.queues is not None:
             told["queues"] = list(self.options.queues)
         if self.reload is not None:
@@ -350,6 +353,12 @@ class Runner:
             if newest is not None and self.reload is not None:
                 self.reload.notice(newest)
         self.scheduler.wake()
+
+    def _may_others_perform(self, claim: Claim) -> bool:
+        try:
+            return may_perform(self._store.nodes(), claim)
+        except StoreError:
+            return True
 
     def _check_handlers(self, desired: DesiredState) -> None:
         """Say at once, not at the first slot, which handlers this node cannot perform."""
