@@ -133,6 +133,11 @@ def _driver_connection(connection: Connection) -> psycopg.Connection[Any]:
     return found
 
 
+def told_pid(connection: Connection) -> int:
+    """The server process as it was named when this connection was made."""
+    return _driver_connection(connection).info.backend_pid
+
+
 def _was_told_something(connection: psycopg.Connection[Any]) -> bool:
     """The server speaks to an idle connection only to say good-bye: seen without asking, which would cost a round trip."""
     poll = select.poll()

@@ -10,12 +10,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
 from jobsched.clock import Clock, SystemClock
+from jobsched.model.health import ServerFacts
 from jobsched.model.run import Claim, LogLine, NewRun, RunState, Transition
 from jobsched.model.state import Firing, JobWrite
 from jobsched.store.faults import fault_point
 from jobsched.store.port import Doorbell, Topic
-from jobsched_postgres import batches, statements
-from jobsched_postgres.connections import BEGIN, BEGIN_SNAPSHOT, Connector, begin_statement
+from jobsched_postgres import batches, inspection, statements
+from jobsched_postgres.connections import BEGIN, BEGIN_SNAPSHOT, Connector, begin_statement, told_pid
 from jobsched_postgres.failures import READ_ONLY, code_of, connection_lost, lost_race, outcome_unknown, translated
 from jobsched_postgres.location import Location
 from jobsched_postgres.wake import CHANNEL, Ringer
@@ -236,6 +237,12 @@ class PostgresDialect(Dialect):
 
     def tidy(self) -> None:
         """Autovacuum does it."""
+
+    def facts(self) -> ServerFacts:
+        return self.read(lambda connection: inspection.facts(connection, told_pid(connection)))
+
+    def invalid(self, connection: Connection) -> tuple[str, ...]:
+        return inspection.invalid(connection)
 
     def listen(self, on_ring: Callable[[Topic], None]) -> Doorbell:
         doorbell = ListenDoorbell(self._connector.connect, on_ring, self._time, self._connector.watchdog)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 from sqlalchemy import ColumnElement, Connection, Table, bindparam
 
 from jobsched.clock import Clock
+from jobsched.model.health import FileFacts, ServerFacts
 from jobsched.model.run import Claim, LogLine, NewRun, Reason, RunState, Transition
 from jobsched.model.state import Firing, JobWrite
 from jobsched.store.port import Doorbell, Topic
@@ -203,6 +204,14 @@ class Dialect(ABC):
     @abstractmethod
     def tidy(self) -> None:
         """What this database wants now and then."""
+
+    @abstractmethod
+    def facts(self) -> ServerFacts | FileFacts:
+        """What is worth knowing of this kind of database."""
+
+    @abstractmethod
+    def invalid(self, connection: Connection) -> tuple[str, ...]:
+        """Indexes and rules of ours that are there, but not in force."""
 
     @abstractmethod
     def listen(self, on_ring: Callable[[Topic], None]) -> Doorbell: ...

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobsched.model.backfill import Refill, SlotRow
+from jobsched.model.health import Inspection
 from jobsched.model.pause import Pause, Pauses
 from jobsched.model.run import (
     Answer,
@@ -39,6 +40,7 @@ from jobsched_sql import (
     due_runs,
     failures,
     insertion,
+    inspection,
     logs,
     nodes,
     pausing,
@@ -330,6 +332,9 @@ class SqlStore:
 
     def unfinished(self, run_ids: Sequence[int]) -> set[int]:
         return self._dialect.read(lambda connection: questions.unfinished(connection, run_ids))
+
+    def inspect(self, namespace: str) -> Inspection:
+        return inspection.inspection(self._dialect, namespace)
 
     # -- housekeeping
 

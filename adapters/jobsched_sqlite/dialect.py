@@ -10,13 +10,14 @@ from sqlalchemy.dialects.sqlite import insert
 
 from jobsched.clock import Clock, SystemClock
 from jobsched.errors import StoreError
+from jobsched.model.health import FileFacts
 from jobsched.model.run import Claim, LogLine, NewRun, Transition
 from jobsched.model.state import Firing, JobWrite
 from jobsched.store.port import Doorbell, Topic
 from jobsched_sql.dialect import ClaimWish, Dialect, Inserted, Key, Load, Placed, Result, Work
 from jobsched_sql.tables import nodes
-from jobsched_sqlite import runs, statements, work
-from jobsched_sqlite.connections import engines, set_wal
+from jobsched_sqlite import inspection, runs, statements, work
+from jobsched_sqlite.connections import BUSY_SECONDS, engines, set_wal
 from jobsched_sqlite.failures import translated
 from jobsched_sqlite.location import Location
 from jobsched_sqlite.wake import SocketDoorbell, folder_of, ring
@@ -162,7 +163,20 @@ class SqliteDialect(Dialect):
 
     def tidy(self) -> None:
         with translated(self._location.path), self._writer.connect() as connection:
-            connection.exec_driver_sql("pragma wal_checkpoint(truncate)").fetchall()
+            # It holds all writers up while it waits for readers, and one that never ends would cost ten seconds: it waits
+            # for none, and is made again an hour later.
+            connection.exec_driver_sql("pragma busy_timeout = 0")
+            try:
+                connection.exec_driver_sql("pragma wal_checkpoint(truncate)").fetchall()
+            finally:
+                connection.exec_driver_sql(f"pragma busy_timeout = {BUSY_SECONDS * 1000}")
+
+    def facts(self) -> FileFacts:
+        with translated(self._location.path), self._writer.connect() as connection:
+            return inspection.facts(connection, self._location.path)
+
+    def invalid(self, _connection: Connection) -> tuple[str, ...]:
+        return ()
 
     def listen(self, on_ring: Callable[[Topic], None]) -> Doorbell:
         doorbell = SocketDoorbell(folder_of(self._location.path), on_ring)

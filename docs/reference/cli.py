@@ -12,6 +12,7 @@ import click
 
 from jobsched.cli.answers import as_json as answer_as_json
 from jobsched.cli.backfill_command import as_json as backfill_as_json
+from jobsched.cli.doctor_command import as_json as finding_as_json
 from jobsched.cli.list_command import job_as_json
 from jobsched.cli.logs_command import as_json as line_as_json
 from jobsched.cli.main import COMMANDS, cli
@@ -33,6 +34,7 @@ from jobsched.model.report import run_as_json
 from jobsched.model.run import Answer, Covers, LogLine, Refusal, Run, RunState, Source
 from jobsched.model.state import Generation, Node, StoredJob
 from jobsched.model.stats import Stats
+from jobsched.observe.doctor.finding import Finding
 from jobsched.schedule.fates import Fate, Unrecorded
 from jobsched.sync.apply import SyncReport
 from jobsched.sync.plan import JobPlan, Plan
@@ -61,6 +63,7 @@ EXIT_CODES = {
     "init": "0 written; 1 if the file is there.",
     "exec": "0 done; 1 failed; of a command its own, 128 and the signal's number when one ended it; 130 and 143 when it was stopped.",
     "cancel": "0; 1 if one was over already; with `--wait`: 1 if one ended otherwise.",
+    "doctor": "0; 1 if a finding is an error; warnings do not count.",
     "requeue": "0; 1 if one was refused.",
     "delete": "0; 1 if one was refused.",
     "backfill": "0; 1 if it was declined, or there is nothing that can be filled; 2 on wrong usage, also if `--yes` is missing where nobody can be asked.",
@@ -156,6 +159,14 @@ STATS = Stats(
 )
 COVERS = Covers(SLOT - timedelta(days=2), SLOT, 3)
 
+FINDING = Finding(
+    "warning",
+    "transactions",
+    "a transaction of process 4711 (ana, psql) has been open for 12m and pins dead rows: claims become slower",
+    "end it: select pg_terminate_backend(4711)",
+    {"pid": 4711, "user": "ana", "application": "psql", "seconds": 732},
+)
+
 PAUSE = Pause(
     namespace="default",
     scope=PauseScope.QUEUE,
@@ -200,7 +211,10 @@ JSON: dict[str, tuple[str, Callable[[], Any]]] = {
     ),
     "show": ("`-o json`: one job, as in `list`", lambda: job_as_json(JOB, None)),
     "status": (
-        "`-o json`; a node whose file is not applied has `error` and `error_since` too; `running` are the newest 20",
+        (
+            "`-o json`; a node whose file is not applied has `error` and `error_since` too, one that cannot perform some handlers "
+            "`unknown_handlers`; `running` are the newest 20"
+        ),
         lambda: status_as_json(
             Seen(
                 "default",
@@ -215,6 +229,13 @@ JSON: dict[str, tuple[str, Callable[[], Any]]] = {
                 [PAUSE],
             )
         ),
+    ),
+    "doctor": (
+        (
+            "`-o json`: an array of findings, in the order of the checks, at least one of each that applies; `level` is `ok`, `warning` or "
+            "`error`; `seen` are the figures it rests on, other ones for each check; `do` is null if there is nothing to do"
+        ),
+        lambda: [finding_as_json(FINDING)],
     ),
     "runs": (
         (

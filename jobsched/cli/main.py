@@ -20,6 +20,7 @@ COMMANDS = {
     "list": ("list", "List the jobs."),
     "show": ("show", "Show one job."),
     "status": ("status", "Show nodes, queues and the newest generation."),
+    "doctor": ("doctor", "Look for what is wrong, and say what to do."),
     "stats": ("stats", "Count runs by queue, job and state."),
     "runs": ("runs", "List runs, newest first."),
     "why": ("why", "Say what became of a job's slots, and why."),

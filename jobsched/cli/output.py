@@ -52,8 +52,13 @@ class Roomy(NamedTuple):
 Cell: TypeAlias = str | Roomy
 
 
-def print_table(headings: Sequence[str], rows: Iterable[Sequence[Cell]], *, empty: str) -> None:
-    """A table without lines, as wide as it must be; `empty` says what it means that there are no rows."""
+def print_table(
+    headings: Sequence[str], rows: Iterable[Sequence[Cell]], *, empty: str, wrapped: str | None = None
+) -> None:
+    """A table without lines, as wide as it must be; `empty` says what it means that there are no rows.
+
+    The cells below the heading `wrapped` are sentences: they go on in the next line, and nothing of them is cut.
+    """
     from rich.console import Console
 
     rows = list(rows)
@@ -64,13 +69,17 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[Cell]], *, empt
     # Piped, a table is not squeezed into the 80 columns that nobody looks at.
     if not console.is_terminal:
         console = Console(width=max(200, console.width), highlight=False)
-    table = _table(headings, [[cell.full if isinstance(cell, Roomy) else cell for cell in row] for row in rows])
+    table = _table(
+        headings, [[cell.full if isinstance(cell, Roomy) else cell for cell in row] for row in rows], wrapped
+    )
     if console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum > console.width:
-        table = _table(headings, [[cell.short if isinstance(cell, Roomy) else cell for cell in row] for row in rows])
+        table = _table(
+            headings, [[cell.short if isinstance(cell, Roomy) else cell for cell in row] for row in rows], wrapped
+        )
     console.print(table)
 
 
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table":
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], wrapped: str | None) -> "Table":
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -78,10 +87,15 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table":
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for heading in headings:
         # A narrow terminal costs the end of names and notes, never that of an instant: rich narrows only what may wrap.
-        table.add_column(heading, no_wrap=heading not in _MAY_SHRINK)
+        table.add_column(heading, no_wrap=heading not in _MAY_SHRINK and heading != wrapped)
     for row in rows:
         table.add_row(
-            *(Text(printable(cell, keep=""), _style(cell), no_wrap=True, overflow="ellipsis") for cell in row)
+            *(
+                Text(printable(cell, keep="\n"), _style(cell), overflow="fold")
+                if heading == wrapped
+                else Text(printable(cell, keep=""), _style(cell), no_wrap=True, overflow="ellipsis")
+                for heading, cell in zip(headings, row, strict=True)
+            )
         )
     return table
 
@@ -104,4 +118,7 @@ _STYLES = {
     "create": "green",
     "update": "yellow",
     "remove": "red",
+    "ok": "green",
+    "warning": "yellow",
+    "error": "red",
 }

@@ -113,6 +113,10 @@ class Registry:
         known = [*self._registered.values(), *self._imported.values()]
         return {handler.function.__module__ for handler in known if hasattr(handler.function, "__module__")}
 
+    def knows(self, name: str) -> bool:
+        """Whether it is registered, or was imported before; imports nothing."""
+        return name in self._registered or name in self._imported
+
     def resolve(self, name: str) -> RegisteredHandler:
         """The handler of this name. Raises UnknownHandlerError saying what failed; the next call tries again."""
         registered = self._registered.get(name)

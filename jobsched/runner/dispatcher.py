@@ -91,6 +91,11 @@ class Dispatcher(Service):
         """Claim no run of a handler that this node cannot perform, for a while."""
         self._left_until[handler] = self.clock.monotonic() + _LEFT_TO_OTHERS.total_seconds()
 
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """The handlers whose runs this node has left to others, now or a moment ago: before it tries again, it still lacks them."""
+        return tuple(self._left_until)
+
     def thread_freed(self) -> None:
         """Claim again, as soon as what waits here has gone down by half."""
         if self._pool.load <= self._low:
@@ -166,6 +171,6 @@ class Dispatcher(Service):
             )
 
     def _left(self) -> tuple[str, ...]:
-        now = self.clock.monotonic()
-        self._left_until = {handler: until for handler, until in self._left_until.items() if until > now}
-        return tuple(self._left_until)
+        now, kept = self.clock.monotonic(), _LEFT_TO_OTHERS.total_seconds()
+        self._left_until = {handler: until for handler, until in self._left_until.items() if until + kept > now}
+        return tuple(handler for handler, until in self._left_until.items() if until > now)

@@ -53,6 +53,7 @@ class Executor:
         dispatcher: Dispatcher,
         completer: Completer,
         on_abandoned_ended: Callable[[Claim], None],
+        may_others_perform: Callable[[Claim], bool],
         events: Events,
     ) -> None:
         self._clock, self._options = clock, options
@@ -60,6 +61,7 @@ class Executor:
         self._definitions, self._heartbeat, self._deadlines = definitions, heartbeat, deadlines
         self._dispatcher, self._completer = dispatcher, completer
         self._on_abandoned_ended, self._events = on_abandoned_ended, events
+        self._may_others_perform = may_others_perform
         self._refused: dict[int, float] = {}
 
     def perform(self, held: Held) -> None:
@@ -178,13 +180,13 @@ class Executor:
                 return self._after_failure(held, raised, Reason.ERROR)
 
     def _after_unknown(self, held: Held, error: UnknownHandlerError) -> Transition:
-        """Another node may know the handler: only when none took the run for long since we first refused it does it fail."""
+        """Another node may know the handler: the run fails only when long after we first refused it none of them may."""
         claim, now = held.claim, self._clock.monotonic()
         patience = self._options.unknown_handler_patience.total_seconds()
         # What others took meanwhile is forgotten some time after it could have failed here.
         self._refused = {run: since for run, since in self._refused.items() if now - since < 2 * patience + 3600}
         first = claim.id not in self._refused
-        if now - self._refused.setdefault(claim.id, now) >= patience:
+        if now - self._refused.setdefault(claim.id, now) >= patience and not self._may_others_perform(claim):
             del self._refused[claim.id]
             return self._after_failure(held, error, Reason.ERROR, may_retry=False)
         self._dispatcher.leave_to_others(claim.handler)

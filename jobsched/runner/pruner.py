@@ -16,6 +16,7 @@ log = logging.getLogger("jobsched")
 _JOBS_AT_ONCE, _RUNS_AT_ONCE = 50, 1000
 #: Every so often all jobs are looked at that have any history: old runs go by age though nothing new was run.
 _SWEEP_SECONDS = 24 * 3600.0
+_TIDY_SECONDS = 3600.0
 _AD_HOC_SECONDS = 300.0
 
 #: Ad-hoc runs are kept by age alone (DESIGN §5).
@@ -35,7 +36,7 @@ class Pruner:
         self._lock = threading.Lock()
         # A dict for its order: who was touched first is looked at first.
         self._waiting: dict[tuple[str, str], None] = {}
-        self._swept = self._pruned_ad_hoc = float("-inf")
+        self._swept = self._tidied = self._pruned_ad_hoc = float("-inf")
 
     def touch(self, jobs: Iterable[tuple[str, str]]) -> None:
         """These jobs (namespace, name) have more finished runs than before."""
@@ -48,8 +49,10 @@ class Pruner:
         if now - self._swept >= _SWEEP_SECONDS:
             for namespace in self._namespaces:
                 self.touch((namespace, name) for name in self._store.jobs_with_history(namespace))
-            self._store.tidy()
             self._swept = now
+        if now - self._tidied >= _TIDY_SECONDS:
+            self._store.tidy()
+            self._tidied = now
         deleted = self._prune_jobs()
         if now - self._pruned_ad_hoc >= _AD_HOC_SECONDS:
             deleted += self._prune([_ad_hoc(namespace) for namespace in self._namespaces])

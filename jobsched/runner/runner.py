@@ -11,14 +11,14 @@ from typing import Any, Self, TypeVar
 
 from jobsched.client import Client
 from jobsched.clock import Clock, SystemClock
-from jobsched.errors import UnknownHandlerError
+from jobsched.errors import StoreError, UnknownHandlerError
 from jobsched.handlers.call import current_log
 from jobsched.handlers.cancel import CancelReason
 from jobsched.handlers.registry import Registry, default_registry
 from jobsched.model.desired import DesiredState
 from jobsched.model.handler import PythonHandler
 from jobsched.model.instants import format_instant
-from jobsched.model.run import RunState
+from jobsched.model.run import Claim, RunState
 from jobsched.observe.capture import Capture
 from jobsched.observe.events import (
     Event,
@@ -42,6 +42,7 @@ from jobsched.runner.heartbeat import Fence, Heartbeat
 from jobsched.runner.held import Held, HeldRuns
 from jobsched.runner.once import Once
 from jobsched.runner.options import Options
+from jobsched.runner.others import may_perform
 from jobsched.runner.pauses import NodePauses
 from jobsched.runner.pool import Pool
 from jobsched.runner.pruner import Pruner
@@ -102,6 +103,7 @@ class Runner:
         self._stop_lock = threading.Lock()
         self._stopped = self._hard = self.worn_out = False
         self._doorbell: Doorbell | None = None
+        self._unknown: frozenset[str] = frozenset()
         self.events = Events()
         self._put_together(self._registry)
         self.reload = Reload(self._store, self.heartbeat, paths, self._synced, self.events, vet) if paths else None
@@ -154,6 +156,7 @@ class Runner:
             self.dispatcher,
             self.completer,
             self.admission.thread_ended,
+            self._may_others_perform,
             self.events,
         )
         self.scheduler = Scheduler(
@@ -284,6 +287,9 @@ class Runner:
             "generations": self.definitions.generations,
             "skew_seconds": round(self.heartbeat.skew.total_seconds(), 3),
         }
+        lacking = self._unknown.union(self.dispatcher.lacking)
+        if unknown := sorted(name for name in lacking if not self._registry.knows(name)):
+            told["unknown_handlers"] = unknown
         if self.options.queues is not None:
             told["queues"] = list(self.options.queues)
         if self.reload is not None:
@@ -348,6 +354,12 @@ class Runner:
                 self.reload.notice(newest)
         self.scheduler.wake()
 
+    def _may_others_perform(self, claim: Claim) -> bool:
+        try:
+            return may_perform(self._store.nodes(), claim)
+        except StoreError:
+            return True
+
     def _check_handlers(self, desired: DesiredState) -> None:
         """Say at once, not at the first slot, which handlers this node cannot perform."""
         names: dict[str, list[str]] = {}
@@ -355,11 +367,14 @@ class Runner:
             for handler in (job.handler, job.on_failure and job.on_failure.handler):
                 if isinstance(handler, PythonHandler):
                     names.setdefault(handler.name, []).append(job.name)
+        unknown = set()
         for name, jobs in names.items():
             try:
                 self._registry.resolve(name)
             except UnknownHandlerError as error:
+                unknown.add(name)
                 self.events.emit(HandlerUnknown(handler=name, jobs=tuple(jobs), error=str(error)))
+        self._unknown = frozenset(unknown)
 
     def _cancel_all(self, reason: CancelReason) -> None:
         for held in self.held.all():

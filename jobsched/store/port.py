@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from jobsched.model.backfill import Refill, SlotRow
+from jobsched.model.health import Inspection
 from jobsched.model.job import History
 from jobsched.model.pause import Pause
 from jobsched.model.run import (
@@ -287,6 +288,9 @@ class Store(Protocol):
 
     def unfinished(self, run_ids: Sequence[int]) -> set[int]:
         """Which of these runs are not in a final state."""
+
+    def inspect(self, namespace: str) -> Inspection:
+        """Facts for `doctor`: about the database, and about what waits in this namespace. Counts all of that: not for polls."""
 
     # -- housekeeping
 

@@ -19,6 +19,7 @@ from jobsched.testing.contract.deleting import DeleteContract
 from jobsched.testing.contract.enqueueing import EnqueueContract
 from jobsched.testing.contract.failures import FailureContract
 from jobsched.testing.contract.finishing import FinishContract
+from jobsched.testing.contract.inspecting import InspectContract
 from jobsched.testing.contract.keys import KeyContract
 from jobsched.testing.contract.logs import LogContract
 from jobsched.testing.contract.nodes import NodeContract
@@ -55,6 +56,7 @@ class StoreContract(
     LogContract,
     PauseContract,
     QuestionContract,
+    InspectContract,
     PruneContract,
     RaceContract,
     WakeUpContract,

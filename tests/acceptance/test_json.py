@@ -21,7 +21,7 @@ pytestmark = pytest.mark.acceptance
 
 DOCS = Path(__file__).parents[2] / "docs"
 #: What is anybody's: their keys are those of a job, a handler, a run or a file.
-FREE = {"definition", "payload", "result", "handler", "summary", "generations", "changes", "queue_limits"}
+FREE = {"definition", "payload", "result", "handler", "summary", "generations", "changes", "queue_limits", "seen"}
 JOBS = """
     version: 1
     jobs:
@@ -33,6 +33,7 @@ COMMANDS: dict[str, list[str]] = {
     "list": [],
     "show": ["fine"],
     "status": [],
+    "doctor": [],
     "stats": [],
     "runs": [],
     "why": ["fine", "--at", "2026-01-01T02:30:00Z"],

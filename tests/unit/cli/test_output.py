@@ -61,3 +61,17 @@ def test_no_rows_say_what_that_means(monkeypatch: pytest.MonkeyPatch) -> None:
     print_table(HEADINGS, [], empty="no jobs yet")
 
     assert stdout.getvalue() == "no jobs yet\n"
+
+
+def test_sentences_go_on_in_the_next_line_and_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", stdout := Terminal())
+    sentence = "the clock of this machine is behind the database's\n-> have NTP set it"
+
+    print_table(["LEVEL", "FOUND"], [["warning", sentence]], empty="none", wrapped="FOUND")
+
+    lines = [line.rstrip() for line in stdout.getvalue().splitlines()][2:]
+    assert max(map(len, lines)) <= 40
+    assert " ".join(line[9:] for line in lines) == sentence.replace("\n", " ")

@@ -18,6 +18,7 @@ class StoreOfHistory:
         self.with_history = list(with_history)
         self.asked: list[str | None] = []
         self.deletes: list[int] = []
+        self.tidied = 0
 
     def jobs_with_history(self, namespace: str) -> list[str]:
         return self.with_history
@@ -32,7 +33,8 @@ class StoreOfHistory:
         self.asked += [retention.job for retention in retentions]
         return self.deletes.pop(0) if self.deletes else 0
 
-    def tidy(self) -> None: ...
+    def tidy(self) -> None:
+        self.tidied += 1
 
 
 def a_pruner(store: StoreOfHistory, clock: FakeClock) -> Pruner:
@@ -92,3 +94,16 @@ def test_a_full_batch_is_followed_by_another() -> None:
     store.deletes = [1000, 1000, 7]
 
     assert a_pruner(store, FakeClock())() == 2007
+
+
+def test_each_hour_the_database_is_tidied() -> None:
+    store, clock = StoreOfHistory(), FakeClock()
+    pruner = a_pruner(store, clock)
+
+    counts = []
+    for minutes in (0, 59, 1, 59):
+        clock.advance(timedelta(minutes=minutes))
+        pruner()
+        counts.append(store.tidied)
+
+    assert counts == [1, 1, 2, 2]

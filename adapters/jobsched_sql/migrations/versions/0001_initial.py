@@ -13,6 +13,12 @@ depends_on = None
 # SQLite counts ids up by itself only for a column that is exactly INTEGER.
 _Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
+# Most rows of these tables are history and rest, while a few die all the time. By PostgreSQL's share of a fifth, a million
+# kept runs would let 200,000 dead rows stand in the way of each claim; half as many make it eight times as dear (measured).
+_CHURNING = {"autovacuum_vacuum_scale_factor": "0.01", "autovacuum_vacuum_threshold": "1000"}
+# Written anew at each heartbeat, and no column that changes is indexed: with room in its page no index is touched.
+_BEATING = {"fillfactor": "50"}
+
 
 def upgrade() -> None:
     _jobs()
@@ -40,6 +46,7 @@ def _jobs() -> None:
         sa.Column("created_at", Instant, nullable=False),
         sa.Column("updated_at", Instant, nullable=False),
         sa.PrimaryKeyConstraint("namespace", "name", name="jobsched_jobs_pk"),
+        postgresql_with=_CHURNING,
     )
     _index("jobsched_jobs_due", "jobsched_jobs", "next_at is not null", ["namespace", "next_at"])
 
@@ -83,6 +90,7 @@ def _runs() -> None:
         sa.PrimaryKeyConstraint("id", name="jobsched_runs_pk"),
         *_rules_of_runs(),
         sqlite_autoincrement=True,
+        postgresql_with=_CHURNING,
     )
 
 
@@ -157,6 +165,7 @@ def _run_logs() -> None:
         sa.Column("text", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("run_id", "attempt", "seq", name="jobsched_run_logs_pk"),
         sa.ForeignKeyConstraint(["run_id"], ["jobsched_runs.id"], name="jobsched_run_logs_run", ondelete="CASCADE"),
+        postgresql_with=_CHURNING,
     )
 
 
@@ -176,6 +185,7 @@ def _nodes() -> None:
         sa.PrimaryKeyConstraint("id", name="jobsched_nodes_pk"),
         sa.CheckConstraint("lease_ms > 0", name="jobsched_nodes_lease_positive"),
         sqlite_autoincrement=True,
+        postgresql_with=_BEATING,
     )
 
 
