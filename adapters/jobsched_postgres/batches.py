@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from jobsched.model.definition import definition
+from jobsched.model.definition import stored_definition
 from jobsched.model.run import LogLine, NewRun, Transition
 from jobsched.model.state import Firing, JobWrite
 from jobsched_sql.dialect import Key, Placed
@@ -88,7 +88,7 @@ def jobs(writes: Sequence[JobWrite]) -> str:
     return batch(
         {
             "name": write.job.name,
-            "definition": encode(definition(write.job)),
+            "definition": encode(stored_definition(write.job)),
             "revision": write.revision,
             "schedule_revision": write.schedule_revision,
             "cursor_at": _instant(write.cursor),
@@ -113,6 +113,8 @@ def _transition(one: Transition) -> dict[str, Any]:
     }
     if one.reason is not None:
         record["reason"] = one.reason.value
+    if one.max_attempts is not None:
+        record["max_attempts"] = one.max_attempts
     if one.result is not None:
         record["result"] = encode_anyhow(one.result)
     if one.error is not None:

@@ -147,7 +147,7 @@ returning id, claim_no, namespace, job,
   case when run.job is not null then
     (select revision from jobsched_jobs job where job.namespace = run.namespace and job.name = run.job) end,
   handler, source, queue, attempt, max_attempts, losses, scheduled_at, available_at, started_at, payload,
-  concurrency_key, priority
+  concurrency_key, priority, attempts_before
 """
 
 CLAIM_OF_QUEUES = """
@@ -172,20 +172,20 @@ returning id, claim_no, namespace, job,
   case when run.job is not null then
     (select revision from jobsched_jobs job where job.namespace = run.namespace and job.name = run.job) end,
   handler, source, queue, attempt, max_attempts, losses, scheduled_at, available_at, started_at, payload,
-  concurrency_key, priority
+  concurrency_key, priority, attempts_before
 """
 
 # `|| ''` and `+ 0` keep the fence away from the index of running runs: with it, the join goes quadratic.
 FINISH = """
 with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now)
 update jobsched_runs run set state = done.state, reason = done.reason, attempt = done.attempt, losses = done.losses,
-  result = done.result::json, finished_at = clock.now,
+  max_attempts = coalesce(done.max_attempts, run.max_attempts), result = done.result::json, finished_at = clock.now,
   abandoned_by = case when done.abandoned then run.node else run.abandoned_by end,
   error = case when done.error is null then run.error
     when run.error is null then ('[' || done.error || ']')::json
     else (left(run.error::text, -1) || ',' || done.error || ']')::json end
 from json_to_recordset(%(transitions)s) as done (id bigint, node bigint, claim_no bigint, state text, reason text, attempt int,
-  losses int, result text, error text, abandoned bool), clock
+  losses int, max_attempts int, result text, error text, abandoned bool), clock
 where run.id = done.id and run.state || '' = 'running' and run.node + 0 = done.node and run.claim_no = done.claim_no
 returning run.id
 """
@@ -197,7 +197,7 @@ FINISH_OR_AGAIN = """
 with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now),
 done as materialized (
   select * from json_to_recordset(%(transitions)s) as done (id bigint, node bigint, claim_no bigint, state text,
-    reason text, attempt int, losses int, result text, error text, available_at timestamptz, abandoned bool)),
+    reason text, attempt int, losses int, max_attempts int, result text, error text, available_at timestamptz, abandoned bool)),
 again as materialized (
   select distinct run.namespace, run.job from done join jobsched_runs run on run.id = done.id
   where done.state in ('scheduled', 'pending')),
@@ -216,7 +216,7 @@ update jobsched_runs run set
     when not gone then fate.state when fate.reason is null then 'cancelled' else 'failed' end,
   reason = case when again and run.cancel_requested_at is not null then run.reason
     when gone then coalesce(fate.reason, 'job_removed') else fate.reason end,
-  attempt = fate.attempt, losses = fate.losses, result = fate.result::json,
+  attempt = fate.attempt, losses = fate.losses, max_attempts = coalesce(fate.max_attempts, run.max_attempts), result = fate.result::json,
   finished_at = case when gone or run.cancel_requested_at is not null or not again then clock.now end,
   available_at = case when gone or run.cancel_requested_at is not null then run.available_at
     else coalesce(fate.available_at, run.available_at) end,

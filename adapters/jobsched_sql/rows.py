@@ -28,6 +28,7 @@ CLAIM_COLUMNS = (
     "payload",
     "concurrency_key",
     "priority",
+    "attempts_before",
 )
 
 _SOURCES = {source.value: source for source in Source}
@@ -60,6 +61,7 @@ def claim_of(row: Any, wish: ClaimWish, instant: Callable[[Any], datetime]) -> C
         generation=wish.generations[row[2]],
         payload=_payload(row[14]),
         key=row[15],
+        attempts_before=row[17],
     )
 
 

@@ -179,14 +179,14 @@ def _cancel_waiting(connection: Connection, now: datetime, change: SyncChange) -
 
 def _grant_attempts(connection: Connection, change: SyncChange) -> None:
     """Runs keep what they were made with, but for the number of attempts: an edit of retries reaches unfinished ones."""
-    deltas: dict[int, list[str]] = {}
+    granted: dict[int, list[str]] = {}
     for write in change.writes:
-        if write.max_attempts_delta:
-            deltas.setdefault(write.max_attempts_delta, []).append(write.job.name)
-    for delta, names in deltas.items():
+        if write.max_attempts is not None:
+            granted.setdefault(write.max_attempts, []).append(write.job.name)
+    for attempts, names in granted.items():
         for chunk in _chunks(sorted(names)):
             connection.execute(
                 update(runs)
                 .where(runs.c.namespace == change.namespace, runs.c.job.in_(chunk), UNFINISHED)
-                .values(max_attempts=runs.c.max_attempts + delta)
+                .values(max_attempts=runs.c.attempts_before + attempts)
             )

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from jobsched.model.definition import definition
+from jobsched.model.definition import stored_definition
 from jobsched.model.run import NewRun, RunState
 from jobsched.model.state import Firing, JobWrite
 from jobsched_sql.dialect import Inserted, Placed, Queue
@@ -111,7 +111,7 @@ def write_jobs(
         (
             namespace,
             write.job.name,
-            encode(definition(write.job)),
+            encode(stored_definition(write.job)),
             write.revision,
             write.schedule_revision,
             generation,
@@ -132,7 +132,7 @@ def write_definitions(
     at = to_micros(now)
     rows = [
         (
-            encode(definition(write.job)),
+            encode(stored_definition(write.job)),
             write.revision,
             write.schedule_revision,
             generation,

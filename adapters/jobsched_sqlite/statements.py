@@ -87,7 +87,7 @@ CLAIMABLE = """
 select id, claim_no + 1, namespace, job,
   (select revision from jobsched_jobs j where j.namespace = r.namespace and j.name = r.job),
   handler, source, queue, attempt + 1, max_attempts, losses, scheduled_at, available_at, ?, payload,
-  concurrency_key, priority
+  concurrency_key, priority, attempts_before
 from jobsched_runs r indexed by jobsched_runs_pending
 where state = 'pending' and namespace = ? and handler not in (select value from json_each(?))
   and (start_by is null or claim_no > 0 or start_by > ?)
@@ -98,7 +98,7 @@ CLAIMABLE_OF_QUEUE = """
 select id, claim_no + 1, namespace, job,
   (select revision from jobsched_jobs j where j.namespace = r.namespace and j.name = r.job),
   handler, source, queue, attempt + 1, max_attempts, losses, scheduled_at, available_at, ?, payload,
-  concurrency_key, priority
+  concurrency_key, priority, attempts_before
 from jobsched_runs r indexed by jobsched_runs_pending_by_queue
 where state = 'pending' and namespace = ? and handler not in (select value from json_each(?)) and queue = ?
   and (start_by is null or claim_no > 0 or start_by > ?)
@@ -113,6 +113,7 @@ where id in (select value from json_each(?))
 
 FINISH = """
 update jobsched_runs set state = :state, reason = :reason, attempt = :attempt, losses = :losses, result = :result,
+  max_attempts = coalesce(:max_attempts, max_attempts),
   error = case when :error is null then error
                when error is null then '[' || :error || ']'
                else substr(error, 1, length(error) - 1) || ',' || :error || ']' end,

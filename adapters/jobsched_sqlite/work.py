@@ -91,6 +91,7 @@ def _row(one: Transition, now: int) -> dict[str, object]:
         "reason": None if one.reason is None else one.reason.value,
         "attempt": one.attempt,
         "losses": one.losses,
+        "max_attempts": one.max_attempts,
         "result": None if one.result is None else encode_anyhow(one.result),
         "error": None if one.error is None else encode_anyhow(one.error),
         "finished_at": now if one.state.final else None,

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -14,12 +15,13 @@ from jobsched.cli.job_names import job_names
 from jobsched.cli.output import say
 from jobsched.cli.payload import payload_of, payload_option
 from jobsched.cli.target import DEFAULT_FILE, load_and_warn
-from jobsched.errors import CommandError, UnknownJobError
+from jobsched.errors import CommandError, UnknownHandlerError, UnknownJobError
 
 if TYPE_CHECKING:
     from jobsched.cli.performance import Performance
     from jobsched.model.desired import DesiredState
-    from jobsched.model.job import Job
+    from jobsched.model.handler import PythonHandler
+    from jobsched.model.job import Job, Timeout
 
 
 @click.command("exec")
@@ -49,6 +51,7 @@ def command(job: str, *, payload: str | None) -> None:
         default_registry.imports(imports_of(state.settings))
         # Not for calls: what logs a call would show the URL with its secrets.
         logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+        wanted = replace(wanted, timeout=_timeout_of(wanted, wanted.handler))
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Piped too, it comes when it is written.
         sys.stdout.reconfigure(line_buffering=True)
@@ -61,6 +64,18 @@ def command(job: str, *, payload: str | None) -> None:
         sys.stdout.flush()
         os._exit(code)
     raise SystemExit(code)
+
+
+def _timeout_of(job: "Job", handler: "PythonHandler") -> "Timeout | None":
+    """That of its handler's decorator where it says none of its own; what is wrong with the handler comes out later."""
+    from jobsched.handlers.registry import default_registry
+    from jobsched.model.options import options_of
+
+    try:
+        said = default_registry.resolve(handler.name).options
+    except UnknownHandlerError:
+        return job.timeout
+    return options_of(job, said).timeout
 
 
 def _job(state: "DesiredState", name: str) -> "Job":

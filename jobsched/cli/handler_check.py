@@ -81,16 +81,17 @@ def _misfits(handler: RegisteredHandler, job: Job) -> Iterator[Finding]:
 
 
 def _warnings(job: Job) -> Iterator[Finding]:
-    """What the decorator says and the job does not: whoever wrote it may expect it to hold for the job too."""
+    """What the decorator says in vain of the job: whoever wrote it may expect it to hold there too."""
     if not isinstance(job.handler, PythonHandler):
         return
     try:
         options = default_registry.resolve(job.handler.name).options
     except UnknownHandlerError:
         return
-    if other := [field for field in options.given if getattr(job, field) != getattr(options, field)]:
+    said = {field: value for field in ("queue", "priority") if (value := getattr(options, field)) is not None}
+    if other := [field for field, value in said.items() if getattr(job, field) != value]:
         what = f"@handler says another {' and '.join(other)}, which holds for enqueued runs"
-        yield Finding(("handler",), f"{what}; a job goes by its file alone")
+        yield Finding(("handler",), f"{what}; a job's is what its file says")
 
 
 _LOOKS: tuple[tuple[Severity, Callable[[Job], Iterator[Finding]]], ...] = (("error", _errors), ("warning", _warnings))

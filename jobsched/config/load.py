@@ -18,9 +18,10 @@ from jobsched.config.messages import Finding, findings, not_a_name, shown
 from jobsched.config.schema import HEAD, JOB, field_names
 from jobsched.config.shared_limits import disagreements
 from jobsched.config.sources import Source, content_hash, read_sources
-from jobsched.config.values import default_values, job_values, settings_values
+from jobsched.config.values import default_values, given_parts, job_values, settings_values
 from jobsched.errors import ConfigError
 from jobsched.model.desired import DesiredState, Settings
+from jobsched.model.handler import PythonHandler
 from jobsched.model.job import Job
 
 DEFAULT_NAMESPACE = "default"
@@ -196,6 +197,8 @@ class _File:
         values = job_values(options, base)
         if self._finds(name, entry, values, spoiled):
             return None
+        if isinstance(values["handler"], PythonHandler):
+            values["given"] = given_parts(options)
         # Thousands of jobs have a handful of different values between them.
         for each in _SHARED:
             if each in values:
@@ -241,7 +244,7 @@ class _File:
 
 
 _KNOWN_FIELDS = frozenset(field_names(JOB))
-_SHARED = ("cron", "retries", "timeout", "concurrency", "history", "dst", "tags", "every")
+_SHARED = ("cron", "retries", "timeout", "concurrency", "history", "dst", "tags", "every", "given")
 
 
 def _sound_part(sources: Sequence[Source], files: Sequence[_File]) -> DesiredState:

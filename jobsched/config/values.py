@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from jobsched.model.desired import Settings
 from jobsched.model.handler import CommandHandler, HttpHandler, PythonHandler, ShellHandler
 from jobsched.model.job import CalendarUse, Concurrency, Dst, History, OnFailure, Retries, Timeout
+from jobsched.model.options import parts
 
 _Group = TypeVar("_Group", History, Dst)
 
@@ -43,6 +44,15 @@ def _without_effect(values: Mapping[str, Any]) -> Iterator[str]:
         yield "dst"
         if "every" not in values and "at" not in values:
             yield from ("start_at", "end_at", "jitter", "starting_deadline")
+
+
+def given_parts(options: Mapping[str, Any]) -> frozenset[str]:
+    """What a job says of its own retries and timeout, as `Job.given` names it; `timeout: none` says all of it."""
+    given = parts("retries", options.get("retries", ()))
+    if "timeout" in options:
+        whole = options["timeout"]
+        given |= parts("timeout", ("after", "kill_after") if whole is None else whole)
+    return frozenset(given)
 
 
 def settings_values(options: Mapping[str, Any]) -> Settings:

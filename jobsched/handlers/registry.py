@@ -65,9 +65,9 @@ class Registry:
     def handler(self, name: Any = None, /, **options: Any) -> Any:
         """Decorator: the function is a handler, under `name` (default: `module:function`). The function is left as it is.
 
-        `options`, spelled as in jobs.yaml, are for runs that are enqueued of it; a job goes by jobs.yaml alone:
-        `queue`, `priority`, `retries` (a number, or a mapping), `timeout`, and `retry_on` and `no_retry_on` (exception
-        classes, or names). Raises ValueError on a bad or taken name, and on a bad option.
+        `options`, spelled as in jobs.yaml: `retries` (a number, or a mapping), `timeout`, and `retry_on` and `no_retry_on`
+        (exception classes, or names) hold where a job does not say otherwise itself; `queue` and `priority` are for runs
+        that are enqueued of it alone, since a job's are those of jobs.yaml. Raises ValueError on a bad or taken name, and on a bad option.
         """
         if unknown := sorted(options.keys() - _OPTIONS):
             raise ValueError(f"@handler has no option {unknown[0]!r}; it has {', '.join(sorted(_OPTIONS))}")

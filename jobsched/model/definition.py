@@ -5,6 +5,7 @@ Only what differs from the built-in defaults is written, in the shorthand a pers
 
 import json
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any, Final, NamedTuple, cast
@@ -15,6 +16,8 @@ from jobsched.model.instants import format_instant, parse_instant
 from jobsched.model.job import CalendarUse, Concurrency, Dst, History, Job, OnFailure, Retries, Timeout
 
 HANDLER_KINDS = ("handler", "command", "shell", "http")
+#: Not a field of jobs.yaml: beside them, in what a store keeps.
+_GIVEN: Final = "given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class FieldChange:
 
 
 def definition(job: Job) -> dict[str, Any]:
-    """The job without its namespace and name; `job_from_definition` gives the same job back."""
+    """The job without its namespace and name, as a file may say it, whatever came from the file's defaults."""
     kind, value = handler_definition(job.handler)
     written: dict[str, Any] = {kind: value}
     for name, default, codec in _FIELDS:
@@ -40,12 +43,22 @@ def definition(job: Job) -> dict[str, Any]:
     return written
 
 
+def stored_definition(job: Job) -> dict[str, Any]:
+    """What a store keeps: `definition`, and what of it the job itself says; `job_from_definition` gives the same job back."""
+    written = definition(job)
+    if job.given:
+        written[_GIVEN] = sorted(job.given)
+    return written
+
+
 def job_from_definition(namespace: str, name: str, definition: Mapping[str, Any]) -> Job:
-    """The inverse of `definition`; what it does not mention has the built-in default. Raises ValueError without a handler."""
+    """The inverse of `stored_definition`; what is not mentioned has the built-in default. Raises ValueError without a handler."""
     values: dict[str, Any] = {}
     for field, value in definition.items():
         if field in HANDLER_KINDS:
             values["handler"] = handler_from_definition(field, value)
+        elif field == _GIVEN:
+            values[field] = frozenset(value)
         else:
             codec = _CODECS[field]
             values[field] = value if codec is None else codec.decode(value)
@@ -61,7 +74,7 @@ def job_differences(old: Job, new: Job) -> list[FieldChange]:
         before, after = getattr(old, name), getattr(new, name)
         if before != after or (name == "payload" and not _same_json(before, after)):
             changes.append(FieldChange(name, _shown(codec, before), _shown(codec, after)))
-    return changes
+    return changes + _moved(old, new, {change.field for change in changes})
 
 
 def default_of(field: str) -> Any:
@@ -77,6 +90,15 @@ def _handler_differences(old: Handler, new: Handler) -> list[FieldChange]:
     if old_kind == new_kind:
         return [FieldChange(old_kind, before, after)]
     return [FieldChange(old_kind, before, None), FieldChange(new_kind, None, after)]
+
+
+def _moved(old: Job, new: Job, changed: AbstractSet[str]) -> list[FieldChange]:
+    """What is as it was but moved between the job and the file's defaults, and so goes before its handler's decorator, or no more."""
+    if not (isinstance(old.handler, PythonHandler) and isinstance(new.handler, PythonHandler)):
+        return []
+    if all(part.partition(".")[0] in changed for part in old.given ^ new.given):
+        return []
+    return [FieldChange(_GIVEN, sorted(old.given), sorted(new.given))]
 
 
 def _same_json(old: Any, new: Any) -> bool:
@@ -223,7 +245,7 @@ _PLAIN: Final = Job(namespace="", name="", handler=PythonHandler(""))
 _FIELDS: Final[tuple[tuple[str, Any, _Codec | None], ...]] = tuple(
     (field.name, getattr(_PLAIN, field.name), _ENCODINGS.get(field.name))
     for field in fields(Job)
-    if field.name not in {"namespace", "name", "handler"}
+    if field.name not in {"namespace", "name", "handler", _GIVEN}
 )
 _DEFAULTS: Final = {name: default for name, default, _ in _FIELDS}
 _CODECS: Final = {name: codec for name, _, codec in _FIELDS}

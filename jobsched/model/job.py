@@ -117,6 +117,9 @@ class Job:
     tags: tuple[str, ...] = ()
     owner: str | None = None
     description: str | None = None
+    #: Parts of `retries` and `timeout` that the job itself says, like `retries.max`: there its handler's decorator is not
+    #: heard. Known of Python handlers alone; others have no decorator.
+    given: frozenset[str] = frozenset()
 
     @property
     def concurrency_key(self) -> str | None:

@@ -1,13 +1,13 @@
-"""What a handler's decorator says of the runs that programs enqueue of it: `@handler("email.send", retries=5, timeout="30s")`."""
+"""What a handler's decorator says of its runs, `@handler("email.send", retries=5, timeout="30s")`, and how far it holds for a job's."""
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import Any
 
 from jobsched.model.durations import parse_duration
-from jobsched.model.job import Retries, Timeout
+from jobsched.model.job import Job, Retries, Timeout
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _RETRIES = frozenset(field.name for field in fields(Retries))
@@ -22,11 +22,7 @@ class HandlerOptions:
     priority: int | None = None
     retries: Retries | None = None
     timeout: Timeout | None = None
-
-    @property
-    def given(self) -> list[str]:
-        """The fields that it says something about."""
-        return [field.name for field in fields(self) if getattr(self, field.name) is not None]
+    given: frozenset[str] = frozenset()  #: parts of `retries` and `timeout` that it speaks of, as in `Job.given`
 
 
 NO_OPTIONS = HandlerOptions()
@@ -52,12 +48,45 @@ def handler_options(
     named = {
         field: errors for field, errors in (("retry_on", retry_on), ("no_retry_on", no_retry_on)) if errors is not None
     }
-    policy = None
+    policy, given = None, set[str]()
     if retries is not None or named:
-        policy = _retries({**(retries if isinstance(retries, Mapping) else {"max": retries or 0}), **named})
+        whole = {} if retries is None else dict(retries) if isinstance(retries, Mapping) else {"max": retries}
+        policy = _retries({**whole, **named})
+        given |= parts("retries", {**whole, **named})
+    if timeout is not None:
+        given |= parts("timeout", timeout if isinstance(timeout, Mapping) else ["after"])
     return HandlerOptions(
-        queue=queue, priority=priority, retries=policy, timeout=None if timeout is None else _timeout(timeout)
+        queue=queue,
+        priority=priority,
+        retries=policy,
+        timeout=None if timeout is None else _timeout(timeout),
+        given=frozenset(given),
     )
+
+
+def parts(group: str, names: Iterable[str]) -> set[str]:
+    """As `Job.given` names them: `retries.max`."""
+    return {f"{group}.{name}" for name in names}
+
+
+def options_of(job: Job, said: HandlerOptions = NO_OPTIONS) -> HandlerOptions:
+    """How attempts of a job are made, part by part: as it says itself, else as its handler's decorator, else as its file's
+    defaults, else as is built in. Queue and priority are left out: they were frozen when the run was made.
+    """
+    heard = said.given - job.given
+    retries, timeout = job.retries, job.timeout
+    if further := _heard("retries", said.retries, heard):
+        retries = replace(retries, **further)
+    if further := _heard("timeout", said.timeout, heard):
+        timeout = Timeout(**further) if timeout is None else replace(timeout, **further)
+    return HandlerOptions(retries=retries, timeout=timeout)
+
+
+def _heard(group: str, said: Retries | Timeout | None, heard: Iterable[str]) -> dict[str, Any]:
+    prefix = f"{group}."
+    return {
+        part.removeprefix(prefix): getattr(said, part.removeprefix(prefix)) for part in heard if part.startswith(prefix)
+    }
 
 
 def _retries(given: Mapping[str, Any]) -> Retries:

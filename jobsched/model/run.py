@@ -139,6 +139,7 @@ class Claim:
     generation: int | None
     payload: Mapping[str, Any]
     key: str | None
+    attempts_before: int = 0  #: up to when it was last requeued; `max_attempts` counts them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +164,7 @@ class Transition:
     error: Mapping[str, Any] | None = None
     abandoned: bool = False
     on_failure: OnFailure | None = None
+    max_attempts: int | None = None  #: what its node grants it, where that is not what the row says; None: as it stands
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,9 @@ class JobWrite:
     seen_cursor: datetime | None = (
         None  #: None on an update that leaves the cursor alone: then `cursor` and `next_at` are not written
     )
-    max_attempts_delta: int = 0  #: added to the max_attempts of its unfinished runs
+    max_attempts: int | None = (
+        None  #: of its unfinished runs from now on, not counting attempts before a requeue; None: as they are
+    )
     slots: tuple[NewRun, ...] = ()  #: rows that account for the old schedule
 
 

@@ -74,6 +74,8 @@ class Completer(Service):
         on_failure = None if held.job is None else held.job.on_failure
         if on_failure is not None and transition.state in _MAY_FAIL:
             transition = replace(transition, on_failure=on_failure)
+        if held.granted is not None:
+            transition = replace(transition, max_attempts=held.granted)
         with self._lock:
             self._lines.extend(lines)
             self._queue.append(_Ended(held.claim, transition, on_failure, held.begun))

@@ -21,7 +21,8 @@ from jobsched.handlers.call import Call, perform
 from jobsched.handlers.raised import error_entry, names_of, text_of
 from jobsched.handlers.registry import Registry
 from jobsched.model.handler import PythonHandler, handler_from_text
-from jobsched.model.job import Job, Retries, Timeout
+from jobsched.model.job import Job, Retries
+from jobsched.model.options import NO_OPTIONS, options_of
 from jobsched.model.run import Claim, Reason, Transition
 from jobsched.observe.events import RunStarted, level_of
 from jobsched.observe.listeners import Events
@@ -99,6 +100,7 @@ class Executor:
     def _attempt(self, held: Held) -> Transition:
         try:
             held.job = self._job(held.claim)
+            held.options = options_of(held.job) if held.job else NO_OPTIONS
         except StoreUnavailableError:
             return retry.given_back(held.claim)
         except Exception as error:  # noqa: BLE001 - a definition that cannot be read
@@ -126,13 +128,10 @@ class Executor:
         return self._definitions.job(claim.namespace, claim.job, claim.job_revision)
 
     def _call(self, held: Held) -> Call:
-        claim, job = held.claim, held.job
-        handler = handler_from_text(claim.handler)
-        if claim.job is not None and isinstance(handler, PythonHandler):
-            self._definitions.declare(handler.name)
-        if claim.job is None and isinstance(handler, PythonHandler):
-            held.options = self._registry.resolve(handler.name).options
-        timeout = _timeout_of(held)
+        handler = handler_from_text(held.claim.handler)
+        if isinstance(handler, PythonHandler):
+            self._heed_decorator(held, handler)
+        claim, job, timeout = held.claim, held.job, held.options.timeout
         call = Call(
             run_id=claim.id,
             namespace=claim.namespace,
@@ -155,6 +154,20 @@ class Executor:
         if timeout is not None:
             self._deadlines.watch(held, timeout, kills=call.ends_by_force)
         return call
+
+    def _heed_decorator(self, held: Held, handler: PythonHandler) -> None:
+        """The decorator holds as this node has it; whoever made the run may not have had the module, or another version."""
+        claim = held.claim
+        if claim.job is not None:
+            self._definitions.declare(handler.name)
+        said = self._registry.resolve(handler.name).options
+        if held.job is None:
+            held.options = said
+            return
+        held.options = options_of(held.job, said)
+        granted = claim.attempts_before + 1 + (held.options.retries or Retries()).max
+        if granted != claim.max_attempts:
+            held.claim, held.granted = replace(claim, max_attempts=granted), granted
 
     def _after_exception(self, held: Held, raised: BaseException) -> Transition:
         claim = held.claim
@@ -210,7 +223,7 @@ class Executor:
         retry_after: timedelta | None = None,
     ) -> Transition:
         claim = held.claim
-        retries = held.job.retries if held.job else held.options.retries or Retries()
+        retries = held.options.retries or Retries()
         return retry.after_failure(
             claim,
             retries,
@@ -231,13 +244,8 @@ def _name(claim: Claim) -> str:
     return claim.job or claim.handler
 
 
-def _timeout_of(held: Held) -> Timeout | None:
-    """A job goes by its declaration alone, a run without one by what its handler's decorator says on this node."""
-    return held.job.timeout if held.job else held.options.timeout
-
-
 def _overdue_text(held: Held) -> str:
-    timeout = _timeout_of(held)
+    timeout = held.options.timeout
     after = timeout.after if timeout else timedelta(0)
     return (
         f"did not end at its timeout of {after.total_seconds():g} s, nor when it was asked to; its thread was given up"

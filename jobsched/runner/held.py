@@ -24,7 +24,8 @@ class Held:
     started: float | None = None
     begun: bool = False  #: a thread has taken it up
     job: Job | None = None  #: its definition, once looked up; None for ad-hoc runs
-    options: HandlerOptions = NO_OPTIONS  #: of a run without a job, once its handler is found
+    options: HandlerOptions = NO_OPTIONS  #: how this attempt is made, once job and handler are found
+    granted: int | None = None  #: attempts, where the handler's decorator says another number than the row
     when_ended: Transition | None = None  #: of an attempt given up: to be written when its thread ends at last
     _settled: bool = False
 

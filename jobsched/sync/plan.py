@@ -171,7 +171,7 @@ def _write(item: JobPlan, at: datetime) -> JobWrite:
         next_at=item.next_after,
         seen_revision=stored.revision,
         seen_cursor=stored.cursor if restarts else None,
-        max_attempts_delta=item.job.retries.max - stored.job.retries.max,
+        max_attempts=None if item.job.max_attempts == stored.job.max_attempts else item.job.max_attempts,
         # Slots that the old schedule demanded up to now are accounted for before the new one begins.
         slots=_old_slots(item, stored, at) if restarts else (),
     )

@@ -283,7 +283,7 @@ def test_validate_warns_of_a_decorator_that_says_otherwise_than_the_file(place: 
         """
         from jobsched import handler
 
-        @handler("work.send", retries=5, timeout="30s")
+        @handler("work.send", retries=5, timeout="30s", queue="mail")
         def send(): ...
     """,
     )
@@ -291,13 +291,16 @@ def test_validate_warns_of_a_decorator_that_says_otherwise_than_the_file(place: 
         version: 1
         settings: {imports: [work]}
         jobs:
-          same: {handler: work.send, retries: 5, timeout: 30s}
-          other: {handler: work.send, retries: 5}
+          same: {handler: work.send, retries: 9, queue: mail}
+          other: {handler: work.send}
     """)
 
     done = place.jobsched("validate", "--handlers")
 
-    assert "warning: jobs.other.handler: @handler says another timeout" in done.stdout
+    assert (
+        "warning: jobs.other.handler: @handler says another queue, which holds for enqueued runs; a job's is what its file says"
+        in done.stdout
+    )
     assert "2 jobs, valid, 1 warning" in done.stdout
 
 

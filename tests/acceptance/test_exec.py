@@ -139,6 +139,7 @@ def test_secrets_of_the_environment_do_not_show(place: "Workplace") -> None:
         "command: [sleep, '600'], timeout: 100ms",
         "handler: 'work:obeys', timeout: 100ms",
         "handler: 'work:sleeps', timeout: {after: 100ms, kill_after: 100ms}",
+        "handler: 'work:decorated'",
     ],
 )
 def test_the_timeout_holds(place: "Workplace", job: str) -> None:
@@ -146,7 +147,7 @@ def test_the_timeout_holds(place: "Workplace", job: str) -> None:
         "work",
         """
         import threading
-        from jobsched import Context
+        from jobsched import Context, handler
 
         def obeys(ctx: Context):
             ctx.wait(600)
@@ -154,6 +155,10 @@ def test_the_timeout_holds(place: "Workplace", job: str) -> None:
 
         def sleeps():
             threading.Event().wait(600)
+
+        @handler(timeout="100ms")
+        def decorated(ctx: Context):
+            obeys(ctx)
         """,
     )
     declare(place, job)
@@ -198,7 +203,7 @@ def test_ctrl_c_ends_the_time_that_a_timeout_leaves(place: "Workplace", start: S
         "work",
         """
         import threading
-        from jobsched import Context
+        from jobsched import Context, handler
 
         def ignore(ctx: Context):
             ctx.wait(600)

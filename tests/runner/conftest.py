@@ -98,8 +98,9 @@ class Bench:
         )
         sync(self.client.store, desired, applied_by="test", allow_delete=True)
 
-    def node(self, **options: Any) -> Runner:
-        runner = Runner(self.client, options=replace(QUICK, **options), registry=self.registry, namespaces=["default"])
+    def node(self, registry: Registry | None = None, **options: Any) -> Runner:
+        registry = registry or self.registry
+        runner = Runner(self.client, options=replace(QUICK, **options), registry=registry, namespaces=["default"])
         runner.start()
         self.nodes.append(runner)
         return runner
@@ -134,5 +135,13 @@ class Bench:
 @pytest.fixture
 def bench(sqlite_url: str) -> Iterator[Bench]:
     made = Bench(sqlite_url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def either_bench(database_url: str) -> Iterator[Bench]:
+    """On SQLite, and on PostgreSQL."""
+    made = Bench(database_url)
     yield made
     made.close()

@@ -1,17 +1,18 @@
-"""What `@handler(…)` says of runs that are enqueued: frozen where they are made, or read where they are performed."""
+"""What `@handler(…)` says of runs: frozen where they are enqueued, or read where they are performed."""
 
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from jobsched import Context
-from jobsched.handlers.registry import Registry
-from jobsched.model.job import Retries
+from jobsched.handlers.registry import Registry, default_registry
+from jobsched.model.job import Retries, Timeout
 from jobsched.model.options import declared_options
-from jobsched.model.run import Reason, RunState
+from jobsched.model.run import Reason, Run, RunState
 
 if TYPE_CHECKING:
     from tests.runner.conftest import Bench
@@ -73,14 +74,106 @@ def test_an_enqueued_run_has_the_timeout_of_the_decorator(bench: "Bench", declar
     assert "its timeout of 0.1 s" in run.error[0]["message"]
 
 
-def test_a_job_goes_by_its_declaration_alone(bench: "Bench", declared: Registry) -> None:
-    @declared.handler("work", retries={"max": 5, "delay": 0}, timeout=60, queue="mail")
-    def work(ctx: Context) -> None:
-        raise ValueError(ctx.deadline)
+def failing(**options: Any) -> Registry:
+    """The code of a node: a handler that fails, and says which attempts it was told of, and whether it has a timeout."""
+    registry = Registry()
 
-    bench.declare("work", retries=Retries(1, delay=timedelta(milliseconds=10)))
-    bench.node()
+    @registry.handler("work", **options)
+    def work(ctx: Context) -> None:
+        raise ValueError(ctx.attempt, ctx.max_attempts, ctx.deadline is not None)
+
+    return registry
+
+
+def told(run: Run) -> list[str]:
+    return [entry["message"] for entry in run.error]
+
+
+def test_a_job_that_is_silent_goes_by_its_handlers_decorator_and_the_row_shows_it(either_bench: "Bench") -> None:
+    either_bench.declare("work")
+    either_bench.node(failing(retries={"max": 2, "delay": 0}, timeout=60))
+
+    run = either_bench.ended(either_bench.trigger("work"))
+
+    assert (run.state, run.attempt, run.max_attempts) == (RunState.FAILED, 3, 3)
+    assert told(run) == ["(1, 3, True)", "(2, 3, True)", "(3, 3, True)"]
+
+
+def test_what_a_job_says_itself_goes_before_the_decorator_part_by_part(bench: "Bench") -> None:
+    own = frozenset({"retries.max", "timeout.after", "timeout.kill_after"})
+    bench.declare("work", retries=Retries(1, delay=timedelta(days=1)), given=own)
+    bench.node(failing(retries={"max": 5, "delay": 0}, timeout=60))
 
     run = bench.ended(bench.trigger("work"))
 
-    assert (run.queue, run.attempt, run.error[0]["message"]) == ("default", 2, "None")
+    assert (run.attempt, run.max_attempts, told(run)) == (2, 2, ["(1, 2, False)", "(2, 2, False)"])
+
+
+def test_the_decorator_goes_before_what_comes_from_the_defaults(bench: "Bench") -> None:
+    bench.declare("work", retries=Retries(5, delay=timedelta(days=1)), timeout=Timeout(timedelta(days=1)))
+    bench.node(failing(retries={"max": 3, "delay": 0}, no_retry_on=[ValueError]))
+
+    run = bench.ended(bench.trigger("work"))
+
+    assert (run.attempt, run.max_attempts, told(run)) == (1, 4, ["(1, 4, True)"])
+
+
+def test_queue_and_priority_of_a_job_are_those_of_its_file(bench: "Bench", declared: Registry) -> None:
+    declared.handler("work", queue="mail", priority=-3)(lambda: None)
+    bench.declare("work", queue="night")
+
+    run = bench.client.run(bench.trigger("work"))
+
+    assert (run.queue, run.priority) == ("night", 0)
+
+
+def test_of_two_nodes_with_different_code_that_of_the_performer_holds(bench: "Bench") -> None:
+    bench.declare("work")
+    first = bench.node(failing(retries={"max": 9, "delay": "1s", "jitter": 0}))
+    run_id = bench.trigger("work")
+    assert bench.eventually(run_id, RunState.SCHEDULED).max_attempts == 10
+    first.stop()
+    first.shut_down()
+
+    bench.node(failing(retries=1))
+
+    run = bench.ended(run_id)
+    assert (run.state, run.max_attempts) == (RunState.FAILED, 2)
+
+
+def test_a_requeued_run_is_granted_anew_what_the_decorator_says(bench: "Bench") -> None:
+    bench.declare("work")
+    bench.node(failing(retries={"max": 1, "delay": 0}))
+    run_id = bench.trigger("work")
+    bench.ended(run_id)
+
+    bench.client.requeue(run_id)
+
+    run = bench.ended(run_id)
+    assert (run.attempt, run.max_attempts) == (4, 4)
+
+
+def test_a_handler_in_a_process_of_its_own_goes_by_its_decorator_too(
+    bench: "Bench", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = f"decorated_{tmp_path.name}".replace("-", "_")
+    (tmp_path / f"{module}.py").write_text(APART)
+    monkeypatch.syspath_prepend(tmp_path)
+    bench.declare("work", f"{module}:work", executor="process")
+    bench.node(default_registry)
+
+    run = bench.ended(bench.trigger("work"))
+
+    assert (run.state, run.attempt, run.max_attempts) == (RunState.SUCCEEDED, 2, 3)
+    assert run.result == [2, 3, True]
+
+
+APART = """
+from jobsched import Context, handler
+
+@handler(retries={"max": 2, "delay": 0}, timeout=60)
+def work(ctx: Context):
+    if ctx.attempt == 1:
+        raise ValueError("not yet")
+    return [ctx.attempt, ctx.max_attempts, ctx.deadline is not None]
+"""

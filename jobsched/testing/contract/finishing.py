@@ -23,6 +23,7 @@ from jobsched.testing.builders import (
     given_back,
     given_jobs,
     given_removed,
+    runs,
     the_run,
 )
 from jobsched.testing.clock import FakeClock
@@ -113,6 +114,14 @@ class FinishContract:
         assert still_owned == {claimed.id}
         assert (run.state, run.attempt, run.available_at, run.finished_at) == (RunState.PENDING, 0, START, None)
         assert store.owned(claimed.node) == []
+
+    def test_a_node_may_grant_other_attempts_than_the_row_says(self, store: Store) -> None:
+        [again, ended] = [a_claim(store, max_attempts=1), a_claim(store, max_attempts=9)]
+
+        store.finish([a_retry(again, START + MINUTE, max_attempts=4), a_transition(ended)])
+        store.finish([a_transition(a_claim(store, max_attempts=2), max_attempts=3)])
+
+        assert [run.max_attempts for run in runs(store)] == [4, 9, 3]
 
     def test_losses_are_kept(self, store: Store) -> None:
         claimed = a_claim(store)

@@ -12,6 +12,7 @@ from jobsched.testing.builders import (
     MINUTE,
     NAMESPACE,
     START,
+    a_change,
     a_firing,
     a_free_job,
     a_limited_job,
@@ -21,6 +22,7 @@ from jobsched.testing.builders import (
     a_slot,
     a_transition,
     a_trigger,
+    an_edit,
     claim,
     given_jobs,
     given_removed,
@@ -67,6 +69,17 @@ class RequeueContract:
 
         [again] = claim(store, node)
         assert (again.attempt, again.max_attempts, again.losses) == (2, 4, 0)
+        assert (before.attempts_before, again.attempts_before) == (0, 1)
+
+    def test_an_edit_of_retries_leaves_the_attempts_before_a_requeue_out(self, store: Store) -> None:
+        job, node = a_free_job(), a_node(store)
+        stored = given_jobs(store, job)[job.name]
+        before = failed(store, node, a_trigger(job))
+        store.requeue([before.id])
+
+        store.apply(a_change(an_edit(stored, job, max_attempts=3), seen=1))
+
+        assert the_run(store, before.id).max_attempts == 4
 
     def test_an_ad_hoc_run_is_granted_what_it_was_made_with_each_time(self, store: Store) -> None:
         node = a_node(store)

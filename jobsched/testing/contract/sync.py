@@ -268,7 +268,7 @@ class SyncContract:
         store.finish([a_transition(claim(store, node, limit=1)[0])])
         claim(store, node, limit=1)
 
-        store.apply(a_change(an_edit(stored, stored.job, max_attempts_delta=4), seen=1))
+        store.apply(a_change(an_edit(stored, stored.job, max_attempts=5), seen=1))
 
         ids = (finished.id, running.id, waiting.id, future.id, of_another.id)
         assert [the_run(store, run_id).max_attempts for run_id in ids] == [1, 5, 5, 5, 1]

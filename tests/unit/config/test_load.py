@@ -82,6 +82,7 @@ def test_the_example_of_the_docs_is_taken_as_it_reads() -> None:
             retries=Retries(max=5),
             timeout=Timeout(timedelta(minutes=15)),
             catch_up="all",
+            given=frozenset({"retries.max"}),
         ),
         "refresh-cache": Job(
             namespace="default",
@@ -820,7 +821,29 @@ def test_a_definition_is_what_a_file_may_say() -> None:
 
     again = state_of(json.dumps({"jobs": {job.name: definition(job)}})).jobs[job.name]
 
-    assert again == job
+    assert definition(again) == definition(job)
+
+
+def test_a_job_knows_which_of_its_retries_and_timeout_it_says_itself() -> None:
+    jobs = state_of("""
+        defaults: {retries: {max: 2, delay: 5s}, timeout: 15m}
+        jobs:
+          silent: {handler: "a:b"}
+          number: {handler: "a:b", retries: 0}
+          parts: {handler: "a:b", retries: {max: 1, retry_on: [OSError]}, timeout: {after: 60s, kill_after: 5s}}
+          timed: {handler: "a:b", timeout: 60s}
+          timeless: {handler: "a:b", timeout: none}
+          command: {shell: "true", retries: 1}
+    """).jobs
+
+    assert {name: sorted(job.given) for name, job in jobs.items()} == {
+        "silent": [],
+        "number": ["retries.max"],
+        "parts": ["retries.max", "retries.retry_on", "timeout.after", "timeout.kill_after"],
+        "timed": ["timeout.after"],
+        "timeless": ["timeout.after", "timeout.kill_after"],
+        "command": [],
+    }
 
 
 def test_a_file_cut_short_anywhere_is_an_error_or_a_state() -> None:

@@ -1,12 +1,14 @@
 """What a decorator may say."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from jobsched.model.job import Retries, Timeout
-from jobsched.model.options import HandlerOptions, handler_options
+from jobsched.model.handler import PythonHandler
+from jobsched.model.job import Job, Retries, Timeout
+from jobsched.model.options import HandlerOptions, handler_options, options_of
 
 
 class Busy(Exception):  # noqa: N818 - as users name theirs
@@ -35,7 +37,7 @@ class Busy(Exception):  # noqa: N818 - as users name theirs
     ],
 )
 def test_options_are_spelled_as_in_the_file(given: dict[str, Any], expected: HandlerOptions) -> None:
-    assert handler_options(**given) == expected
+    assert replace(handler_options(**given), given=frozenset()) == expected
 
 
 @pytest.mark.parametrize(
@@ -61,5 +63,86 @@ def test_what_is_wrong_is_said_where_it_is_written(given: dict[str, Any], words:
         handler_options(**given)
 
 
-def test_what_is_given_is_named() -> None:
-    assert handler_options(queue="mail", timeout=1).given == ["queue", "timeout"]
+@pytest.mark.parametrize(
+    ("given", "parts"),
+    [
+        ({}, set()),
+        ({"queue": "mail", "priority": 1}, set()),
+        ({"retries": 5}, {"retries.max"}),
+        ({"retries": {"delay": "1s"}, "retry_on": [OSError]}, {"retries.delay", "retries.retry_on"}),
+        ({"timeout": 1}, {"timeout.after"}),
+        ({"timeout": {"after": 1, "kill_after": 1}}, {"timeout.after", "timeout.kill_after"}),
+    ],
+)
+def test_the_parts_that_are_given_are_named(given: dict[str, Any], parts: set[str]) -> None:
+    assert handler_options(**given).given == parts
+
+
+SECONDS = {n: timedelta(seconds=n) for n in (1, 2, 3, 10)}
+DECORATED: dict[str, Any] = {
+    "retries": {
+        "max": 3,
+        "backoff": "linear",
+        "delay": 3,
+        "factor": 3,
+        "max_delay": 3,
+        "jitter": 0.3,
+        "retry_on": ["Three"],
+        "no_retry_on": ["NotThree"],
+    },
+    "timeout": {"after": 3, "kill_after": 3},
+}
+OF_THE_FILE: dict[str, Any] = {
+    "max": 2,
+    "backoff": "constant",
+    "delay": SECONDS[2],
+    "factor": 2.5,
+    "max_delay": SECONDS[2],
+    "jitter": 0.2,
+    "retry_on": ("Two",),
+    "no_retry_on": ("NotTwo",),
+}
+
+
+def a_job(given: set[str], retries: Retries | None = None, timeout: Timeout | None = None) -> Job:
+    return Job(
+        namespace="default",
+        name="work",
+        handler=PythonHandler("work"),
+        retries=retries or Retries(),
+        timeout=timeout,
+        given=frozenset(given),
+    )
+
+
+@pytest.mark.parametrize("part", OF_THE_FILE)
+def test_each_part_of_retries_is_the_jobs_else_the_decorators_else_the_defaults(part: str) -> None:
+    said, file = handler_options(**DECORATED), Retries(**OF_THE_FILE)
+    assert said.retries is not None
+
+    own = options_of(a_job({f"retries.{part}"}, file), said).retries
+    decorated = options_of(a_job(set(), file), said).retries
+    silent = options_of(a_job(set(), file), handler_options(timeout=1)).retries
+
+    assert own == replace(said.retries, **{part: OF_THE_FILE[part]})
+    assert decorated == said.retries
+    assert silent == file
+
+
+@pytest.mark.parametrize(
+    ("given", "of_the_file", "decorated", "expected"),
+    [
+        (set(), None, None, None),
+        (set(), None, 3, Timeout(SECONDS[3], SECONDS[10])),
+        (set(), Timeout(SECONDS[2], SECONDS[2]), None, Timeout(SECONDS[2], SECONDS[2])),
+        (set(), Timeout(SECONDS[2], SECONDS[2]), 3, Timeout(SECONDS[3], SECONDS[2])),
+        ({"timeout.after"}, Timeout(SECONDS[1]), {"after": 3, "kill_after": 3}, Timeout(SECONDS[1], SECONDS[3])),
+        ({"timeout.after", "timeout.kill_after"}, None, {"after": 3, "kill_after": 3}, None),
+    ],
+)
+def test_each_part_of_the_timeout_is_the_jobs_else_the_decorators_else_the_defaults(
+    given: set[str], of_the_file: Timeout | None, decorated: Any, expected: Timeout | None
+) -> None:
+    said = handler_options(timeout=decorated)
+
+    assert options_of(a_job(given, timeout=of_the_file), said).timeout == expected

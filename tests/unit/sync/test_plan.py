@@ -91,7 +91,7 @@ def test_an_edit_beside_the_schedule_leaves_the_cursor_alone() -> None:
     assert write.seen_cursor is None
     assert (write.cursor, write.next_at) == (NOON, NOON + timedelta(hours=1))
     assert (write.revision, write.schedule_revision) == (4, 2)
-    assert write.max_attempts_delta == 4
+    assert write.max_attempts == 5
     assert write.slots == ()
 
 
