@@ -16,7 +16,7 @@ from jobsched.runner.held import Held, HeldRuns
 from jobsched.runner.options import Options
 from jobsched.runner.pauses import NodePauses
 from jobsched.runner.pool import Pool
-from jobsched.runner.service import Service
+from jobsched.runner.service import NotNowError, Service
 from jobsched.store.faults import fault_point
 from jobsched.store.port import Store
 
@@ -106,7 +106,7 @@ class Dispatcher(Service):
         self._return_excess()
         self._return_paused()
         if not self._heartbeat.fit:
-            return poll
+            raise NotNowError(poll)
         asked = self._pool.size + self.buffer.room - self._pool.load
         if asked > 0:
             claimed = self._claim(asked)

@@ -11,6 +11,7 @@ from jobsched.model.run import OwnedRun, RunState, Transition
 from jobsched.observe.events import NodeLost, RunLost
 from jobsched.observe.listeners import Events
 from jobsched.runner.heartbeat import Heartbeat
+from jobsched.runner.service import NotNowError
 from jobsched.schedule.retry import after_loss
 from jobsched.store.port import Store
 
@@ -34,7 +35,7 @@ class Rescuer:
     def __call__(self) -> None:
         # A node that has slept past its own lease would take itself for dead; its heartbeat comes first.
         if not self._heartbeat.fit:
-            return
+            raise NotNowError
         for node in self._store.bury():
             owned = self._store.owned(node)
             transitions = {run.id: self._decide(run) for run in owned}

@@ -13,7 +13,7 @@ from jobsched.runner.definitions import Definitions
 from jobsched.runner.heartbeat import Heartbeat
 from jobsched.runner.options import Options
 from jobsched.runner.reckoner import Reckoner
-from jobsched.runner.service import Service
+from jobsched.runner.service import NotNowError, Service
 from jobsched.store.port import Store
 
 log = logging.getLogger("jobsched")
@@ -53,7 +53,7 @@ class Scheduler(Service):
     def step(self) -> float:
         poll = self._options.poll.total_seconds()
         if not self._heartbeat.fit:
-            return poll
+            raise NotNowError(poll)
         namespaces = self._definitions.namespaces
         found, created = (0, 0) if self._options.once else self._fire_due()
         promoted = self._store.promote(namespaces, _BATCH)

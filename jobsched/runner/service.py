@@ -13,6 +13,14 @@ log = logging.getLogger("jobsched")
 _FIRST_PAUSE = 0.2
 
 
+class NotNowError(Exception):
+    """The node may do nothing for the moment: the round that raises this is neither a success nor a failure."""
+
+    def __init__(self, seconds: float = 1.0) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds  #: until the next round
+
+
 class Service:
     """Subclasses give `step`. A loop never dies: what it raises is logged once, and tried again with back-off."""
 
@@ -73,6 +81,8 @@ class Service:
     def _round(self) -> float | None:
         try:
             pause = self.step()
+        except NotNowError as not_now:
+            return not_now.seconds
         except StoreUnavailableError as error:
             return self._failed(str(error), unexpected=False)
         except Exception as error:  # noqa: BLE001 - a loop must outlive whatever one round meets

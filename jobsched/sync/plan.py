@@ -140,7 +140,7 @@ def change_of(planned: Plan, desired: DesiredState, applied_by: str) -> SyncChan
         content_hash=desired.content_hash,
         commit=desired.commit,
         applied_by=applied_by,
-        writes=tuple(_write(item, planned.at) for item in planned.jobs if item.action != "remove"),
+        writes=tuple(_write(item, planned) for item in planned.jobs if item.action != "remove"),
         removals=tuple(_removal(item, planned.at) for item in planned.of("remove")),
         summary=summary(planned),
         queues=desired.settings.queues if planned.queues else None,
@@ -157,10 +157,13 @@ def summary(planned: Plan) -> Mapping[str, Any]:
     }
 
 
-def _write(item: JobPlan, at: datetime) -> JobWrite:
+def _write(item: JobPlan, planned: Plan) -> JobWrite:
     assert item.job is not None
+    at = planned.at
     if item.stored is None:
-        return JobWrite(job=item.job, revision=1, schedule_revision=1, cursor=at, next_at=item.next_after)
+        # Not 1: of a job that was removed and is added again, nodes may know revisions up to the generation that removed it.
+        first = (planned.seen_generation or 0) + 1
+        return JobWrite(job=item.job, revision=first, schedule_revision=first, cursor=at, next_at=item.next_after)
     stored = item.stored
     restarts = _restarts(item.changes)
     return JobWrite(

@@ -12,7 +12,7 @@ from jobsched import Context
 from jobsched.client import Client
 from jobsched.model.desired import DesiredState
 from jobsched.model.handler import CommandHandler, PythonHandler
-from jobsched.model.job import CatchUp, Concurrency, ConcurrencyPolicy, Job, Retries
+from jobsched.model.job import CatchUp, Concurrency, ConcurrencyPolicy, Job, Retries, Timeout
 from jobsched.model.run import Reason, Run, RunState
 from jobsched.store.open import open_store
 from jobsched.sync.apply import sync
@@ -270,3 +270,28 @@ def eventually(look: Callable[[], list[Found]]) -> list[Found]:
             return found
         never.wait(0.05)
     raise AssertionError("it never came")
+
+
+def test_a_job_that_was_removed_and_is_added_again_is_what_its_file_says_now(either_bench: "Bench") -> None:
+    bench, told, ticked = either_bench, [], threading.Event()
+
+    @bench.handler
+    def old() -> None:
+        told.append("old")
+
+    @bench.handler
+    def new() -> None:
+        told.append("new")
+        ticked.set()
+
+    bench.declare("tick", "old", timeout=Timeout(timedelta(seconds=9)))
+    node = bench.node()
+    bench.ended(bench.trigger("tick"))
+    bench.undeclare("tick")
+
+    job = bench.declare("tick", "new", every=timedelta(seconds=1))
+    came = ticked.wait(20)
+
+    assert came
+    assert told[:2] == ["old", "new"]
+    assert node.definitions.job("default", "tick", bench.client.job("tick").revision) == job

@@ -5,11 +5,14 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from jobsched.clock import SystemClock
 from jobsched.runner.dispatcher import Dispatcher
 from jobsched.runner.held import Held
 from jobsched.runner.options import Options
 from jobsched.runner.pool import Pool
+from jobsched.runner.service import NotNowError
 from jobsched.testing.builders import a_pause
 
 
@@ -27,6 +30,7 @@ def test_runs_claimed_ahead_of_a_queue_that_is_paused_are_given_back(a_held: Cal
     dispatcher.buffer.ran(0.0001)
     dispatcher.buffer.claimed(8, 8)
 
-    dispatcher.step()
+    with pytest.raises(NotNowError):
+        dispatcher.step()
 
     assert (back, pool.waiting) == ([mail], 1)

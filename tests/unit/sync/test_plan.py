@@ -205,6 +205,16 @@ def test_the_brake_refuses_to_remove_all_or_more_than_half_and_five(before: int,
         planned.check_brake()
 
 
+def test_a_job_added_again_has_a_revision_that_no_node_knows_of_it() -> None:
+    """Each generation raises one by one at most, so what the newest is numbered has never been a revision."""
+    empty = replace(actual(), generation=a_generation(8, "h"))
+    desired_again = desired(a_job())
+
+    write = only_write(plan(desired_again, empty, NOW))
+
+    assert (write.revision, write.schedule_revision) == (9, 9)
+
+
 HISTORY = [a_generation(3, "c", "33"), a_generation(2, "b"), a_generation(1, "a", "11")]
 
 
