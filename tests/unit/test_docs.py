@@ -143,7 +143,19 @@ def test_every_row_of_a_table_of_answers_names_a_test(page: Path) -> None:
 def test_the_tables_of_answers_are_found() -> None:
     assert [len(table) for table in tables(DOCS / "time.md", TESTED)] == [3, 22, 6]
     assert [len(table) for table in tables(DOCS / "runs.md", TESTED)] == [13, 61]
-    assert [len(table) for table in tables(DOCS / "reliability.md", TESTED)] == [53]
+    assert [len(table) for table in tables(DOCS / "reliability.md", TESTED)] == [54]
+
+
+def test_the_promise_is_the_same_wherever_it_stands() -> None:
+    said = [
+        re.sub(r"[\s*]+", " ", page.read_text(encoding="utf-8")).lower()
+        for page in (ROOT / "README.md", DOCS / "reliability.md")
+    ]
+    promise = said[0].partition("the promise : ")[2].partition(" so make handlers idempotent")[0]
+
+    assert "at least once" in promise
+    assert [text.count(promise) for text in said] == [1, 1]
+    assert not any(re.search("exactly.once", text) for text in said)
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.name)

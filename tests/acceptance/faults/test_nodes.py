@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -115,10 +116,8 @@ def test_26_a_node_whose_clock_is_an_hour_ahead_fires_nothing_early_and_takes_no
     faulty.holds()
 
 
-def test_53_fifty_programs_with_one_unique_key_make_one_run(faulty: "Faulty") -> None:
+def test_53_fifty_enqueues_of_one_unique_key_at_once_make_one_run(faulty: "Faulty") -> None:
     faulty.declare("")
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(16) as programs:
         made = list(programs.map(lambda _: faulty.place.client.enqueue("work", unique_key="the one"), range(50)))
     faulty.injected += 50
