@@ -201,6 +201,7 @@ class PostgresDialect(Dialect):
             "generations": json.dumps(dict(wish.generations)),
             "namespaces": [namespace for namespace, _ in wish.served or ()] or list(wish.generations),
             "queues": [queue for _, queue in wish.served or ()],
+            "shares": [min(wish.shares.get(queue, wish.limit), wish.limit) for _, queue in wish.served or ()],
             "without": list(wish.without_handlers),
             "limit": wish.limit,
         }

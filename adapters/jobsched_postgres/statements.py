@@ -150,24 +150,28 @@ returning id, claim_no, namespace, job,
   concurrency_key, priority, attempts_before
 """
 
+#: A share is one of all namespaces together, hence the places.
 CLAIM_OF_QUEUES = """
 with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now)
 update jobsched_runs run set state = 'running', reason = null, attempt = attempt + 1, claim_no = claim_no + 1,
   node = %(node)s, started_at = (select now from clock),
   generation = (%(generations)s::json ->> run.namespace)::bigint
 where run.id = any(array(
-  select oldest.id
-  from unnest(%(namespaces)s::text[], %(queues)s::text[]) as served (namespace, queue)
+  select ranked.id from (
+  select oldest.*, served.share,
+    row_number() over (partition by served.queue order by oldest.priority, oldest.available_at, oldest.id) as place
+  from unnest(%(namespaces)s::text[], %(queues)s::text[], %(shares)s::int[]) as served (namespace, queue, share)
   cross join lateral (
     select r.id, r.priority, r.available_at from jobsched_runs r
     where r.state = 'pending' and r.namespace = served.namespace and r.queue = served.queue
       and r.handler <> all(%(without)s::text[])
       and (r.start_by is null or r.claim_no > 0 or r.start_by > (select now from clock))
-    order by r.priority, r.available_at, r.id limit %(limit)s for update skip locked) oldest
+    order by r.priority, r.available_at, r.id limit served.share for update skip locked) oldest
   where exists (select 1 from jobsched_nodes node, clock
     where node.id = %(node)s and node.dead_at is null
-      and node.heartbeat_at + node.lease_ms * interval '1 millisecond' >= clock.now)
-  order by oldest.priority, oldest.available_at, oldest.id limit %(limit)s))
+      and node.heartbeat_at + node.lease_ms * interval '1 millisecond' >= clock.now)) ranked
+  where ranked.place <= ranked.share
+  order by ranked.priority, ranked.available_at, ranked.id limit %(limit)s))
 returning id, claim_no, namespace, job,
   case when run.job is not null then
     (select revision from jobsched_jobs job where job.namespace = run.namespace and job.name = run.job) end,

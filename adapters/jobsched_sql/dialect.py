@@ -67,6 +67,7 @@ class ClaimWish:
     generations: Mapping[str, int | None]
     limit: int
     served: Sequence[tuple[str, str]] | None  #: (namespace, queue); None: all queues of the namespaces
+    shares: Mapping[str, int]  #: of these queues at most so many, over all namespaces; then `served` is not None
     without_handlers: Sequence[str]
 
 

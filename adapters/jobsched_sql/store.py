@@ -183,29 +183,44 @@ class SqlStore:
         queues: Sequence[str] | None = None,
         without_handlers: Sequence[str] = (),
         paused: Sequence[Pause] = (),
+        shares: Mapping[str, int] | None = None,
     ) -> list[Claim]:
-        served = self._served(list(generations), queues, paused)
+        shares = shares or {}
+        served = self._served(list(generations), queues, paused, shares)
         if limit < 1 or not generations or served == []:
             return []
         wish = ClaimWish(
-            node=node, generations=generations, limit=limit, served=served, without_handlers=without_handlers
+            node=node,
+            generations=generations,
+            limit=limit,
+            served=served,
+            shares=shares,
+            without_handlers=without_handlers,
         )
         return self._dialect.claim(wish)
 
     def _served(
-        self, namespaces: Sequence[str], queues: Sequence[str] | None, paused: Sequence[Pause]
+        self,
+        namespaces: Sequence[str],
+        queues: Sequence[str] | None,
+        paused: Sequence[Pause],
+        shares: Mapping[str, int],
     ) -> list[tuple[str, str]] | None:
-        """The queues to claim of. What is paused is left out by naming the others, since passing over a backlog run by
-        run would make each claim as slow as the backlog is long.
+        """The queues to claim of. What is paused, or has no share left, is left out by naming the others, since passing over
+        a backlog run by run would make each claim as slow as the backlog is long.
         """
         if queues is not None:
             served = [(namespace, queue) for namespace in namespaces for queue in sorted(set(queues))]
-        elif paused:
+        elif paused or shares:
             served = self._dialect.read(lambda connection: questions.pending_queues(connection, namespaces))
         else:
             return None
         standing = {name: Pauses(pause for pause in paused if pause.namespace == name) for name in namespaces}
-        return [(namespace, queue) for namespace, queue in served if standing[namespace].of_queue(queue) is None]
+        return [
+            (namespace, queue)
+            for namespace, queue in served
+            if shares.get(queue) != 0 and standing[namespace].of_queue(queue) is None
+        ]
 
     def finish(self, transitions: Sequence[Transition]) -> set[int]:
         if not transitions:

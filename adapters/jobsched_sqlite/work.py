@@ -1,7 +1,7 @@
 """Claiming and finishing, on a connection that holds the write lock."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -11,10 +11,12 @@ from sqlalchemy import Connection
 from jobsched.model.run import Claim, LogLine, Reason, RunState, Transition
 from jobsched.store.faults import fault_point
 from jobsched_sql.dialect import ClaimWish
-from jobsched_sql.rows import claim_of, claim_order, leaves_for_good
+from jobsched_sql.rows import CLAIM_COLUMNS, claim_of, claim_order, leaves_for_good
 from jobsched_sql.texts import clean, encode_anyhow
 from jobsched_sql.types import from_micros, to_micros
 from jobsched_sqlite import statements
+
+_QUEUE = CLAIM_COLUMNS.index("queue")
 
 
 def claim(connection: Connection, wish: ClaimWish, now: datetime) -> list[Any]:
@@ -42,10 +44,24 @@ def _claimable(connection: Connection, wish: ClaimWish, at: int) -> list[Any]:
             asked: tuple[object, ...] = (at, namespace, without, at, wish.limit)
             rows += connection.exec_driver_sql(statements.CLAIMABLE, asked).fetchall()
     for namespace, queue in wish.served or ():
-        asked = (at, namespace, without, queue, at, wish.limit)
+        asked = (at, namespace, without, queue, at, min(wish.shares.get(queue, wish.limit), wish.limit))
         rows += connection.exec_driver_sql(statements.CLAIMABLE_OF_QUEUE, asked).fetchall()
     rows.sort(key=claim_order)
-    return rows[: wish.limit]
+    return _within_shares(rows, wish.shares)[: wish.limit]
+
+
+def _within_shares(rows: list[Any], shares: Mapping[str, int]) -> list[Any]:
+    """A share is one of all namespaces together."""
+    if not shares:
+        return rows
+    kept, left = [], dict(shares)
+    for row in rows:
+        queue = row[_QUEUE]
+        if left.get(queue, 1) > 0:
+            kept.append(row)
+            if queue in left:
+                left[queue] -= 1
+    return kept
 
 
 def finish(connection: Connection, transitions: Sequence[Transition], now: datetime) -> set[int]:

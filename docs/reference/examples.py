@@ -13,7 +13,7 @@ SETTINGS_EXAMPLES = {
     "threads": "threads: 16",
     "max_abandoned": "max_abandoned: 3",
     "pass_env": 'pass_env: [LANG, TZ, "AWS_*"]',
-    "queues": "queues: {mail: {limit: 4}}",
+    "queues": "queues: {mail: {limit: 4, threads: 2}}",
     "heartbeat": "heartbeat: 5s",
     "lease": "lease: 1m",
     "grace": "grace: 2m",

@@ -34,6 +34,7 @@ def options_of(settings: Settings, *, threads: int | None, queues: str | None, o
         threads=threads or _setting("threads", _threads, settings.threads, default.threads),
         max_abandoned=_setting("max_abandoned", _threads, settings.max_abandoned, None),
         queues=None if queues is None else _queues(queues),
+        queue_threads=settings.queue_threads,
         heartbeat=heartbeat,
         lease=lease,
         inheritance=inheritance_of(settings),

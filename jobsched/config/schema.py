@@ -146,6 +146,12 @@ def _on_failure(value: Any) -> Any:
     return None if value == "none" else value
 
 
+def _queue(value: Any) -> Any:
+    if value == {}:
+        raise wrong("says nothing of its queue", "write `limit` or `threads` below it")
+    return value
+
+
 def _deadline(value: Any) -> Any:
     return None if value == "none" else value
 
@@ -267,10 +273,19 @@ JOB = Group(
     at=may(INSTANT, "Once, at this instant; not before start_at, not after end_at."),
 )
 
+_A_LIMIT = {"anyOf": [{"required": ["limit"]}, {"required": ["threads"]}]}
 QUEUE = Group(
     "QueueOptions",
-    "A queue's own limit.",
-    limit=must(integer(1, 1_000_000), "How many of its runs may run at once, over all nodes."),
+    "A queue's own limits: one of them, or both.",
+    _A_LIMIT,
+    limit=may(
+        integer(1, 1_000_000),
+        "How many of its runs may run at once, over all nodes. Part of a sync: an edit takes effect at once.",
+    ),
+    threads=may(
+        integer(1, 10_000),
+        "How many of a node's threads it may have at once; the others are for other queues. Read at start.",
+    ),
 )
 
 SETTINGS_HISTORY = Group(
@@ -299,8 +314,9 @@ SETTINGS = Group(
         "it: all. Never inherited are `JOBSCHED_…` and what `database` refers to.",
     ),
     queues=may(
-        mapping(kinds.NAME, QUEUE.kind),
-        "Limits of queues, over all nodes. Unlike the other settings they are part of a sync: an edit takes effect at once.",
+        mapping(kinds.NAME, before(_queue, QUEUE.kind)),
+        "Of a queue: `limit` over all nodes, which is part of a sync, so that an edit takes effect at once; and `threads`, the "
+        "share that it may have of each node's threads, read at start as the other settings are.",
     ),
     heartbeat=may(POSITIVE_DURATION, "How often a node reports that it is alive."),
     lease=may(POSITIVE_DURATION, "How long after its last heartbeat a node is taken for dead; at least 3 heartbeats."),

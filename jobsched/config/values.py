@@ -57,6 +57,7 @@ def given_parts(options: Mapping[str, Any]) -> frozenset[str]:
 
 def settings_values(options: Mapping[str, Any]) -> Settings:
     """The settings, each None where the file is silent."""
+    queues = options.get("queues", {})
     return Settings(
         database=options.get("database"),
         threads=options.get("threads"),
@@ -69,7 +70,8 @@ def settings_values(options: Mapping[str, Any]) -> Settings:
         history_max_age=options.get("history", {}).get("max_age"),
         poll=options.get("poll"),
         log_format=options.get("log_format"),
-        queues={name: queue["limit"] for name, queue in options.get("queues", {}).items()},
+        queues={name: queue["limit"] for name, queue in queues.items() if "limit" in queue},
+        queue_threads={name: queue["threads"] for name, queue in queues.items() if "threads" in queue},
     )
 
 

@@ -24,6 +24,7 @@ class Settings:
     poll: timedelta | None = None
     log_format: Literal["auto", "text", "json"] | None = None
     queues: Mapping[str, int] = field(default_factory=dict)  #: limits, over all nodes: a sync puts them into the store
+    queue_threads: Mapping[str, int] = field(default_factory=dict)  #: of a node's threads, at most so many for a queue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -140,6 +140,7 @@ class Dispatcher(Service):
             queues=self._options.queues,
             without_handlers=self._left(),
             paused=self._pauses.of_queues,
+            shares=self._shares(asked),
         )
         if not claims:
             return 0
@@ -153,6 +154,16 @@ class Dispatcher(Service):
         self._read_definitions(claims)
         self._pool.submit(runs)
         return len(runs)
+
+    def _shares(self, asked: int) -> dict[str, int]:
+        """What is left of the queues' shares of this node's threads, where that is less than is asked for.
+
+        Runs that wait here count too: none is claimed ahead of its share, so that it waits in the store, for any node.
+        """
+        threads = self._options.queue_threads
+        held = self._pool.held_of(threads) if threads else {}
+        left = {queue: max(0, most - held.get(queue, 0)) for queue, most in threads.items()}
+        return {queue: free for queue, free in left.items() if free < asked}
 
     def _too_late(self, node: int, began: float) -> bool:
         """Whether the answer came when the runs may be others' already, or when nothing is to be begun any more."""

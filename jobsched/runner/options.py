@@ -1,6 +1,7 @@
 """What a node is told at its start."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from jobsched.handlers.inheritance import EVERYTHING, Inheritance
@@ -13,6 +14,7 @@ class Options:
     threads: int = 8  #: handlers at once
     max_abandoned: int | None = None  #: threads given up until the node ends; None: as many as `threads`
     queues: tuple[str, ...] | None = None  #: None: all
+    queue_threads: Mapping[str, int] = field(default_factory=dict)  #: of `threads`, at most so many at once for a queue
     heartbeat: timedelta = timedelta(seconds=10)
     lease: timedelta = timedelta(seconds=30)
     inheritance: Inheritance = EVERYTHING  #: what commands get of the node's environment

@@ -5,8 +5,8 @@
 
 import logging
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Collection
 
 from jobsched.runner.held import Held
 
@@ -55,6 +55,12 @@ class Pool:
     def waiting(self) -> int:
         """Runs that no thread has begun."""
         return len(self._waiting)
+
+    def held_of(self, queues: Collection[str]) -> Counter[str]:
+        """How many runs of each of these queues have a thread, or wait for one; threads given up are counted, for they run on."""
+        with self._lock:
+            found = (held.claim.queue for runs in (self._waiting, self._active, self._abandoned) for held in runs)
+            return Counter(queue for queue in found if queue in queues)
 
     def stalled(self, now: float) -> float:
         """Seconds since a thread last began a run, while runs wait; 0 when none does."""

@@ -174,10 +174,12 @@ class Store(Protocol):
         queues: Sequence[str] | None = None,
         without_handlers: Sequence[str] = (),
         paused: Sequence[Pause] = (),
+        shares: Mapping[str, int] | None = None,
     ) -> list[Claim]:
         """Up to `limit` pending runs, by (priority, available_at, id), are now running and owned by `node`.
 
-        Only of the namespaces that `generations` names, and of no queue that one of `paused` holds.
+        Only of the namespaces that `generations` names, and of no queue that one of `paused` holds. `shares`: of these
+        queues at most so many each, over all these namespaces; what is passed over keeps nothing behind it from being claimed.
         Nothing for a node whose lease has run out. `generations` says under which generation each namespace's runs are performed.
         """
 

@@ -1,6 +1,7 @@
 """Limits of queues, as nodes at work keep them."""
 
 import threading
+from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,69 @@ if TYPE_CHECKING:
 
 PENDING, BLOCKED, RUNNING, SUCCEEDED = RunState.PENDING, RunState.BLOCKED, RunState.RUNNING, RunState.SUCCEEDED
 FREE = Concurrency("allow", None)
+
+
+def other() -> None:
+    """Of a queue that nothing limits, or behind one that is stuck."""
+
+
+def test_a_queue_has_at_most_its_share_of_a_nodes_threads_and_others_the_rest(either_bench: "Bench") -> None:
+    let = threading.Event()
+
+    @either_bench.handler
+    def slow() -> None:
+        let.wait(30)
+
+    either_bench.handler(other)
+    mails = [either_bench.client.enqueue("slow", queue="mail").id for _ in range(20)]
+    others = [either_bench.client.enqueue("other").id for _ in range(20)]
+    node = either_bench.node(threads=3, queue_threads={"mail": 2})
+
+    # They come behind twenty mails, and pass them by.
+    assert {either_bench.ended(run_id).state for run_id in others} == {SUCCEEDED}
+    of_mails = Counter(either_bench.client.run(run_id).state for run_id in mails)
+    assert of_mails == {PENDING: 18, RUNNING: 2}
+    assert node.pool.held_of(["mail"]) == {"mail": 2}
+    let.set()
+    assert {either_bench.ended(run_id).state for run_id in mails} == {SUCCEEDED}
+
+
+def test_what_is_above_the_share_of_a_node_runs_on_another(bench: "Bench") -> None:
+    together = threading.Barrier(2, timeout=30)
+
+    @bench.handler
+    def meet() -> None:
+        together.wait()
+
+    bench.node(queue_threads={"mail": 1}), bench.node(queue_threads={"mail": 1})
+
+    runs = [bench.client.enqueue("meet", queue="mail").id for _ in range(2)]
+
+    ended = [bench.ended(run_id) for run_id in runs]
+    assert {run.state for run in ended} == {SUCCEEDED}
+    assert len({run.node for run in ended}) == 2
+
+
+def test_a_thread_given_up_keeps_its_place_of_the_share(bench: "Bench") -> None:
+    let = threading.Event()
+
+    @bench.handler
+    def stuck() -> None:
+        let.wait(30)
+
+    bench.handler(other)
+    soon = Timeout(timedelta(milliseconds=100), kill_after=timedelta(milliseconds=50))
+    bench.declare("stuck", queue="mail", timeout=soon, concurrency=FREE)
+    node = bench.node(max_abandoned=4, queue_threads={"mail": 1})
+    first = bench.trigger("stuck")
+    assert bench.ended(first).reason is Reason.TIMEOUT
+
+    waiting = bench.client.enqueue("other", queue="mail").id
+    assert bench.ended(bench.client.enqueue("other").id).state is SUCCEEDED
+
+    assert (node.pool.abandoned, bench.client.run(waiting).state) == (1, PENDING)
+    let.set()
+    assert bench.ended(waiting).state is SUCCEEDED
 
 
 def test_a_limit_holds_over_two_nodes_and_other_queues_go_on(bench: "Bench") -> None:

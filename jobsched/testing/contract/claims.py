@@ -130,6 +130,41 @@ class ClaimContract:
         assert claim(store, node, queues=[]) == []
         assert [one.queue for one in claim(store, node, queues=None)] == ["default", "slow"]
 
+    def test_a_share_is_not_passed_and_keeps_nothing_behind_it(self, store: Store) -> None:
+        store.enqueue([a_run(queue=queue) for queue in ["mail"] * 5 + ["default", "slow", "mail", "default"]])
+        node = a_node(store)
+
+        first = claim(store, node, shares={"mail": 2, "slow": 0, "unknown": 3})
+        then = claim(store, node, shares={"mail": 9})
+
+        assert [one.queue for one in first] == ["mail", "mail", "default", "default"]
+        assert [one.queue for one in then] == ["mail", "mail", "mail", "slow", "mail"]
+
+    def test_within_a_share_the_order_is_that_of_all_runs(self, store: Store) -> None:
+        store.enqueue([a_run(queue="mail", priority=2), a_run(), a_run(queue="mail", priority=-1), a_run(priority=-2)])
+
+        claimed = claim(store, a_node(store), limit=3, shares={"mail": 1})
+
+        assert [one.id for one in claimed] == [4, 3, 2]
+
+    def test_a_share_is_one_of_all_namespaces_together(self, store: Store) -> None:
+        store.enqueue([a_run(namespace=name, queue="mail") for name in ("a", "b", "a", "b")])
+        node = a_node(store)
+
+        claimed = store.claim(node, {"a": None, "b": None}, 10, shares={"mail": 3})
+
+        assert [one.namespace for one in claimed] == ["a", "b", "a"]
+
+    def test_shares_are_of_the_named_queues(self, store: Store) -> None:
+        store.enqueue([a_run(queue=queue) for queue in ("mail", "mail", "default", "slow")])
+        node = a_node(store)
+
+        assert [one.queue for one in claim(store, node, queues=["mail", "slow"], shares={"mail": 1})] == [
+            "mail",
+            "slow",
+        ]
+        assert claim(store, node, queues=["mail"], shares={"mail": 0}) == []
+
     def test_runs_of_some_handlers_are_left_to_others(self, store: Store) -> None:
         command = handler_text(CommandHandler(("df", "-h")))
         store.enqueue([a_run(handler="here:known"), a_run(handler="there:known"), a_run(handler=command)])

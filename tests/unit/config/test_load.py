@@ -289,7 +289,10 @@ WRONG = [
         "jobs: {}\nsettings: {queues: {a: {limit: 0}}}\n",
         "2:32: error: settings.queues.a.limit: must be at least 1, not 0",
     ),
-    ("jobs: {}\nsettings: {queues: {a: {}}}\n", "2:21: error: settings.queues.a"),
+    (
+        "jobs: {}\nsettings: {queues: {a: {}}}\n",
+        "2:24: error: settings.queues.a: says nothing of its queue (write `limit` or `threads` below it)",
+    ),
     ("jobs: {}\ncalendars: {a: {weekdays: [sat]}}\n", "2:1: error: calendars: not supported yet"),
     ("jobs:\n  a b: {handler: x}\n", '2:3: error: jobs.a b: "a b" is no name (use letters, digits'),
     ("jobs:\n  -a: {handler: x}\n", '2:3: error: jobs.-a: "-a" is no name'),

@@ -16,6 +16,47 @@ from jobsched.runner.service import NotNowError
 from jobsched.testing.builders import a_pause
 
 
+def asked_of_the_store(pool: Pool, **options: Any) -> dict[str, int]:
+    """The shares that the next claim names."""
+    asked: list[dict[str, int]] = []
+
+    def claim(*_: Any, shares: dict[str, int], **__: Any) -> list[Any]:
+        asked.append(shares)
+        return []
+
+    store: Any = SimpleNamespace(claim=claim)
+    fit: Any = SimpleNamespace(fit=True, node=1)
+    definitions: Any = SimpleNamespace(generations={})
+    pauses: Any = SimpleNamespace(of_queues=())
+    nothing: Any = None
+    dispatcher = Dispatcher(
+        store, SystemClock(), Options(**options), definitions, fit, nothing, pool, pauses, lambda _: None
+    )
+    # Handlers of microseconds: runs are claimed ahead.
+    dispatcher.buffer.ran(0.0001)
+    dispatcher.buffer.claimed(8, 8)
+
+    dispatcher.step()
+
+    return asked[0]
+
+
+def test_nothing_is_claimed_ahead_of_a_share(a_held: Callable[..., Held]) -> None:
+    first, second, third = a_held(1), a_held(2), a_held(3)
+    first.claim = replace(first.claim, queue="mail")
+    second.claim = replace(second.claim, queue="mail")
+    pool = Pool(2, lambda held: None, lambda: None)
+    pool.submit([first, second, third])
+
+    shares = asked_of_the_store(pool, threads=2, queue_threads={"mail": 1, "slow": 1, "wide": 90})
+
+    assert shares == {"mail": 0, "slow": 1}
+
+
+def test_without_shares_none_is_asked_for(a_held: Callable[..., Held]) -> None:
+    assert asked_of_the_store(Pool(2, lambda held: None, lambda: None), threads=2) == {}
+
+
 def test_runs_claimed_ahead_of_a_queue_that_is_paused_are_given_back(a_held: Callable[..., Held]) -> None:
     mail, other = a_held(1), a_held(2)
     mail.claim = replace(mail.claim, queue="mail")

@@ -1,0 +1,16 @@
+"""What a node is told of what the file says."""
+
+from jobsched.cli.node_options import options_of
+from jobsched.config.load import check_sources
+from jobsched.config.sources import Source
+
+
+def test_a_node_keeps_the_shares_of_its_file_and_leaves_the_limits_to_the_store() -> None:
+    text = b"settings: {queues: {mail: {threads: 2}, night: {limit: 3}, both: {limit: 5, threads: 1}}}\njobs: {}\n"
+    state = check_sources([Source("jobs.yaml", text)]).state
+    assert state is not None
+
+    options = options_of(state.settings, threads=None, queues=None, once=False)
+
+    assert options.queue_threads == {"mail": 2, "both": 1}
+    assert state.settings.queues == {"night": 3, "both": 5}
