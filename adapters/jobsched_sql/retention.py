@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, or_, select
 
 from jobsched.model.job import History
-from jobsched.model.run import RunState
+from jobsched.model.run import RunState, Source
 from jobsched.store.port import Retention
 from jobsched_sql.dialect import Dialect, Work
 from jobsched_sql.tables import jobs, run_logs, runs
@@ -68,7 +68,9 @@ def _of_jobs(namespace: str, names: Sequence[str], history: History, now: dateti
     kept = {RunState.SUCCEEDED: history.success, RunState.FAILED: history.failed, RunState.SKIPPED: history.skipped}
     # What was cancelled counts with what failed.
     kind = case((c.state == RunState.CANCELLED.value, RunState.FAILED.value), else_=c.state).label("kind")
-    place = func.row_number().over(partition_by=(c.job, kind), order_by=c.id.desc()).label("place")
+    # Backfilled runs count by themselves: thousands of them push out no row of a regular slot, which would run twice.
+    backfilled = c.source == Source.BACKFILL.value
+    place = func.row_number().over(partition_by=(c.job, kind, backfilled), order_by=c.id.desc()).label("place")
     of_jobs = select(c.id, c.finished_at, kind, place).where(c.namespace == namespace, c.job.in_(names), *_done_with())
     row = of_jobs.subquery().c
     beyond = [and_(row.kind == state.value, row.place > count) for state, count in kept.items()]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from jobsched.model.backfill import Backfill
+    from jobsched.model.job import Job
 
 
 @click.command("backfill")
@@ -49,14 +50,19 @@ def command(
 
     Instants without offset, and dates, are read in the job's zone; a date is its midnight. The slots are those of
     the present schedule.
+
+    History keeps its `success` newest runs of backfills, beside those of regular slots; a second backfill would run
+    older ones again.
     """
     with client_of(find_target(database, namespace)) as client:
-        zone = client.job(job).job.timezone
+        declared = client.job(job).job
+        zone = declared.timezone
         first, last = instant_in(zone, since, "--from"), instant_in(zone, until, "--to")
         with progress(f"looking at the slots of {job}", hidden=output == "json") as looked_at:
             planned = client.plan_backfill(job, first, last, most=most, progress=looked_at)
         if output == "table":
             _tell(job, f"from {shown_in(zone, first)} to {shown_in(zone, last)}", planned)
+        _warn_of_history(declared, planned.runs)
         if planned.runs and not yes:
             _ask(planned.runs)
         with progress(f"backfilling {job}", planned.slots, hidden=output == "json") as filled:
@@ -85,6 +91,17 @@ def _tell(job: str, which: str, planned: "Backfill") -> None:
             say(f"{count:>8,} {what}")
     if not planned.runs:
         say("nothing to do")
+
+
+def _warn_of_history(job: "Job", runs: int) -> None:
+    kept = job.history.success
+    if runs > kept:
+        say(
+            f"history keeps {_count(kept, 'succeeded run')} of backfills of {job.name}; a second backfill would run the "
+            f"others again. To keep all, first set its history: {{success: {runs}}}",
+            err=True,
+            fg="yellow",
+        )
 
 
 def _ask(runs: int) -> None:

@@ -93,8 +93,8 @@ TIMEOUT = Group(
 HISTORY = Group(
     "HistoryOptions",
     "How many finished runs are kept, and for how long at most.",
-    success=may(kinds.COUNT, "Succeeded runs."),
-    failed=may(kinds.COUNT, "Failed and cancelled runs."),
+    success=may(kinds.COUNT, "Succeeded runs; of backfilled ones as many again."),
+    failed=may(kinds.COUNT, "Failed and cancelled runs; of backfilled ones as many again."),
     skipped=may(kinds.COUNT, "Skipped slots."),
     max_age=may(POSITIVE_DURATION, "Older ones are deleted in any case."),
 )

@@ -107,6 +107,23 @@ def test_on_a_terminal_it_asks(place: "Workplace", answer: str, made: int) -> No
         os.close(end)
 
 
+def test_a_backfill_of_more_than_history_keeps_says_so_before_it_asks(place: "Workplace") -> None:
+    place.write(NIGHTLY.replace("timezone:", "history: {success: 2}\n        timezone:"))
+    place.jobsched("sync")
+
+    asked = place.jobsched("backfill", "nightly", *DAYS, code=2)
+    made = place.jobsched("backfill", "nightly", *DAYS, "--yes")
+    few = place.jobsched("backfill", "nightly", "--from", "2026-02-01", "--to", "2026-02-03", "--yes")
+
+    told = (
+        "history keeps 2 succeeded runs of backfills of nightly; a second backfill would run the others again. "
+        "To keep all, first set its history: {success: 3}\n"
+    )
+    assert asked.stderr.startswith(told)
+    assert made.stderr == told
+    assert few.stderr == ""
+
+
 def test_what_cannot_be_filled_says_why_and_what_to_do(place: "Workplace") -> None:
     place.write(NIGHTLY)
     place.jobsched("sync")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from jobsched.model.job import History
-from jobsched.model.run import LogLine, Reason, RunState
+from jobsched.model.run import LogLine, Reason, RunState, Source
 from jobsched.store.port import Retention, Store
 from jobsched.testing.builders import (
     NAMESPACE,
@@ -55,6 +55,15 @@ class PruneContract:
 
         assert store.prune([of_job("nightly", skipped=2)], 100) == 3
         assert [run.id for run in runs(store)] == [one.id for one in created[-2:]]
+
+    def test_backfilled_runs_push_out_no_rows_but_those_of_backfills(self, store: Store) -> None:
+        regular = finished_runs(store, "nightly", RunState.SUCCEEDED, 3)
+        backfilled = finished_runs(store, "nightly", RunState.SUCCEEDED, 5, source=Source.BACKFILL)
+
+        pruned = store.prune([of_job("nightly", success=2)], 100)
+
+        assert pruned == 4
+        assert [run.id for run in runs(store)] == [*regular[-2:], *backfilled[-2:]]
 
     def test_each_state_has_its_own_count(self, store: Store) -> None:
         finished_runs(store, "nightly", RunState.SUCCEEDED, 3)
@@ -214,12 +223,19 @@ def ad_hoc(state: RunState, age: timedelta) -> Retention:
     return Retention(namespace=NAMESPACE, job=None, history=KEEP_ALL, ad_hoc_ages={state: age})
 
 
-def finished_runs(store: Store, job: str | None, state: RunState, count: int, namespace: str = NAMESPACE) -> list[int]:
+def finished_runs(
+    store: Store,
+    job: str | None,
+    state: RunState,
+    count: int,
+    namespace: str = NAMESPACE,
+    source: Source = Source.TRIGGER,
+) -> list[int]:
     """The ids of new runs that ended so, oldest first."""
     if job is None:
         new = a_run(namespace=namespace)
     else:
-        new = a_trigger(a_free_job(job, namespace=namespace))
+        new = a_trigger(a_free_job(job, namespace=namespace), source=source)
         if not store.jobs(namespace, [job]):
             given_jobs(store, a_free_job(job, namespace=namespace))
     store.enqueue([new] * count)
