@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from jobsched.errors import Cancel, JobschedError, Retry, Snooze
     from jobsched.handlers.context import Context
     from jobsched.handlers.registry import handler
+    from jobsched.model.enqueue import Enqueue
     from jobsched.runner.runner import Runner
 
 _PLACES = {
     "Cancel": "jobsched.errors",
     "Client": "jobsched.client",
     "Context": "jobsched.handlers.context",
+    "Enqueue": "jobsched.model.enqueue",
     "JobschedError": "jobsched.errors",
     "Retry": "jobsched.errors",
     "Runner": "jobsched.runner.runner",
@@ -32,6 +34,7 @@ __all__ = [
     "Cancel",
     "Client",
     "Context",
+    "Enqueue",
     "JobschedError",
     "Retry",
     "Runner",

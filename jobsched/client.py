@@ -12,11 +12,19 @@ from types import TracebackType
 from typing import Any, Self
 
 from jobsched.clock import Clock, SystemClock
-from jobsched.errors import BackfillError, RefusedError, StoreUnavailableError, UnknownJobError, UnknownRunError
+from jobsched.errors import (
+    BackfillError,
+    ClosedError,
+    EnqueueError,
+    PayloadError,
+    RefusedError,
+    StoreUnavailableError,
+    UnknownJobError,
+    UnknownRunError,
+)
 from jobsched.model.backfill import Backfill, Progress
+from jobsched.model.enqueue import Enqueue
 from jobsched.model.instants import as_utc
-from jobsched.model.keys import as_key
-from jobsched.model.options import NO_OPTIONS, declared_options
 from jobsched.model.pause import Pause, Pauses, PauseScope
 from jobsched.model.payload import check_payload_size
 from jobsched.model.run import Answer, Created, Lack, LogLine, NewRun, Refusal, Run, RunFilter, RunState, Source
@@ -53,13 +61,22 @@ class Client:
     def __init__(self, store: Store | str, *, namespace: str = "default", clock: Clock | None = None) -> None:
         """`store`: a database URL, or an open store (which this client does not close)."""
         self._owns = isinstance(store, str)
-        self.store: Store = open_store(store, clock=clock) if isinstance(store, str) else store
+        self._store: Store = open_store(store, clock=clock) if isinstance(store, str) else store
+        self._closed = False
         self.namespace = namespace
         self._clock = clock or SystemClock()
 
+    @property
+    def store(self) -> Store:
+        """Raises ClosedError once the client is closed."""
+        if self._closed:
+            raise ClosedError
+        return self._store
+
     def close(self) -> None:
+        self._closed = True
         if self._owns:
-            self.store.close()
+            self._store.close()
 
     def __enter__(self) -> Self:
         return self
@@ -264,7 +281,7 @@ class Client:
         payload: Mapping[str, Any] | None = None,
         *,
         run_at: datetime | None = None,
-        delay: timedelta | None = None,
+        delay: timedelta | float | str | None = None,
         queue: str | None = None,
         priority: int | None = None,
         max_attempts: int | None = None,
@@ -274,29 +291,39 @@ class Client:
         """Make a run of a registered handler. Safe to repeat after OutcomeUnknownError if it has a `unique_key`.
 
         What is not given is what the handler's decorator says, if its module is imported in this process; else the
-        queue `default`, priority 0 and one attempt. Of the namespace's runs with the same `concurrency_key` one runs at
-        a time, or as many as the jobs that declare it say.
-        Raises PayloadError; ValueError on a naive `run_at`, on both `run_at` and `delay`, or on what is no key.
+        queue `default`, priority 0 and one attempt. While a run with the same `unique_key` is unfinished, none is made,
+        and that one is returned as `existing`. Of the namespace's runs with the same `concurrency_key` one runs at a
+        time, or as many as the jobs that declare it say. Raises EnqueueError, PayloadError.
         """
-        if run_at is not None and delay is not None:
-            raise ValueError("give run_at or delay, not both")
-        payload = {} if payload is None else payload
-        check_payload_size(payload)
-        said = declared_options.get(handler, NO_OPTIONS)
-        available_at = self.store.now() + delay if delay is not None else as_utc(run_at) if run_at is not None else None
-        run = NewRun(
-            namespace=self.namespace,
-            handler=handler,
-            source=Source.ENQUEUE,
-            payload=payload,
-            available_at=available_at,
-            queue=queue or said.queue or "default",
-            priority=said.priority or 0 if priority is None else priority,
-            max_attempts=(1 + said.retries.max if said.retries else 1) if max_attempts is None else max_attempts,
+        wanted = Enqueue(
+            handler,
+            payload,
+            run_at=run_at,
+            delay=delay,
+            queue=queue,
+            priority=priority,
+            max_attempts=max_attempts,
             unique_key=unique_key,
-            key=concurrency_key if concurrency_key is None else as_key(concurrency_key),
+            concurrency_key=concurrency_key,
         )
-        return self.store.enqueue([run])[0]
+        return self.enqueue_many([wanted])[0]
+
+    def enqueue_many(self, wanted: Iterable[Enqueue]) -> list[Created]:
+        """Make many runs in one transaction, all or none, in their order: a statement for thousands of them.
+
+        Raises as `enqueue` does; an error says which of them is meant.
+        """
+        wanted = list(wanted)
+        now = self.store.now() if any(one.delay is not None for one in wanted) else None
+        return self.store.enqueue([self._new_run(wanted, position, now) for position in range(len(wanted))])
+
+    def _new_run(self, wanted: Sequence[Enqueue], position: int, now: datetime | None) -> NewRun:
+        try:
+            return wanted[position].new_run(self.namespace, now)
+        except (EnqueueError, PayloadError) as error:
+            if len(wanted) == 1:
+                raise
+            raise type(error)(f"number {position + 1} of {len(wanted)}: {error}; none was made") from None
 
     def run(self, run_id: int) -> Run:
         """One run. Raises UnknownRunError."""
@@ -314,15 +341,19 @@ class Client:
         *,
         namespace: str | None = None,
         job: str | None = None,
+        handler: str | None = None,
+        queue: str | None = None,
         states: Sequence[RunState] = (),
         since: datetime | None = None,
         before_id: int | None = None,
         limit: int = 50,
     ) -> list[Run]:
-        """Runs, newest first. `before_id` continues a list after its last id."""
+        """Runs, newest first. `before_id` continues a list after its last id, whatever was made meanwhile."""
         wanted = RunFilter(
             namespace=namespace or self.namespace,
             job=job,
+            handler=handler,
+            queue=queue,
             states=tuple(states),
             since=as_utc(since) if since else None,
             before_id=before_id,

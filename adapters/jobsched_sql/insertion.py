@@ -16,13 +16,17 @@ from jobsched_sql.tables import runs as runs_table
 
 #: How often a unique key may be found taken, and free again, while we look who has it.
 _ROUNDS = 10
+#: Runs that one statement inserts at most: neither its parameter nor its time grows without bound.
+_AT_ONCE = 5000
 
 
 def enqueue(dialect: Dialect, runs: Sequence[NewRun]) -> list[Created]:
     """Make runs, all or none. Runs that neither count nor exclude others take one statement."""
     if not runs:
         return []
-    plain = all(run.key is None and run.unique_key is None and run.scheduled_at is None for run in runs)
+    plain = len(runs) <= _AT_ONCE and all(
+        run.key is None and run.unique_key is None and run.scheduled_at is None for run in runs
+    )
     transact = dialect.write_once if plain else dialect.write
     made = transact(lambda connection: insert_runs(connection, dialect, runs))
     return [created for created in made if created is not None]
@@ -38,7 +42,7 @@ def insert_slots(connection: Connection, dialect: Dialect, runs: Sequence[NewRun
     placed = _place_all(connection, dialect, runs, rooms)
     made = [
         None if inserted is None else _created(one, inserted)
-        for one, inserted in zip(placed, dialect.insert(connection, placed), strict=True)
+        for one, inserted in zip(placed, _insert(connection, dialect, placed), strict=True)
     ]
     if any(one is None and key_of(run) is not None for one, run in zip(made, runs, strict=True)):
         raise SlotTaken
@@ -60,7 +64,7 @@ def insert_runs(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]
         if rooms is None:
             rooms = lock_rooms(connection, dialect, (runs[index] for index in todo))
         placed = _place_all(connection, dialect, [runs[index] for index in todo], rooms)
-        for index, one, inserted in zip(todo, placed, dialect.insert(connection, placed), strict=True):
+        for index, one, inserted in zip(todo, placed, _insert(connection, dialect, placed), strict=True):
             if inserted is not None:
                 outcome[index] = _created(one, inserted)
             elif one.run.unique_key is None:
@@ -70,6 +74,11 @@ def insert_runs(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]
             made = [outcome[index] for index in range(len(runs))]
             return _after_replacing(connection, dialect, runs, made, rooms)
     raise StoreUnavailableError("a unique key was taken and freed too often while its run was looked up; try again")
+
+
+def _insert(connection: Connection, dialect: Dialect, placed: Sequence[Placed]) -> list[Inserted | None]:
+    parts = (placed[start : start + _AT_ONCE] for start in range(0, len(placed), _AT_ONCE))
+    return [inserted for part in parts for inserted in dialect.insert(connection, part)]
 
 
 def admitted_since(connection: Connection, made: Sequence[Created]) -> list[Created]:

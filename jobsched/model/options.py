@@ -41,7 +41,7 @@ def handler_options(
     no_retry_on: Iterable[type[BaseException] | str] | None = None,
 ) -> HandlerOptions:
     """The arguments of the decorator as options; they are spelled as in jobs.yaml. Raises ValueError saying what is wrong."""
-    if queue is not None and not _NAME.fullmatch(str(queue)):
+    if queue is not None and not is_queue(queue):
         raise ValueError(f"queue={queue!r} is no name of a queue")
     if priority is not None and type(priority) is not int:
         raise ValueError(f"priority={priority!r} is no whole number")
@@ -62,6 +62,11 @@ def handler_options(
         timeout=None if timeout is None else _timeout(timeout),
         given=frozenset(given),
     )
+
+
+def is_queue(name: object) -> bool:
+    """Whether it is the name of a queue."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def parts(group: str, names: Iterable[str]) -> set[str]:

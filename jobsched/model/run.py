@@ -250,6 +250,8 @@ class RunFilter:
 
     namespace: str | None = None
     job: str | None = None
+    handler: str | None = None  #: as `handler_text` gives it
+    queue: str | None = None
     states: tuple[RunState, ...] = ()
     since: datetime | None = None  #: created at or after
     before_id: int | None = None

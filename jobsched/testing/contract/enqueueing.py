@@ -73,6 +73,16 @@ class EnqueueContract:
         assert [run.id for run in made] == [one.id for one in created]
         assert [run.payload["number"] for run in made] == list(range(1000))
 
+    def test_more_runs_than_one_statement_takes_are_made_in_order_all_or_none(self, store: Store) -> None:
+        many = [a_run(payload={"number": number}) for number in range(5001)]
+
+        created = store.enqueue(many)
+        with pytest.raises((JobschedError, TypeError)):
+            store.enqueue([*many, a_run(payload={"no": object()})])
+
+        assert [the_run(store, created[number].id).payload["number"] for number in (0, 4999, 5000)] == [0, 4999, 5000]
+        assert sum(store.counts(["default"]).values()) == 5001
+
     def test_ids_rise_from_call_to_call(self, store: Store) -> None:
         ids = [one.id for _ in range(3) for one in store.enqueue([a_run(), a_run()])]
 
