@@ -287,13 +287,14 @@ class Client:
         max_attempts: int | None = None,
         unique_key: str | None = None,
         concurrency_key: str | None = None,
+        connection: object = None,
     ) -> Created:
         """Make a run of a registered handler. Safe to repeat after OutcomeUnknownError if it has a `unique_key`.
 
         What is not given is what the handler's decorator says, if its module is imported in this process; else the
         queue `default`, priority 0 and one attempt. While a run with the same `unique_key` is unfinished, none is made,
         and that one is returned as `existing`. Of the namespace's runs with the same `concurrency_key` one runs at a
-        time, or as many as the jobs that declare it say. Raises EnqueueError, PayloadError.
+        time, or as many as the jobs that declare it say. `connection`: see `enqueue_many`. Raises EnqueueError, PayloadError.
         """
         wanted = Enqueue(
             handler,
@@ -306,16 +307,18 @@ class Client:
             unique_key=unique_key,
             concurrency_key=concurrency_key,
         )
-        return self.enqueue_many([wanted])[0]
+        return self.enqueue_many([wanted], connection=connection)[0]
 
-    def enqueue_many(self, wanted: Iterable[Enqueue]) -> list[Created]:
+    def enqueue_many(self, wanted: Iterable[Enqueue], *, connection: object = None) -> list[Created]:
         """Make many runs in one transaction, all or none, in their order: a statement for thousands of them.
 
-        Raises as `enqueue` does; an error says which of them is meant.
+        `connection`: your own, to the same database: an SQLAlchemy connection or session, or the driver's (psycopg 3,
+        sqlite3). The runs are made in its transaction, which you commit or roll back: they exist exactly if your rows
+        do. Raises as `enqueue` does; an error says which of them is meant.
         """
         wanted = list(wanted)
         now = self.store.now() if any(one.delay is not None for one in wanted) else None
-        return self.store.enqueue([self._new_run(wanted, position, now) for position in range(len(wanted))])
+        return self.store.enqueue([self._new_run(wanted, n, now) for n in range(len(wanted))], connection)
 
     def _new_run(self, wanted: Sequence[Enqueue], position: int, now: datetime | None) -> NewRun:
         try:

@@ -1,6 +1,6 @@
 """Making runs: how enqueue, fire and sync insert them, one way for all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -9,7 +9,8 @@ from sqlalchemy import Connection, select
 from jobsched.errors import StoreUnavailableError
 from jobsched.model.run import Created, NewRun, Reason, RunState
 from jobsched_sql.admission import Room, key_of, lock_rooms
-from jobsched_sql.dialect import Dialect, Inserted, Key, Placed
+from jobsched_sql.dialect import Dialect, Inserted, Key, Placed, Queue
+from jobsched_sql.queues import limits
 from jobsched_sql.replacing import as_they_stand, make_way, replaced_keys
 from jobsched_sql.tables import UNFINISHED
 from jobsched_sql.tables import runs as runs_table
@@ -49,10 +50,49 @@ def insert_slots(connection: Connection, dialect: Dialect, runs: Sequence[NewRun
     return _after_replacing(connection, dialect, runs, made, rooms)
 
 
+def enqueue_within(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]) -> list[Created]:
+    """Make runs in a transaction of somebody else's, all or none.
+
+    No key and no queue is locked, since nobody knows how long that transaction lasts: what needs a place is scheduled
+    for now, and gets it, like any run whose time has come, when it can be seen.
+    """
+    limited = limits(connection, {run.namespace for run in runs})
+
+    def place(some: Sequence[NewRun]) -> list[Placed]:
+        needy = [run.key is not None or Queue(run.namespace, run.queue) in limited for run in some]
+        return [Placed(run, RunState.SCHEDULED if needs else None) for run, needs in zip(some, needy, strict=True)]
+
+    connection.exec_driver_sql("savepoint jobsched_enqueue")
+    try:
+        made = _make(connection, dialect, runs, place)
+    except Exception:
+        connection.exec_driver_sql("rollback to savepoint jobsched_enqueue")
+        raise
+    connection.exec_driver_sql("release savepoint jobsched_enqueue")
+    return [created for created in made if created is not None]
+
+
 def insert_runs(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]) -> list[Created | None]:
     """What became of each run: None for a slot that has a row already, the existing run for a unique key that is taken."""
-    outcome: dict[int, Created | None] = {}
     rooms: dict[Key, Room] | None = None
+
+    def place(some: Sequence[NewRun]) -> list[Placed]:
+        nonlocal rooms
+        if rooms is None:
+            rooms = lock_rooms(connection, dialect, some)
+        return _place_all(connection, dialect, some, rooms)
+
+    made = _make(connection, dialect, runs, place)
+    return _after_replacing(connection, dialect, runs, made, rooms or {})
+
+
+def _make(
+    connection: Connection,
+    dialect: Dialect,
+    runs: Sequence[NewRun],
+    place: Callable[[Sequence[NewRun]], Sequence[Placed]],
+) -> list[Created | None]:
+    outcome: dict[int, Created | None] = {}
     for _ in range(_ROUNDS):
         _find_taken(connection, dialect, runs, outcome)
         first = _firsts(runs, outcome)
@@ -61,9 +101,7 @@ def insert_runs(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]
             for index in range(len(runs))
             if index not in outcome and index == first.get(_identity(runs[index]), index)
         ]
-        if rooms is None:
-            rooms = lock_rooms(connection, dialect, (runs[index] for index in todo))
-        placed = _place_all(connection, dialect, [runs[index] for index in todo], rooms)
+        placed = place([runs[index] for index in todo])
         for index, one, inserted in zip(todo, placed, _insert(connection, dialect, placed), strict=True):
             if inserted is not None:
                 outcome[index] = _created(one, inserted)
@@ -71,8 +109,7 @@ def insert_runs(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]
                 outcome[index] = None
         _resolve_twins(runs, first, outcome)
         if len(outcome) == len(runs):
-            made = [outcome[index] for index in range(len(runs))]
-            return _after_replacing(connection, dialect, runs, made, rooms)
+            return [outcome[index] for index in range(len(runs))]
     raise StoreUnavailableError("a unique key was taken and freed too often while its run was looked up; try again")
 
 

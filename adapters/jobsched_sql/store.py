@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Connection
+
 from jobsched.model.backfill import Refill, SlotRow
 from jobsched.model.health import Inspection
 from jobsched.model.pause import Pause, Pauses
@@ -136,8 +138,16 @@ class SqlStore:
 
     # -- runs
 
-    def enqueue(self, runs: Sequence[NewRun]) -> list[Created]:
+    def enqueue(self, runs: Sequence[NewRun], connection: object = None) -> list[Created]:
+        if connection is not None:
+            return self._dialect.within(connection, lambda theirs: self._enqueue_within(theirs, runs)) if runs else []
         return self._announced(insertion.enqueue(self._dialect, runs), runs)
+
+    def _enqueue_within(self, theirs: Connection, runs: Sequence[NewRun]) -> list[Created]:
+        made = insertion.enqueue_within(theirs, self._dialect, runs)
+        if any(not one.existing for one in made):
+            self._dialect.ring_within(theirs, "runs")
+        return made
 
     def _announced(self, made: list[Created], runs: Sequence[NewRun]) -> list[Created]:
         new = {created.state for created in made if not created.existing}

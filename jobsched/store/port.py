@@ -149,8 +149,12 @@ class Store(Protocol):
 
     # -- runs
 
-    def enqueue(self, runs: Sequence[NewRun]) -> list[Created]:
-        """Make runs, all or none, in the order given; a unique key that an unfinished run has makes none and returns that one."""
+    def enqueue(self, runs: Sequence[NewRun], connection: object = None) -> list[Created]:
+        """Make runs, all or none, in the order given; a unique key that an unfinished run has makes none and returns that one.
+
+        `connection`: the caller's own to this database; then they exist exactly if its open transaction commits, and one
+        that needs a place of a key or a queue is scheduled for now. Raises EnqueueError for what is no such connection.
+        """
 
     def promote(self, namespaces: Sequence[str], limit: int) -> Promoted:
         """Scheduled runs whose time has come become pending, or blocked if they are keyed and find no free place.
