@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jobsched._version import __version__
 
 if TYPE_CHECKING:
+    from jobsched.async_client import AsyncClient
     from jobsched.client import Client
     from jobsched.errors import Cancel, JobschedError, Retry, Snooze
     from jobsched.handlers.context import Context
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from jobsched.runner.runner import Runner
 
 _PLACES = {
+    "AsyncClient": "jobsched.async_client",
     "Cancel": "jobsched.errors",
     "Client": "jobsched.client",
     "Context": "jobsched.handlers.context",
@@ -31,6 +33,7 @@ _PLACES = {
 }
 
 __all__ = [
+    "AsyncClient",
     "Cancel",
     "Client",
     "Context",

@@ -372,14 +372,23 @@ class Client:
 
     def wait(self, run_id: int, timeout: timedelta | None = None) -> Run:
         """Wait until a run is final, and return it. Raises TimeoutError, UnknownRunError."""
-        never, pause = threading.Event(), _FIRST_LOOK
-        until = None if timeout is None else self._clock.monotonic() + timeout.total_seconds()
-        while not (run := self.run(run_id)).state.final:
-            if until is not None and self._clock.monotonic() >= until:
-                raise TimeoutError(f"run {run_id} is still {run.state} after {timeout}")
+        never = threading.Event()
+        for run, pause in self.looks(run_id, timeout):
+            if run.state.final:
+                return run
             self._clock.wait(never, pause)
+        raise AssertionError("one looks until the run is final")
+
+    def looks(self, run_id: int, timeout: timedelta | None = None) -> Iterator[tuple[Run, float]]:
+        """What `wait` sees: the run at each look, the last one final, and how many seconds to pause after it. Raises as `wait`."""
+        pause = _FIRST_LOOK
+        until = None if timeout is None else self._clock.monotonic() + timeout.total_seconds()
+        while True:
+            run = self.run(run_id)
+            if not run.state.final and until is not None and self._clock.monotonic() >= until:
+                raise TimeoutError(f"run {run_id} is still {run.state} after {timeout}")
+            yield run, pause
             pause = min(pause * 1.5, _SLOWEST_LOOK)
-        return run
 
     def requeue(self, run_id: int) -> Run:
         """Run a failed, cancelled or skipped run again: same id and slot, `retries` granted afresh, errors kept.
