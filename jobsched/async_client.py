@@ -73,6 +73,8 @@ class AsyncClient:
     requeue_all = _awaited(Client.requeue_all)
     cancel = _awaited(Client.cancel)
     cancel_all = _awaited(Client.cancel_all)
+    reschedule = _awaited(Client.reschedule)
+    reschedule_all = _awaited(Client.reschedule_all)
     delete = _awaited(Client.delete)
     delete_all = _awaited(Client.delete_all)
     log = _awaited(Client.log)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from jobsched.clock import Clock, SystemClock
 from jobsched.errors import (
@@ -286,6 +286,7 @@ class Client:
         priority: int | None = None,
         max_attempts: int | None = None,
         unique_key: str | None = None,
+        on_conflict: Literal["ignore", "replace", "reschedule", "error"] = "ignore",
         concurrency_key: str | None = None,
         connection: object = None,
     ) -> Created:
@@ -293,8 +294,10 @@ class Client:
 
         What is not given is what the handler's decorator says, if its module is imported in this process; else the
         queue `default`, priority 0 and one attempt. While a run with the same `unique_key` is unfinished, none is made,
-        and that one is returned as `existing`. Of the namespace's runs with the same `concurrency_key` one runs at a
-        time, or as many as the jobs that declare it say. `connection`: see `enqueue_many`. Raises EnqueueError, PayloadError.
+        and that one is returned as `existing`; if it waits, `on_conflict` has it replaced (it becomes what the new one
+        would have been) or rescheduled (it gets the new one's time); or UniqueKeyError is raised. Of the namespace's
+        runs with the same `concurrency_key` one runs at a time, or as many as the jobs that declare it say.
+        `connection`: see `enqueue_many`. Raises EnqueueError, PayloadError.
         """
         wanted = Enqueue(
             handler,
@@ -305,6 +308,7 @@ class Client:
             priority=priority,
             max_attempts=max_attempts,
             unique_key=unique_key,
+            on_conflict=on_conflict,
             concurrency_key=concurrency_key,
         )
         return self.enqueue_many([wanted], connection=connection)[0]
@@ -415,6 +419,18 @@ class Client:
         """`cancel` for many: what became of each, in their order. Never raises for a run that is over."""
         return self.store.cancel(run_ids)
 
+    def reschedule(self, run_id: int, at: datetime) -> Run:
+        """Let a waiting run become available at `at`; it is scheduled until then, even if that has come already.
+
+        A retry may be moved too; a slot has no starting deadline any more. Raises UnknownRunError; RefusedError if it runs or is over.
+        """
+        self._obtain("rescheduled", self.reschedule_all([run_id], at)[0])
+        return self.run(run_id)
+
+    def reschedule_all(self, run_ids: Sequence[int], at: datetime) -> list[Answer]:
+        """`reschedule` for many: what became of each, in their order. Never raises for a run that does not wait."""
+        return self.store.reschedule(run_ids, as_utc(at))
+
     def delete(self, run_id: int) -> None:
         """Forget a run that is over, with its logs; its slot is not fired again.
 
@@ -496,24 +512,21 @@ def _targets(jobs: Sequence[str], queue: str | None, everything: bool) -> set[tu
     return {(PauseScope.QUEUE, queue) if queue else (PauseScope.ALL, "")}
 
 
+_WHY_REFUSED = {
+    Refusal.UNKNOWN: "there is none of this number; it was never made, or its history has been pruned",
+    Refusal.UNFINISHED: "it is {state}, not over",
+    Refusal.FINISHED: "it is over: {state}",
+    Refusal.RUNNING: "it runs; to stop it: jobsched cancel",
+    Refusal.SUCCEEDED: "it succeeded; to run its job again: jobsched trigger",
+    Refusal.COVERS: "it stands for several slots",
+    Refusal.ABANDONED: "the thread of its last attempt does not end; wait until it does, or end its node",
+    Refusal.JOB_GONE: "its job is no longer declared",
+    Refusal.UNIQUE_KEY: "another unfinished run has its unique key",
+}
+
+
 def why_refused(answer: Answer) -> str:
     """The reason in a clause for people."""
-    match answer.refused:
-        case Refusal.UNKNOWN:
-            return "there is none of this number; it was never made, or its history has been pruned"
-        case Refusal.UNFINISHED:
-            return f"it is {answer.state}, not over"
-        case Refusal.FINISHED:
-            return f"it is over: {answer.state}"
-        case Refusal.SUCCEEDED:
-            return "it succeeded; to run its job again: jobsched trigger"
-        case Refusal.COVERS:
-            return "it stands for several slots"
-        case Refusal.ABANDONED:
-            return "the thread of its last attempt does not end; wait until it does, or end its node"
-        case Refusal.JOB_GONE:
-            return "its job is no longer declared"
-        case Refusal.UNIQUE_KEY:
-            return "another unfinished run has its unique key"
-        case None:
-            return "it was not refused"
+    if answer.refused is None:
+        return "it was not refused"
+    return _WHY_REFUSED[answer.refused].format(state=answer.state)

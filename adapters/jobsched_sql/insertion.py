@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 
 from jobsched.errors import StoreUnavailableError
 from jobsched.model.run import Created, NewRun, Reason, RunState
+from jobsched_sql import conflicts
 from jobsched_sql.admission import Room, key_of, lock_rooms
 from jobsched_sql.dialect import Dialect, Inserted, Key, Placed, Queue
 from jobsched_sql.queues import limits
@@ -109,7 +110,7 @@ def _make(
                 outcome[index] = None
         _resolve_twins(runs, first, outcome)
         if len(outcome) == len(runs):
-            return [outcome[index] for index in range(len(runs))]
+            return conflicts.settle(connection, dialect, runs, [outcome[index] for index in range(len(runs))])
     raise StoreUnavailableError("a unique key was taken and freed too often while its run was looked up; try again")
 
 

@@ -1,6 +1,6 @@
 """jobsched enqueue."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 @click.option("--priority", metavar="P", type=int, help="Smaller runs first.  [default: 0]")
 @click.option("--max-attempts", metavar="N", type=click.IntRange(1), help="How often it is tried.  [default: 1]")
 @click.option("--unique", metavar="KEY", help="Make none while a run with this key is unfinished.")
+@click.option(
+    "--on-conflict",
+    type=click.Choice(["ignore", "replace", "reschedule", "error"]),
+    default="ignore",
+    show_default=True,
+    help="What becomes of one that waits with this --unique key.",
+)
 @click.option("--key", metavar="KEY", help="Of the runs with this key, one runs at a time.")
 @database_option
 @namespace_option
@@ -39,6 +46,7 @@ def command(
     priority: int | None,
     max_attempts: int | None,
     unique: str | None,
+    on_conflict: "Literal['ignore', 'replace', 'reschedule', 'error']",
     key: str | None,
     database: str | None,
     namespace: str | None,
@@ -63,15 +71,18 @@ def command(
             priority=priority,
             max_attempts=max_attempts,
             unique_key=unique,
+            on_conflict=on_conflict,
             concurrency_key=key,
         )
         if output == "json":
             print_json(run_as_json(client.run(made.id)))
         else:
-            say(_told(client, made, handler))
+            say(_told(client, made, handler, changed=on_conflict in ("replace", "reschedule")))
 
 
-def _told(client: "Client", made: "Created", handler: str) -> str:
+def _told(client: "Client", made: "Created", handler: str, *, changed: bool) -> str:
+    if made.existing and changed and made.state == "scheduled":
+        return f"run {made.id} has this unique key already, and waited: it was changed"
     if made.existing:
         return f"run {made.id} has this unique key already: it is {made.state}; none was made"
     waits = f": {lacks_text(client.lacks(made.id))}" if made.state == "blocked" else ""

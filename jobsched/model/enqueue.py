@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from jobsched.errors import EnqueueError
 from jobsched.model.durations import parse_duration
@@ -11,7 +11,7 @@ from jobsched.model.instants import as_utc
 from jobsched.model.keys import LONGEST_KEY, as_key
 from jobsched.model.options import NO_OPTIONS, declared_options, is_queue
 from jobsched.model.payload import check_payload_size
-from jobsched.model.run import NewRun, Source
+from jobsched.model.run import NewRun, OnConflict, Source
 from jobsched.model.text import storable
 
 _LONGEST_HANDLER = 500
@@ -36,6 +36,7 @@ class Enqueue:
     priority: int | None = None
     max_attempts: int | None = None
     unique_key: str | None = None
+    on_conflict: Literal["ignore", "replace", "reschedule", "error"] = "ignore"
     concurrency_key: str | None = None
 
     def new_run(self, namespace: str, now: datetime | None) -> NewRun:
@@ -54,6 +55,7 @@ class Enqueue:
             priority=_whole("priority", self.priority, said.priority or 0, -_PRIORITIES, _PRIORITIES - 1),
             max_attempts=_whole("max_attempts", self.max_attempts, granted, 1, _MOST_ATTEMPTS),
             unique_key=_unique_key(self.unique_key),
+            on_conflict=_on_conflict(self.on_conflict, self.unique_key),
             key=_concurrency_key(self.concurrency_key),
         )
 
@@ -103,6 +105,14 @@ def _unique_key(key: str | None) -> str | None:
     if key is not None and (type(key) is not str or not 0 < len(key) <= LONGEST_KEY or storable(key) != key):
         raise EnqueueError(f"a unique key has 1 to {LONGEST_KEY} characters, and neither NUL nor lone surrogates")
     return key
+
+
+def _on_conflict(given: str, unique_key: str | None) -> OnConflict:
+    if given not in tuple(OnConflict):
+        raise EnqueueError(f"on_conflict={given!r} is none of {', '.join(OnConflict)}")
+    if unique_key is None and given != OnConflict.IGNORE:
+        raise EnqueueError(f"on_conflict={given!r} needs a unique_key, which two runs may have")
+    return OnConflict(given)
 
 
 def _concurrency_key(key: str | None) -> str | None:

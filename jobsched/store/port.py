@@ -154,6 +154,7 @@ class Store(Protocol):
 
         `connection`: the caller's own to this database; then they exist exactly if its open transaction commits, and one
         that needs a place of a key or a queue is scheduled for now. Raises EnqueueError for what is no such connection.
+        `on_conflict` says what else becomes of a run that waits under a unique key; UniqueKeyError if that was to be one.
         """
 
     def promote(self, namespaces: Sequence[str], limit: int) -> Promoted:
@@ -213,6 +214,9 @@ class Store(Protocol):
 
         Whoever asks for another attempt of a run that was asked to stop ends it as cancelled(cancelled): see `finish`.
         """
+
+    def reschedule(self, run_ids: Sequence[int], at: datetime) -> list[Answer]:
+        """Waiting runs are scheduled for `at`, and give their places to others; a time that has come is for `promote` to see."""
 
     def cancel_requests(self, node: int) -> Mapping[tuple[int, int], Reason]:
         """(id, claim_no) of the running runs of a node that it is asked to stop, and why: cancelled or replaced."""

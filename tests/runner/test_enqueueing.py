@@ -1,11 +1,12 @@
 """The queue as a program uses it: many runs at once, lists of them, and a client that was closed."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from jobsched import Client, Enqueue
-from jobsched.errors import ClosedError, EnqueueError, PayloadError, StoreError
+from jobsched.errors import ClosedError, EnqueueError, PayloadError, RefusedError, StoreError
 
 if TYPE_CHECKING:
     from tests.runner.conftest import Bench
@@ -44,6 +45,21 @@ def test_pages_of_a_list_hold_still_while_runs_are_made(bench: "Bench") -> None:
     second = bench.client.runs(limit=2, before_id=first[-1].id)
 
     assert [run.id for run in (*first, *second)] == [one.id for one in reversed(made)]
+
+
+def test_a_debounced_run_is_performed_once_after_the_last_call(bench: "Bench") -> None:
+    bench.registry.handler("index")(lambda n: n)
+    for n in range(3):
+        made = bench.client.enqueue("index", {"n": n}, delay=3600, unique_key="u", on_conflict="replace")
+    bench.node()
+
+    moved = bench.client.reschedule(made.id, datetime(2026, 1, 1, tzinfo=UTC))
+
+    assert moved.state in ("scheduled", "pending", "running", "succeeded")
+    assert bench.ended(made.id).result == 2
+    assert len(bench.client.runs()) == 1
+    with pytest.raises(RefusedError, match="cannot be rescheduled: it is over: succeeded"):
+        bench.client.reschedule(made.id, datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def test_a_closed_client_says_so(sqlite_url: str) -> None:

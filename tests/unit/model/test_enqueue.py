@@ -48,6 +48,8 @@ def test_an_instant_may_be_of_any_zone() -> None:
         ({"unique_key": ""}, "a unique key has 1 to 200"),
         ({"unique_key": "a\0b"}, "neither NUL"),
         ({"unique_key": 7}, "a unique key has 1 to 200"),
+        ({"unique_key": "k", "on_conflict": "skip"}, "'skip' is none of ignore, replace, reschedule, error"),
+        ({"on_conflict": "replace"}, "needs a unique_key"),
         ({"concurrency_key": "x" * 201}, "a concurrency key has 1 to 200"),
     ],
 )
