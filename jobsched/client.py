@@ -4,7 +4,7 @@ import difflib
 import logging
 import threading
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -26,7 +26,7 @@ from jobsched.model.backfill import Backfill, Progress
 from jobsched.model.enqueue import Enqueue
 from jobsched.model.instants import as_utc
 from jobsched.model.pause import Pause, Pauses, PauseScope
-from jobsched.model.payload import check_payload_size
+from jobsched.model.payload import Model, check_payload_size
 from jobsched.model.run import Answer, Created, Lack, LogLine, NewRun, Refusal, Run, RunFilter, RunState, Source
 from jobsched.model.state import Generation, Node, StoredJob
 from jobsched.model.stats import Stats
@@ -277,8 +277,8 @@ class Client:
 
     def enqueue(
         self,
-        handler: str,
-        payload: Mapping[str, Any] | None = None,
+        handler: str | Callable[..., Any],
+        payload: Mapping[str, Any] | Model | None = None,
         *,
         run_at: datetime | None = None,
         delay: timedelta | float | str | None = None,
@@ -292,6 +292,7 @@ class Client:
     ) -> Created:
         """Make a run of a registered handler. Safe to repeat after OutcomeUnknownError if it has a `unique_key`.
 
+        `handler`: its name, or a function with @handler. `payload`: a JSON object, or a pydantic model, whose fields it is.
         What is not given is what the handler's decorator says, if its module is imported in this process; else the
         queue `default`, priority 0 and one attempt. While a run with the same `unique_key` is unfinished, none is made,
         and that one is returned as `existing`; if it waits, `on_conflict` has it replaced (it becomes what the new one

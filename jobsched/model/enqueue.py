@@ -1,6 +1,6 @@
 """An ad-hoc run as a program asks for it: one value, checked before anything is made of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -9,8 +9,8 @@ from jobsched.errors import EnqueueError
 from jobsched.model.durations import parse_duration
 from jobsched.model.instants import as_utc
 from jobsched.model.keys import LONGEST_KEY, as_key
-from jobsched.model.options import NO_OPTIONS, declared_options, is_queue
-from jobsched.model.payload import check_payload_size
+from jobsched.model.options import NO_OPTIONS, declared_names, declared_options, is_queue
+from jobsched.model.payload import Model, payload_of
 from jobsched.model.run import NewRun, OnConflict, Source
 from jobsched.model.text import storable
 
@@ -23,12 +23,13 @@ _PRIORITIES = 2**63
 class Enqueue:
     """What `Client.enqueue` takes, for `Client.enqueue_many`.
 
+    `handler`: its name, or a function with @handler. `payload`: a JSON object, or a pydantic model, whose fields it is.
     What is not given is what the handler's decorator says, if its module is imported in this process; else the queue
     `default`, priority 0 and one attempt. `delay`: a timedelta, seconds, or text like `10m`.
     """
 
-    handler: str
-    payload: Mapping[str, Any] | None = None
+    handler: str | Callable[..., Any]
+    payload: Mapping[str, Any] | Model | None = None
     _: KW_ONLY
     run_at: datetime | None = None
     delay: timedelta | float | str | None = None
@@ -41,13 +42,12 @@ class Enqueue:
 
     def new_run(self, namespace: str, now: datetime | None) -> NewRun:
         """The run to be made. `now` is needed if there is a delay. Raises EnqueueError, PayloadError."""
-        payload = {} if self.payload is None else self.payload
-        check_payload_size(payload)
-        said = declared_options.get(_name(self.handler), NO_OPTIONS)
+        payload, name = payload_of(self.payload), _name(self.handler)
+        said = declared_options.get(name, NO_OPTIONS)
         granted = 1 + said.retries.max if said.retries else 1
         return NewRun(
             namespace=namespace,
-            handler=self.handler,
+            handler=name,
             source=Source.ENQUEUE,
             payload=payload,
             available_at=self._available_at(now),
@@ -73,7 +73,12 @@ class Enqueue:
             raise EnqueueError(f"run_at: {error}") from None
 
 
-def _name(handler: str) -> str:
+def _name(handler: str | Callable[..., Any]) -> str:
+    if callable(handler):
+        try:
+            return declared_names[handler]
+        except (KeyError, TypeError):  # what is not registered, or cannot be looked up
+            raise EnqueueError(f"{handler!r} is registered under no name: decorate it with @handler") from None
     if type(handler) is not str or not 0 < len(handler) <= _LONGEST_HANDLER or storable(handler) != handler:
         raise EnqueueError(f"{str(handler)[:80]!r} names no handler: give the name that @handler registers it under")
     if handler.startswith("{"):

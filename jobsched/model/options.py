@@ -1,10 +1,11 @@
 """What a handler's decorator says of its runs, `@handler("email.send", retries=5, timeout="30s")`, and how far it holds for a job's."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from jobsched.model.durations import parse_duration
 from jobsched.model.job import Job, Retries, Timeout
@@ -29,6 +30,8 @@ NO_OPTIONS = HandlerOptions()
 #: By name, what `@handler` said in this process. A client freezes queue, priority and attempts of a run when it makes
 #: it, so they hold where the module of the handler is imported.
 declared_options: dict[str, HandlerOptions] = {}
+#: By function, the name that `@handler` gave it in this process.
+declared_names: MutableMapping[Callable[..., Any], str] = WeakKeyDictionary()
 
 
 def handler_options(

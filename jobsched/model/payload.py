@@ -4,12 +4,32 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import date, time
-from typing import Any
+from typing import Any, Protocol, cast
 
 from jobsched.errors import PayloadError
 
 LARGEST_PAYLOAD = 1024 * 1024
 _LOOKED_INTO = 100
+
+
+class Model(Protocol):
+    """A pydantic model, as far as it matters here: pydantic itself is not imported."""
+
+    def model_dump(self, *, mode: str) -> dict[str, Any]: ...
+
+
+def payload_of(given: Mapping[str, Any] | Model | None) -> Mapping[str, Any]:
+    """What is given as a payload; a model's fields, as it turns them into JSON. Raises PayloadError."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) and hasattr(given, "model_dump"):
+        try:
+            given = given.model_dump(mode="json")
+        except ValueError as error:
+            raise PayloadError(f"the model cannot be turned into JSON: {error}") from None
+    payload = cast("Mapping[str, Any]", given)
+    check_payload_size(payload)
+    return payload
 
 
 def check_payload_size(payload: Mapping[str, Any]) -> None:

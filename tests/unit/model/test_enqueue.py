@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
+from jobsched import handler
 from jobsched.errors import EnqueueError, JobschedError, PayloadError
 from jobsched.model.enqueue import Enqueue
 
@@ -61,7 +63,7 @@ def test_what_makes_no_run_is_refused_in_words(fields: Any, words: str) -> None:
     assert isinstance(refused.value, ValueError)
 
 
-@pytest.mark.parametrize("handler", ["", "x" * 501, "a\0b", None, print])
+@pytest.mark.parametrize("handler", ["", "x" * 501, "a\0b", None, 7])
 def test_what_names_no_handler_is_refused(handler: Any) -> None:
     with pytest.raises(EnqueueError, match="names no handler"):
         Enqueue(handler).new_run("default", None)
@@ -94,3 +96,37 @@ def test_a_payload_that_contains_itself_is_refused() -> None:
 
     with pytest.raises(PayloadError, match="no JSON"):
         Enqueue("send", payload).new_run("default", None)
+
+
+class Email(BaseModel):
+    to: str
+    at: datetime
+
+
+def test_a_function_is_enqueued_by_the_name_that_its_decorator_gave_it() -> None:
+    @handler("tests.enqueue.send", queue="mail")
+    def send(to: str) -> None: ...
+
+    run = Enqueue(send, {"to": "ana"}).new_run("default", None)
+
+    assert (run.handler, run.queue) == ("tests.enqueue.send", "mail")
+
+
+@pytest.mark.parametrize("function", [print, lambda: None, Email])
+def test_a_function_without_a_name_is_refused(function: Any) -> None:
+    with pytest.raises(EnqueueError, match="is registered under no name: decorate it with @handler"):
+        Enqueue(function).new_run("default", None)
+
+
+def test_a_model_is_a_payload_of_its_fields_as_json() -> None:
+    run = Enqueue("send", Email(to="ana", at=NOW)).new_run("default", None)
+
+    assert run.payload == {"to": "ana", "at": "2026-11-22T08:00:00Z"}
+
+
+def test_a_model_that_makes_no_json_is_refused() -> None:
+    class Odd(BaseModel):
+        what: Any
+
+    with pytest.raises(PayloadError, match="the model cannot be turned into JSON"):
+        Enqueue("send", Odd(what=object())).new_run("default", None)
