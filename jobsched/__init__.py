@@ -11,16 +11,20 @@ from typing import TYPE_CHECKING, Any
 from jobsched._version import __version__
 
 if TYPE_CHECKING:
+    from jobsched.async_client import AsyncClient
     from jobsched.client import Client
     from jobsched.errors import Cancel, JobschedError, Retry, Snooze
     from jobsched.handlers.context import Context
     from jobsched.handlers.registry import handler
+    from jobsched.model.enqueue import Enqueue
     from jobsched.runner.runner import Runner
 
 _PLACES = {
+    "AsyncClient": "jobsched.async_client",
     "Cancel": "jobsched.errors",
     "Client": "jobsched.client",
     "Context": "jobsched.handlers.context",
+    "Enqueue": "jobsched.model.enqueue",
     "JobschedError": "jobsched.errors",
     "Retry": "jobsched.errors",
     "Runner": "jobsched.runner.runner",
@@ -29,9 +33,11 @@ _PLACES = {
 }
 
 __all__ = [
+    "AsyncClient",
     "Cancel",
     "Client",
     "Context",
+    "Enqueue",
     "JobschedError",
     "Retry",
     "Runner",

@@ -4,21 +4,29 @@ import difflib
 import logging
 import threading
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from jobsched.clock import Clock, SystemClock
-from jobsched.errors import BackfillError, RefusedError, StoreUnavailableError, UnknownJobError, UnknownRunError
+from jobsched.errors import (
+    BackfillError,
+    ClosedError,
+    EnqueueError,
+    PayloadError,
+    RefusedError,
+    StoreUnavailableError,
+    UnknownJobError,
+    UnknownRunError,
+)
 from jobsched.model.backfill import Backfill, Progress
+from jobsched.model.enqueue import Enqueue
 from jobsched.model.instants import as_utc
-from jobsched.model.keys import as_key
-from jobsched.model.options import NO_OPTIONS, declared_options
 from jobsched.model.pause import Pause, Pauses, PauseScope
-from jobsched.model.payload import check_payload_size
+from jobsched.model.payload import Model, check_payload_size
 from jobsched.model.run import Answer, Created, Lack, LogLine, NewRun, Refusal, Run, RunFilter, RunState, Source
 from jobsched.model.state import Generation, Node, StoredJob
 from jobsched.model.stats import Stats
@@ -53,13 +61,22 @@ class Client:
     def __init__(self, store: Store | str, *, namespace: str = "default", clock: Clock | None = None) -> None:
         """`store`: a database URL, or an open store (which this client does not close)."""
         self._owns = isinstance(store, str)
-        self.store: Store = open_store(store, clock=clock) if isinstance(store, str) else store
+        self._store: Store = open_store(store, clock=clock) if isinstance(store, str) else store
+        self._closed = False
         self.namespace = namespace
         self._clock = clock or SystemClock()
 
+    @property
+    def store(self) -> Store:
+        """Raises ClosedError once the client is closed."""
+        if self._closed:
+            raise ClosedError
+        return self._store
+
     def close(self) -> None:
+        self._closed = True
         if self._owns:
-            self.store.close()
+            self._store.close()
 
     def __enter__(self) -> Self:
         return self
@@ -260,43 +277,61 @@ class Client:
 
     def enqueue(
         self,
-        handler: str,
-        payload: Mapping[str, Any] | None = None,
+        handler: str | Callable[..., Any],
+        payload: Mapping[str, Any] | Model | None = None,
         *,
         run_at: datetime | None = None,
-        delay: timedelta | None = None,
+        delay: timedelta | float | str | None = None,
         queue: str | None = None,
         priority: int | None = None,
         max_attempts: int | None = None,
         unique_key: str | None = None,
+        on_conflict: Literal["ignore", "replace", "reschedule", "error"] = "ignore",
         concurrency_key: str | None = None,
+        connection: object = None,
     ) -> Created:
         """Make a run of a registered handler. Safe to repeat after OutcomeUnknownError if it has a `unique_key`.
 
+        `handler`: its name, or a function with @handler. `payload`: a JSON object, or a pydantic model, whose fields it is.
         What is not given is what the handler's decorator says, if its module is imported in this process; else the
-        queue `default`, priority 0 and one attempt. Of the namespace's runs with the same `concurrency_key` one runs at
-        a time, or as many as the jobs that declare it say.
-        Raises PayloadError; ValueError on a naive `run_at`, on both `run_at` and `delay`, or on what is no key.
+        queue `default`, priority 0 and one attempt. While a run with the same `unique_key` is unfinished, none is made,
+        and that one is returned as `existing`; if it waits, `on_conflict` has it replaced (it becomes what the new one
+        would have been) or rescheduled (it gets the new one's time); or UniqueKeyError is raised. Of the namespace's
+        runs with the same `concurrency_key` one runs at a time, or as many as the jobs that declare it say.
+        `connection`: see `enqueue_many`. Raises EnqueueError, PayloadError.
         """
-        if run_at is not None and delay is not None:
-            raise ValueError("give run_at or delay, not both")
-        payload = {} if payload is None else payload
-        check_payload_size(payload)
-        said = declared_options.get(handler, NO_OPTIONS)
-        available_at = self.store.now() + delay if delay is not None else as_utc(run_at) if run_at is not None else None
-        run = NewRun(
-            namespace=self.namespace,
-            handler=handler,
-            source=Source.ENQUEUE,
-            payload=payload,
-            available_at=available_at,
-            queue=queue or said.queue or "default",
-            priority=said.priority or 0 if priority is None else priority,
-            max_attempts=(1 + said.retries.max if said.retries else 1) if max_attempts is None else max_attempts,
+        wanted = Enqueue(
+            handler,
+            payload,
+            run_at=run_at,
+            delay=delay,
+            queue=queue,
+            priority=priority,
+            max_attempts=max_attempts,
             unique_key=unique_key,
-            key=concurrency_key if concurrency_key is None else as_key(concurrency_key),
+            on_conflict=on_conflict,
+            concurrency_key=concurrency_key,
         )
-        return self.store.enqueue([run])[0]
+        return self.enqueue_many([wanted], connection=connection)[0]
+
+    def enqueue_many(self, wanted: Iterable[Enqueue], *, connection: object = None) -> list[Created]:
+        """Make many runs in one transaction, all or none, in their order: a statement for thousands of them.
+
+        `connection`: your own, to the same database: an SQLAlchemy connection or session, or the driver's (psycopg 3,
+        sqlite3). The runs are made in its transaction, which you commit or roll back: they exist exactly if your rows
+        do. Raises as `enqueue` does; an error says which of them is meant.
+        """
+        wanted = list(wanted)
+        now = self.store.now() if any(one.delay is not None for one in wanted) else None
+        return self.store.enqueue([self._new_run(wanted, n, now) for n in range(len(wanted))], connection)
+
+    def _new_run(self, wanted: Sequence[Enqueue], position: int, now: datetime | None) -> NewRun:
+        try:
+            return wanted[position].new_run(self.namespace, now)
+        except (EnqueueError, PayloadError) as error:
+            if len(wanted) == 1:
+                raise
+            raise type(error)(f"number {position + 1} of {len(wanted)}: {error}; none was made") from None
 
     def run(self, run_id: int) -> Run:
         """One run. Raises UnknownRunError."""
@@ -314,15 +349,19 @@ class Client:
         *,
         namespace: str | None = None,
         job: str | None = None,
+        handler: str | None = None,
+        queue: str | None = None,
         states: Sequence[RunState] = (),
         since: datetime | None = None,
         before_id: int | None = None,
         limit: int = 50,
     ) -> list[Run]:
-        """Runs, newest first. `before_id` continues a list after its last id."""
+        """Runs, newest first. `before_id` continues a list after its last id, whatever was made meanwhile."""
         wanted = RunFilter(
             namespace=namespace or self.namespace,
             job=job,
+            handler=handler,
+            queue=queue,
             states=tuple(states),
             since=as_utc(since) if since else None,
             before_id=before_id,
@@ -338,14 +377,23 @@ class Client:
 
     def wait(self, run_id: int, timeout: timedelta | None = None) -> Run:
         """Wait until a run is final, and return it. Raises TimeoutError, UnknownRunError."""
-        never, pause = threading.Event(), _FIRST_LOOK
-        until = None if timeout is None else self._clock.monotonic() + timeout.total_seconds()
-        while not (run := self.run(run_id)).state.final:
-            if until is not None and self._clock.monotonic() >= until:
-                raise TimeoutError(f"run {run_id} is still {run.state} after {timeout}")
+        never = threading.Event()
+        for run, pause in self.looks(run_id, timeout):
+            if run.state.final:
+                return run
             self._clock.wait(never, pause)
+        raise AssertionError("one looks until the run is final")
+
+    def looks(self, run_id: int, timeout: timedelta | None = None) -> Iterator[tuple[Run, float]]:
+        """What `wait` sees: the run at each look, the last one final, and how many seconds to pause after it. Raises as `wait`."""
+        pause = _FIRST_LOOK
+        until = None if timeout is None else self._clock.monotonic() + timeout.total_seconds()
+        while True:
+            run = self.run(run_id)
+            if not run.state.final and until is not None and self._clock.monotonic() >= until:
+                raise TimeoutError(f"run {run_id} is still {run.state} after {timeout}")
+            yield run, pause
             pause = min(pause * 1.5, _SLOWEST_LOOK)
-        return run
 
     def requeue(self, run_id: int) -> Run:
         """Run a failed, cancelled or skipped run again: same id and slot, `retries` granted afresh, errors kept.
@@ -371,6 +419,18 @@ class Client:
     def cancel_all(self, run_ids: Sequence[int]) -> list[Answer]:
         """`cancel` for many: what became of each, in their order. Never raises for a run that is over."""
         return self.store.cancel(run_ids)
+
+    def reschedule(self, run_id: int, at: datetime) -> Run:
+        """Let a waiting run become available at `at`; it is scheduled until then, even if that has come already.
+
+        A retry may be moved too; a slot has no starting deadline any more. Raises UnknownRunError; RefusedError if it runs or is over.
+        """
+        self._obtain("rescheduled", self.reschedule_all([run_id], at)[0])
+        return self.run(run_id)
+
+    def reschedule_all(self, run_ids: Sequence[int], at: datetime) -> list[Answer]:
+        """`reschedule` for many: what became of each, in their order. Never raises for a run that does not wait."""
+        return self.store.reschedule(run_ids, as_utc(at))
 
     def delete(self, run_id: int) -> None:
         """Forget a run that is over, with its logs; its slot is not fired again.
@@ -453,24 +513,21 @@ def _targets(jobs: Sequence[str], queue: str | None, everything: bool) -> set[tu
     return {(PauseScope.QUEUE, queue) if queue else (PauseScope.ALL, "")}
 
 
+_WHY_REFUSED = {
+    Refusal.UNKNOWN: "there is none of this number; it was never made, or its history has been pruned",
+    Refusal.UNFINISHED: "it is {state}, not over",
+    Refusal.FINISHED: "it is over: {state}",
+    Refusal.RUNNING: "it runs; to stop it: jobsched cancel",
+    Refusal.SUCCEEDED: "it succeeded; to run its job again: jobsched trigger",
+    Refusal.COVERS: "it stands for several slots",
+    Refusal.ABANDONED: "the thread of its last attempt does not end; wait until it does, or end its node",
+    Refusal.JOB_GONE: "its job is no longer declared",
+    Refusal.UNIQUE_KEY: "another unfinished run has its unique key",
+}
+
+
 def why_refused(answer: Answer) -> str:
     """The reason in a clause for people."""
-    match answer.refused:
-        case Refusal.UNKNOWN:
-            return "there is none of this number; it was never made, or its history has been pruned"
-        case Refusal.UNFINISHED:
-            return f"it is {answer.state}, not over"
-        case Refusal.FINISHED:
-            return f"it is over: {answer.state}"
-        case Refusal.SUCCEEDED:
-            return "it succeeded; to run its job again: jobsched trigger"
-        case Refusal.COVERS:
-            return "it stands for several slots"
-        case Refusal.ABANDONED:
-            return "the thread of its last attempt does not end; wait until it does, or end its node"
-        case Refusal.JOB_GONE:
-            return "its job is no longer declared"
-        case Refusal.UNIQUE_KEY:
-            return "another unfinished run has its unique key"
-        case None:
-            return "it was not refused"
+    if answer.refused is None:
+        return "it was not refused"
+    return _WHY_REFUSED[answer.refused].format(state=answer.state)

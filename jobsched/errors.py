@@ -20,6 +20,9 @@
     │   └── UnknownHandlerError     nothing importable or registered has this name
     ├── RefusedError                what was asked of a run cannot be done to it
     ├── BackfillError               a range of slots that cannot be filled
+    ├── EnqueueError                a run that cannot be made as it was asked for
+    │   └── UniqueKeyError          its unique key is taken, and that was to be an error
+    ├── ClosedError                 the client was closed
     ├── PayloadError                a payload that is no JSON object, too large, or does not fit its handler
     ├── ResultError                 a handler returned what JSON cannot hold
     ├── HandlerExitError            a handler tried to end its thread or the process: sys.exit and the like
@@ -161,6 +164,25 @@ class RefusedError(JobschedError):
 
 class BackfillError(JobschedError):
     """A range of slots that cannot be filled: none can be, they are too many, or the schedule changed meanwhile."""
+
+
+class EnqueueError(JobschedError, ValueError):
+    """A run that cannot be made as it was asked for; nothing was made. The message says what to give instead."""
+
+
+class UniqueKeyError(EnqueueError):
+    """An unfinished run has the unique key of a run that was to be made; none was made."""
+
+    def __init__(self, unique_key: str, run_id: int) -> None:
+        super().__init__(f"run {run_id} has the unique key {unique_key!r} and is not over; nothing was made")
+        self.unique_key, self.run_id = unique_key, run_id
+
+
+class ClosedError(JobschedError):
+    """The client was closed."""
+
+    def __init__(self) -> None:
+        super().__init__("this client is closed; make a new one, or leave its `with` block later")
 
 
 class PayloadError(JobschedError):

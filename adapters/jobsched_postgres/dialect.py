@@ -5,11 +5,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.rows import tuple_row
 from sqlalchemy import ColumnElement, Connection, Table, func, literal_column
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
 from jobsched.clock import Clock, SystemClock
+from jobsched.errors import EnqueueError
 from jobsched.model.health import ServerFacts
 from jobsched.model.run import Claim, LogLine, NewRun, RunState, Transition
 from jobsched.model.state import Firing, JobWrite
@@ -21,11 +25,13 @@ from jobsched_postgres.failures import READ_ONLY, code_of, connection_lost, lost
 from jobsched_postgres.location import Location
 from jobsched_postgres.wake import CHANNEL, Ringer
 from jobsched_postgres.wake import Doorbell as ListenDoorbell
+from jobsched_sql.borrowing import borrowed, driver_connection
 from jobsched_sql.dialect import ClaimWish, Dialect, Inserted, Key, Load, Placed, Result, Work
 from jobsched_sql.rows import claim_of, claim_order, leaves_for_good
 from jobsched_sql.tables import nodes
 from jobsched_sql.types import Instant
 
+_NOTIFY = "select pg_notify(%s, %s)"
 #: How often a transaction that lost a deadlock is made again.
 _TRIES = 5
 #: Any number, the same in all programs that migrate this schema.
@@ -110,6 +116,14 @@ class PostgresDialect(Dialect):
         """After a fail-over the pool is full of connections to what is now the standby."""
         if code_of(error) == READ_ONLY:
             self._engine.dispose()
+
+    def within(self, given: object, work: Work[Result]) -> Result:
+        raw = driver_connection(given, psycopg.Connection, "psycopg")
+        if raw.autocommit and raw.info.transaction_status is TransactionStatus.IDLE:
+            raise EnqueueError("connection= has no open transaction, and commits by itself: begin one first")
+        with translated(self._where):
+            # Rows come as tuples, whatever the connection makes of them for its owner.
+            return work(borrowed(self._engine, raw, lambda: raw.cursor(row_factory=tuple_row)))
 
     def migration(self, work: Work[None]) -> None:
         def locked(connection: Connection) -> None:
@@ -250,12 +264,15 @@ class PostgresDialect(Dialect):
         self._doorbells.append(doorbell)
         return doorbell
 
+    def ring_within(self, connection: Connection, topic: Topic) -> None:
+        connection.exec_driver_sql(_NOTIFY, (CHANNEL, topic))
+
     def ring(self, topic: Topic) -> None:
         self._ringer.ring(topic)
 
     def _notify(self, topic: Topic) -> None:
         with self._engine.connect() as connection:
-            connection.exec_driver_sql("select pg_notify(%s, %s)", (CHANNEL, topic))
+            connection.exec_driver_sql(_NOTIFY, (CHANNEL, topic))
 
 
 def _in_utc(instant: datetime) -> datetime:

@@ -71,6 +71,29 @@ def cancel(connection: Connection, dialect: Dialect, run_ids: Sequence[int]) -> 
     return _answers(connection, run_ids, refused), freed
 
 
+def reschedule(connection: Connection, run_ids: Sequence[int], at: datetime) -> tuple[list[Answer], list[NewPlace]]:
+    """Waiting runs are scheduled for `at`; also where there may be a free place now."""
+    rows = locked_rows(connection, run_ids)
+    refused = {id_: hinders_change(rows.get(id_)) for id_ in dict.fromkeys(run_ids)}
+    waiting = [rows[id_] for id_, refusal in refused.items() if refusal is None]
+    for ids in _chunks([row.id for row in waiting]):
+        moved = update(runs).where(runs.c.id.in_(ids))
+        connection.execute(moved.values(state=RunState.SCHEDULED.value, available_at=at, start_by=None))
+    freed = [NewPlace(row.namespace, row.concurrency_key, row.queue) for row in waiting]
+    return _answers(
+        connection, run_ids, {id_: refusal for id_, refusal in refused.items() if refusal is not None}
+    ), freed
+
+
+def hinders_change(row: _AnyRow | None) -> Refusal | None:
+    """Only what waits can be changed."""
+    if row is None:
+        return Refusal.UNKNOWN
+    if row.finished_at is not None:
+        return Refusal.FINISHED
+    return Refusal.RUNNING if row.state == RunState.RUNNING.value else None
+
+
 def stop(connection: Connection, rows: Sequence[_AnyRow], why: Reason, now: datetime) -> Sequence[_AnyRow]:
     """Of these locked, unfinished runs those that wait are cancelled, and returned; of the others their nodes are asked.
 

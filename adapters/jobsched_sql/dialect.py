@@ -115,6 +115,10 @@ class Dialect(ABC):
         """One statement that commits by itself, where that is cheaper than a transaction."""
 
     @abstractmethod
+    def within(self, given: object, work: Work[Result]) -> Result:
+        """Statements in the transaction of the caller's own connection, which commits it, or not. Raises EnqueueError if it is none."""
+
+    @abstractmethod
     def migration(self, work: Work[None]) -> None:
         """One transaction that holds the lock of migrations and may take long; makes the database if it may."""
 
@@ -216,6 +220,10 @@ class Dialect(ABC):
 
     @abstractmethod
     def listen(self, on_ring: Callable[[Topic], None]) -> Doorbell: ...
+
+    @abstractmethod
+    def ring_within(self, connection: Connection, topic: Topic) -> None:
+        """Tell other processes when this transaction commits, where the database can."""
 
     @abstractmethod
     def ring(self, topic: Topic) -> None:

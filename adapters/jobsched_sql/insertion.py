@@ -1,6 +1,6 @@
 """Making runs: how enqueue, fire and sync insert them, one way for all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -8,21 +8,27 @@ from sqlalchemy import Connection, select
 
 from jobsched.errors import StoreUnavailableError
 from jobsched.model.run import Created, NewRun, Reason, RunState
+from jobsched_sql import conflicts
 from jobsched_sql.admission import Room, key_of, lock_rooms
-from jobsched_sql.dialect import Dialect, Inserted, Key, Placed
+from jobsched_sql.dialect import Dialect, Inserted, Key, Placed, Queue
+from jobsched_sql.queues import limits
 from jobsched_sql.replacing import as_they_stand, make_way, replaced_keys
 from jobsched_sql.tables import UNFINISHED
 from jobsched_sql.tables import runs as runs_table
 
 #: How often a unique key may be found taken, and free again, while we look who has it.
 _ROUNDS = 10
+#: Runs that one statement inserts at most: neither its parameter nor its time grows without bound.
+_AT_ONCE = 5000
 
 
 def enqueue(dialect: Dialect, runs: Sequence[NewRun]) -> list[Created]:
     """Make runs, all or none. Runs that neither count nor exclude others take one statement."""
     if not runs:
         return []
-    plain = all(run.key is None and run.unique_key is None and run.scheduled_at is None for run in runs)
+    plain = len(runs) <= _AT_ONCE and all(
+        run.key is None and run.unique_key is None and run.scheduled_at is None for run in runs
+    )
     transact = dialect.write_once if plain else dialect.write
     made = transact(lambda connection: insert_runs(connection, dialect, runs))
     return [created for created in made if created is not None]
@@ -38,17 +44,56 @@ def insert_slots(connection: Connection, dialect: Dialect, runs: Sequence[NewRun
     placed = _place_all(connection, dialect, runs, rooms)
     made = [
         None if inserted is None else _created(one, inserted)
-        for one, inserted in zip(placed, dialect.insert(connection, placed), strict=True)
+        for one, inserted in zip(placed, _insert(connection, dialect, placed), strict=True)
     ]
     if any(one is None and key_of(run) is not None for one, run in zip(made, runs, strict=True)):
         raise SlotTaken
     return _after_replacing(connection, dialect, runs, made, rooms)
 
 
+def enqueue_within(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]) -> list[Created]:
+    """Make runs in a transaction of somebody else's, all or none.
+
+    No key and no queue is locked, since nobody knows how long that transaction lasts: what needs a place is scheduled
+    for now, and gets it, like any run whose time has come, when it can be seen.
+    """
+    limited = limits(connection, {run.namespace for run in runs})
+
+    def place(some: Sequence[NewRun]) -> list[Placed]:
+        needy = [run.key is not None or Queue(run.namespace, run.queue) in limited for run in some]
+        return [Placed(run, RunState.SCHEDULED if needs else None) for run, needs in zip(some, needy, strict=True)]
+
+    connection.exec_driver_sql("savepoint jobsched_enqueue")
+    try:
+        made = _make(connection, dialect, runs, place)
+    except Exception:
+        connection.exec_driver_sql("rollback to savepoint jobsched_enqueue")
+        raise
+    connection.exec_driver_sql("release savepoint jobsched_enqueue")
+    return [created for created in made if created is not None]
+
+
 def insert_runs(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]) -> list[Created | None]:
     """What became of each run: None for a slot that has a row already, the existing run for a unique key that is taken."""
-    outcome: dict[int, Created | None] = {}
     rooms: dict[Key, Room] | None = None
+
+    def place(some: Sequence[NewRun]) -> list[Placed]:
+        nonlocal rooms
+        if rooms is None:
+            rooms = lock_rooms(connection, dialect, some)
+        return _place_all(connection, dialect, some, rooms)
+
+    made = _make(connection, dialect, runs, place)
+    return _after_replacing(connection, dialect, runs, made, rooms or {})
+
+
+def _make(
+    connection: Connection,
+    dialect: Dialect,
+    runs: Sequence[NewRun],
+    place: Callable[[Sequence[NewRun]], Sequence[Placed]],
+) -> list[Created | None]:
+    outcome: dict[int, Created | None] = {}
     for _ in range(_ROUNDS):
         _find_taken(connection, dialect, runs, outcome)
         first = _firsts(runs, outcome)
@@ -57,19 +102,21 @@ def insert_runs(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]
             for index in range(len(runs))
             if index not in outcome and index == first.get(_identity(runs[index]), index)
         ]
-        if rooms is None:
-            rooms = lock_rooms(connection, dialect, (runs[index] for index in todo))
-        placed = _place_all(connection, dialect, [runs[index] for index in todo], rooms)
-        for index, one, inserted in zip(todo, placed, dialect.insert(connection, placed), strict=True):
+        placed = place([runs[index] for index in todo])
+        for index, one, inserted in zip(todo, placed, _insert(connection, dialect, placed), strict=True):
             if inserted is not None:
                 outcome[index] = _created(one, inserted)
             elif one.run.unique_key is None:
                 outcome[index] = None
         _resolve_twins(runs, first, outcome)
         if len(outcome) == len(runs):
-            made = [outcome[index] for index in range(len(runs))]
-            return _after_replacing(connection, dialect, runs, made, rooms)
+            return conflicts.settle(connection, dialect, runs, [outcome[index] for index in range(len(runs))])
     raise StoreUnavailableError("a unique key was taken and freed too often while its run was looked up; try again")
+
+
+def _insert(connection: Connection, dialect: Dialect, placed: Sequence[Placed]) -> list[Inserted | None]:
+    parts = (placed[start : start + _AT_ONCE] for start in range(0, len(placed), _AT_ONCE))
+    return [inserted for part in parts for inserted in dialect.insert(connection, part)]
 
 
 def admitted_since(connection: Connection, made: Sequence[Created]) -> list[Created]:

@@ -54,6 +54,10 @@ def _filtered(wanted: RunFilter) -> Select[Any]:
         statement = statement.where(c.namespace == wanted.namespace)
     if wanted.job is not None:
         statement = statement.where(c.job == wanted.job)
+    if wanted.handler is not None:
+        statement = statement.where(c.handler == wanted.handler)
+    if wanted.queue is not None:
+        statement = statement.where(c.queue == wanted.queue)
     if len(wanted.states) == 1:
         statement = statement.where(in_state(wanted.states[0]))
     elif wanted.states:

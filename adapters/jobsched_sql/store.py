@@ -1,8 +1,10 @@
 """The store port over any SQL dialect: each method says in which kind of transaction its statements run."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+
+from sqlalchemy import Connection
 
 from jobsched.model.backfill import Refill, SlotRow
 from jobsched.model.health import Inspection
@@ -37,6 +39,7 @@ from jobsched_sql import (
     admission,
     backfill,
     by_hand,
+    conflicts,
     due_runs,
     failures,
     insertion,
@@ -136,8 +139,21 @@ class SqlStore:
 
     # -- runs
 
-    def enqueue(self, runs: Sequence[NewRun]) -> list[Created]:
-        return self._announced(insertion.enqueue(self._dialect, runs), runs)
+    def enqueue(self, runs: Sequence[NewRun], connection: object = None) -> list[Created]:
+        if connection is not None:
+            return self._dialect.within(connection, lambda theirs: self._enqueue_within(theirs, runs)) if runs else []
+        made = self._announced(insertion.enqueue(self._dialect, runs), runs)
+        moved = [run for run, one in zip(runs, made, strict=True) if conflicts.has_changed(run, one)]
+        if moved:
+            self._settle(moved)
+            self._dialect.ring("runs")
+        return made
+
+    def _enqueue_within(self, theirs: Connection, runs: Sequence[NewRun]) -> list[Created]:
+        made = insertion.enqueue_within(theirs, self._dialect, runs)
+        if any(not one.existing or conflicts.has_changed(run, one) for run, one in zip(runs, made, strict=True)):
+            self._dialect.ring_within(theirs, "runs")
+        return made
 
     def _announced(self, made: list[Created], runs: Sequence[NewRun]) -> list[Created]:
         new = {created.state for created in made if not created.existing}
@@ -258,12 +274,28 @@ class SqlStore:
             return answers
 
         answers = _in_parts(run_ids, end)
-        if freed:
-            keys = sorted({place.key for place in freed if place.key is not None})
-            self.admit(sorted({place.namespace for place in freed}), keys, sorted({place.queue for place in freed}))
+        self._fill(freed)
         if any(answer.state is RunState.RUNNING for answer in answers):
             self._dialect.ring("cancels")
         return answers
+
+    def reschedule(self, run_ids: Sequence[int], at: datetime) -> list[Answer]:
+        freed: set[by_hand.NewPlace] = set()
+
+        def move(some: Sequence[int]) -> list[Answer]:
+            answers, places = self._dialect.write(lambda connection: by_hand.reschedule(connection, some, at))
+            freed.update(places)
+            return answers
+
+        answers = _in_parts(run_ids, move)
+        self._fill(freed)
+        self._ring_if(bool(freed))
+        return answers
+
+    def _fill(self, freed: Collection[by_hand.NewPlace]) -> None:
+        if freed:
+            keys = sorted({place.key for place in freed if place.key is not None})
+            self.admit(sorted({place.namespace for place in freed}), keys, sorted({place.queue for place in freed}))
 
     def delete(self, run_ids: Sequence[int]) -> list[Answer]:
         def remove(some: Sequence[int]) -> list[Answer]:

@@ -1,19 +1,22 @@
 """SQLite's answers to what the shared store asks."""
 
 import json
+import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Table
 from sqlalchemy.dialects.sqlite import insert
 
 from jobsched.clock import Clock, SystemClock
-from jobsched.errors import StoreError
+from jobsched.errors import EnqueueError, StoreError
 from jobsched.model.health import FileFacts
 from jobsched.model.run import Claim, LogLine, NewRun, Transition
 from jobsched.model.state import Firing, JobWrite
 from jobsched.store.port import Doorbell, Topic
+from jobsched_sql.borrowing import borrowed, driver_connection
 from jobsched_sql.dialect import ClaimWish, Dialect, Inserted, Key, Load, Placed, Result, Work
 from jobsched_sql.tables import nodes
 from jobsched_sqlite import inspection, runs, statements, work
@@ -76,6 +79,20 @@ class SqliteDialect(Dialect):
             result = work(connection)
             connection.commit()
             return result
+
+    def within(self, given: object, work: Work[Result]) -> Result:
+        raw = driver_connection(given, sqlite3.Connection, "sqlite3")
+        with translated(self._location.path):
+            self._refuse_other_file(raw)
+            if not raw.in_transaction:
+                _begin(raw)
+            return work(borrowed(self._writer, raw, raw.cursor))
+
+    def _refuse_other_file(self, raw: sqlite3.Connection) -> None:
+        """What is enqueued elsewhere would never run."""
+        file = next((row[2] for row in raw.execute("pragma database_list") if row[1] == "main"), "")
+        if not file or not Path(file).samefile(self._location.path):
+            raise EnqueueError(f"connection= is open on {file or 'a database in memory'}, the client on {self.name}")
 
     def migration(self, work: Work[None]) -> None:
         if self._create or self.exists():
@@ -183,5 +200,18 @@ class SqliteDialect(Dialect):
         self._doorbells.append(doorbell)
         return doorbell
 
+    def ring_within(self, connection: Connection, topic: Topic) -> None:
+        """The caller's commit passes us by; nodes poll."""
+
     def ring(self, topic: Topic) -> None:
         ring(folder_of(self._location.path), topic)
+
+
+def _begin(raw: sqlite3.Connection) -> None:
+    """Else the driver would begin at the first INSERT, and not for what we do before it."""
+    # From Python 3.12 on a connection may say so itself; -1 is the way of before.
+    mode = getattr(raw, "autocommit", -1)
+    by_hand = raw.isolation_level is None if mode == -1 else mode
+    if by_hand:
+        raise EnqueueError("connection= has no open transaction, and commits by itself: execute BEGIN IMMEDIATE first")
+    raw.execute("begin immediate")

@@ -60,6 +60,7 @@ EXIT_CODES = {
     "run": "0 when it was stopped and all was saved; 1 if it could not start, or not save all; with `--until-idle` also if a run failed. "
     "75 when too many threads had to be given up (`max_abandoned`): start it anew. After a third signal: 128 and the signal's number.",
     "trigger": "0; with `--wait`: 0 only if the run succeeded.",
+    "enqueue": "0 made, or there already; 1 if it cannot be made.",
     "init": "0 written; 1 if the file is there.",
     "exec": "0 done; 1 failed; of a command its own, 128 and the signal's number when one ended it; 130 and 143 when it was stopped.",
     "cancel": "0; 1 if one was over already; with `--wait`: 1 if one ended otherwise.",
@@ -270,6 +271,7 @@ JSON: dict[str, tuple[str, Callable[[], Any]]] = {
         lambda: {"database": "sqlite:///jobsched.db", "state": "older", "found": "0001_initial", "needed": "0002_next"},
     ),
     "trigger": ("`-o json`: the run, as in `runs`", lambda: None),
+    "enqueue": ("`-o json`: the run, as in `runs`", lambda: None),
     "pause": (
         "`-o json`: an array of what is paused; `scope` is `job`, `queue` or `all`, whose `name` is null",
         lambda: [pause_as_json(PAUSE)],

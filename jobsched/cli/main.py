@@ -26,6 +26,7 @@ COMMANDS = {
     "why": ("why", "Say what became of a job's slots, and why."),
     "logs": ("logs", "Show what a run wrote."),
     "trigger": ("trigger", "Run a job now."),
+    "enqueue": ("enqueue", "Make a run of a handler that a module registers."),
     "exec": ("exec", "Perform a job here and now, without a database."),
     "pause": ("pause", "Hold jobs, a queue or everything still, until resumed."),
     "resume": ("resume", "End pauses."),

@@ -22,6 +22,8 @@ STATES = ("scheduled", "pending", "blocked", "running", "succeeded", "failed", "
 
 @click.command("runs")
 @click.option("--job", metavar="JOB", shell_complete=job_names, help="Only of this job.")
+@click.option("--handler", metavar="NAME", help="Only of this handler.")
+@click.option("--queue", metavar="Q", help="Only of this queue.")
 @click.option(
     "--state", "states", type=click.Choice(STATES), multiple=True, help="Only in this state; may be repeated."
 )
@@ -33,6 +35,8 @@ STATES = ("scheduled", "pending", "blocked", "running", "succeeded", "failed", "
 def command(
     *,
     job: str | None,
+    handler: str | None,
+    queue: str | None,
     states: tuple[str, ...],
     since: str | None,
     count: int,
@@ -49,7 +53,8 @@ def command(
         if job is not None and not (runs := client.runs(job=job, limit=1)):
             client.job(job)  # says so if there is none of this name
         made_since = None if since is None else since_of(since, now)
-        runs = client.runs(job=job, states=[RunState(state) for state in states], since=made_since, limit=count)
+        wanted = [RunState(state) for state in states]
+        runs = client.runs(job=job, handler=handler, queue=queue, states=wanted, since=made_since, limit=count)
         notes = notes_on(client, runs) if output == "table" else {}
     if output == "json":
         print_json([run_as_json(run) for run in runs])

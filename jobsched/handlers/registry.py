@@ -5,13 +5,13 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 from jobsched.errors import PayloadError, UnknownHandlerError
 from jobsched.handlers.parameters import Parameters, parameters_of
-from jobsched.model.options import NO_OPTIONS, HandlerOptions, declared_options, handler_options
+from jobsched.model.options import NO_OPTIONS, HandlerOptions, declared_names, declared_options, handler_options
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,11 +48,17 @@ class Registry:
     """
 
     def __init__(
-        self, allowed: Callable[[str], bool] = _anything, options: dict[str, HandlerOptions] | None = None
+        self,
+        allowed: Callable[[str], bool] = _anything,
+        options: dict[str, HandlerOptions] | None = None,
+        names: MutableMapping[Callable[..., Any], str] | None = None,
     ) -> None:
-        """`options`: where what decorators say is noted besides, for those who only know the handler's name."""
+        """`options`: where what decorators say is noted besides, for those who only know the handler's name; `names`:
+        where that is, for those who have the function.
+        """
         self.allowed = allowed
         self._options = {} if options is None else options
+        self._names = {} if names is None else names
         self._registered: dict[str, RegisteredHandler] = {}
         self._imported: dict[str, RegisteredHandler] = {}
 
@@ -89,6 +95,7 @@ class Registry:
             raise ValueError(f"two handlers are named {registered.name!r}: {_origin(taken.function)} and {own}")
         self._registered[registered.name] = registered
         self._options[registered.name] = options
+        self._names[function] = registered.name
         self._imported.clear()
         return function
 
@@ -157,7 +164,7 @@ class Registry:
         )
 
 
-default_registry = Registry(options=declared_options)
+default_registry = Registry(options=declared_options, names=declared_names)
 #: Registers in the registry that every runner of this process uses unless it is given another.
 handler = default_registry.handler
 

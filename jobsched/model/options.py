@@ -1,10 +1,11 @@
 """What a handler's decorator says of its runs, `@handler("email.send", retries=5, timeout="30s")`, and how far it holds for a job's."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from jobsched.model.durations import parse_duration
 from jobsched.model.job import Job, Retries, Timeout
@@ -29,6 +30,8 @@ NO_OPTIONS = HandlerOptions()
 #: By name, what `@handler` said in this process. A client freezes queue, priority and attempts of a run when it makes
 #: it, so they hold where the module of the handler is imported.
 declared_options: dict[str, HandlerOptions] = {}
+#: By function, the name that `@handler` gave it in this process.
+declared_names: MutableMapping[Callable[..., Any], str] = WeakKeyDictionary()
 
 
 def handler_options(
@@ -41,7 +44,7 @@ def handler_options(
     no_retry_on: Iterable[type[BaseException] | str] | None = None,
 ) -> HandlerOptions:
     """The arguments of the decorator as options; they are spelled as in jobs.yaml. Raises ValueError saying what is wrong."""
-    if queue is not None and not _NAME.fullmatch(str(queue)):
+    if queue is not None and not is_queue(queue):
         raise ValueError(f"queue={queue!r} is no name of a queue")
     if priority is not None and type(priority) is not int:
         raise ValueError(f"priority={priority!r} is no whole number")
@@ -62,6 +65,11 @@ def handler_options(
         timeout=None if timeout is None else _timeout(timeout),
         given=frozenset(given),
     )
+
+
+def is_queue(name: object) -> bool:
+    """Whether it is the name of a queue."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def parts(group: str, names: Iterable[str]) -> set[str]:

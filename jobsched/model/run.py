@@ -54,6 +54,15 @@ class Source(StrEnum):
     BACKFILL = "backfill"
 
 
+class OnConflict(StrEnum):
+    """What becomes of a new run whose unique key an unfinished run has. One that runs is never touched."""
+
+    IGNORE = "ignore"  #: none is made
+    REPLACE = "replace"  #: the one that waits becomes what the new one would have been, under its id
+    RESCHEDULE = "reschedule"  #: the one that waits gets the time of the new one
+    ERROR = "error"
+
+
 @dataclass(frozen=True, slots=True)
 class Covers:
     """The slots that one skipped row stands for. `count` is None above 1,000."""
@@ -84,6 +93,7 @@ class NewRun:
     )
     replaces: bool = False  #: for it, unfinished runs of its key end as cancelled(replaced), until the limit holds
     unique_key: str | None = None  #: while a run with this key is unfinished, no second one is made
+    on_conflict: OnConflict = OnConflict.IGNORE  #: when its unique key is taken
     skipped: Reason | None = None  #: recorded as skipped, for this reason
     covers: Covers | None = None
     generation: int | None = None
@@ -213,6 +223,7 @@ class Refusal(StrEnum):
     UNKNOWN = "unknown"  #: no such run: never made, or pruned
     FINISHED = "finished"
     UNFINISHED = "unfinished"
+    RUNNING = "running"
     SUCCEEDED = "succeeded"  #: nothing is left to be done again
     COVERS = "covers"  #: the row stands for several slots
     ABANDONED = "abandoned"  #: its last attempt's thread goes on
@@ -250,6 +261,8 @@ class RunFilter:
 
     namespace: str | None = None
     job: str | None = None
+    handler: str | None = None  #: as `handler_text` gives it
+    queue: str | None = None
     states: tuple[RunState, ...] = ()
     since: datetime | None = None  #: created at or after
     before_id: int | None = None

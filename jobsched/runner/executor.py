@@ -18,6 +18,7 @@ from jobsched.errors import (
     UnknownHandlerError,
 )
 from jobsched.handlers.call import Call, perform
+from jobsched.handlers.middleware import Middleware, within
 from jobsched.handlers.raised import error_entry, names_of, text_of
 from jobsched.handlers.registry import Registry
 from jobsched.model.handler import PythonHandler, handler_from_text
@@ -58,6 +59,7 @@ class Executor:
         events: Events,
     ) -> None:
         self._clock, self._options = clock, options
+        self.middlewares: list[Middleware] = []
         self._registry = registry.limited_to(definitions.declares)
         self._definitions, self._heartbeat, self._deadlines = definitions, heartbeat, deadlines
         self._dispatcher, self._completer = dispatcher, completer
@@ -108,7 +110,8 @@ class Executor:
         try:
             if self._events.hears(level_of(held.claim.job)):
                 self._events.emit(RunStarted(node=held.claim.node, **of_claim(held.claim)))
-            result = perform(self._call(held), self._registry, resolve, self._clock)
+            call = self._call(held)
+            result = within(self.middlewares, call, lambda: perform(call, self._registry, resolve, self._clock))
         except BaseException as raised:  # noqa: BLE001 - whatever a handler raises is its run's result, never ours
             return self._decided(held, raised)
         return retry.after_success(held.claim, result)

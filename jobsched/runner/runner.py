@@ -14,6 +14,7 @@ from jobsched.clock import Clock, SystemClock
 from jobsched.errors import StoreError, UnknownHandlerError
 from jobsched.handlers.call import current_log
 from jobsched.handlers.cancel import CancelReason
+from jobsched.handlers.middleware import Middleware
 from jobsched.handlers.registry import Registry, default_registry
 from jobsched.model.desired import DesiredState
 from jobsched.model.handler import PythonHandler
@@ -212,6 +213,14 @@ class Runner:
         the others waiting, and neither harms a run. When 10,000 events wait, the next are not heard.
         """
         return self.events.on(kind, listener)
+
+    def use(self, middleware: Middleware) -> None:
+        """Call `middleware(call, perform)` for each attempt that begins from now on, of whatever handler, in its thread.
+
+        It calls `perform()`, once, and returns what that returns. What it raises the attempt has raised. The first that
+        is used is the outermost.
+        """
+        self.executor.middlewares.append(middleware)
 
     def stop(self, *, hard: bool = False) -> None:
         """Ask the node to end; `hard`: without grace. Only sets flags, so a signal handler may call it."""

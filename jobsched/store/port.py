@@ -149,8 +149,13 @@ class Store(Protocol):
 
     # -- runs
 
-    def enqueue(self, runs: Sequence[NewRun]) -> list[Created]:
-        """Make runs, all or none, in the order given; a unique key that an unfinished run has makes none and returns that one."""
+    def enqueue(self, runs: Sequence[NewRun], connection: object = None) -> list[Created]:
+        """Make runs, all or none, in the order given; a unique key that an unfinished run has makes none and returns that one.
+
+        `connection`: the caller's own to this database; then they exist exactly if its open transaction commits, and one
+        that needs a place of a key or a queue is scheduled for now. Raises EnqueueError for what is no such connection.
+        `on_conflict` says what else becomes of a run that waits under a unique key; UniqueKeyError if that was to be one.
+        """
 
     def promote(self, namespaces: Sequence[str], limit: int) -> Promoted:
         """Scheduled runs whose time has come become pending, or blocked if they are keyed and find no free place.
@@ -211,6 +216,9 @@ class Store(Protocol):
 
         Whoever asks for another attempt of a run that was asked to stop ends it as cancelled(cancelled): see `finish`.
         """
+
+    def reschedule(self, run_ids: Sequence[int], at: datetime) -> list[Answer]:
+        """Waiting runs are scheduled for `at`, and give their places to others; a time that has come is for `promote` to see."""
 
     def cancel_requests(self, node: int) -> Mapping[tuple[int, int], Reason]:
         """(id, claim_no) of the running runs of a node that it is asked to stop, and why: cancelled or replaced."""

@@ -3,7 +3,9 @@
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
+from jobsched.cli.main import cli
 from jobsched.model.run import RunState
 
 if TYPE_CHECKING:
@@ -114,3 +116,53 @@ def test_a_run_that_is_over_can_be_deleted_and_a_waiting_one_not(workplace: "Wor
     assert "run 1 cannot be deleted: it is pending, not over" in waiting.stderr
     assert done.stdout == "run 1 is deleted\n"
     assert workplace.as_json("runs") == []
+
+
+def test_a_run_is_enqueued_from_the_command_line_and_performed(workplace: "Workplace") -> None:
+    workplace.write("""
+        version: 1
+        settings: {imports: [mail]}
+        jobs: {}
+    """)
+    workplace.module(
+        "mail",
+        """
+        from jobsched import handler
+
+        @handler("mail.send")
+        def send(to: str) -> str:
+            return f"sent to {to}"
+        """,
+    )
+    workplace.jobsched("sync")
+
+    made = workplace.jobsched("enqueue", "mail.send", "--payload", '{"to": "ana"}', "--unique", "k", "--queue", "mail")
+    again = workplace.jobsched("enqueue", "mail.send", "--unique", "k")
+    later = workplace.jobsched("enqueue", "mail.send", "--in", "2h", "--payload", '{"to": "bob"}')
+    workplace.jobsched("run", "--until-idle")
+
+    assert made.stdout == "run 1 of mail.send is pending\n"
+    assert again.stdout == "run 1 has this unique key already: it is pending; none was made\n"
+    assert later.stdout == "run 2 of mail.send is scheduled\n"
+    [run] = workplace.client.runs(queue="mail")
+    assert (run.state, run.result) == (SUCCEEDED, "sent to ana")
+    assert "mail.send" in workplace.jobsched("runs", "--queue", "mail", "--handler", "mail.send").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--payload", "{"], 1, "--payload is no JSON"),
+        (["--at", "tomorrow"], 2, "'tomorrow' is no RFC 3339 instant"),
+        (["--in", "soon"], 1, "'soon' is no duration"),
+        (["--in", "1h", "--at", "2030-01-01T00:00:00Z"], 2, "give --at or --in, not both"),
+        (["--queue", "a b"], 1, "is no name of a queue"),
+    ],
+)
+def test_what_cannot_be_enqueued_is_refused_in_words(
+    sqlite_url: str, arguments: list[str], code: int, words: str
+) -> None:
+    done = CliRunner().invoke(cli, ["enqueue", "mail.send", "--database", sqlite_url, *arguments])
+
+    assert done.exit_code == code
+    assert words in done.stderr

@@ -41,6 +41,7 @@ COMMANDS: dict[str, list[str]] = {
     "logs": ["1"],
     "plan": [],
     "trigger": ["fine"],
+    "enqueue": ["mail.send", "--payload", "{}", "--in", "1h"],
     "cancel": ["3"],
     "requeue": ["3"],
     "backfill": ["fine", "--from", "2026-01-01", "--to", "2026-01-02", "--yes"],

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from jobsched.errors import JobschedError
-from jobsched.model.run import Reason, RunState, Source
+from jobsched.errors import JobschedError, UniqueKeyError
+from jobsched.model.run import NewRun, OnConflict, Reason, Refusal, RunState, Source
 from jobsched.store.port import Promoted, Store
 from jobsched.testing.builders import (
     MINUTE,
@@ -48,6 +48,10 @@ PAYLOADS: dict[str, dict[str, Any]] = {
 }
 
 
+def _debounced(**fields: Any) -> NewRun:
+    return a_run(unique_key="u", on_conflict=OnConflict.RESCHEDULE, **fields)
+
+
 class EnqueueContract:
     def test_a_run_due_now_is_pending(self, store: Store, clock: FakeClock) -> None:
         clock.advance(timedelta(seconds=1, microseconds=7))
@@ -72,6 +76,16 @@ class EnqueueContract:
         made = runs(store)
         assert [run.id for run in made] == [one.id for one in created]
         assert [run.payload["number"] for run in made] == list(range(1000))
+
+    def test_more_runs_than_one_statement_takes_are_made_in_order_all_or_none(self, store: Store) -> None:
+        many = [a_run(payload={"number": number}) for number in range(5001)]
+
+        created = store.enqueue(many)
+        with pytest.raises((JobschedError, TypeError)):
+            store.enqueue([*many, a_run(payload={"no": object()})])
+
+        assert [the_run(store, created[number].id).payload["number"] for number in (0, 4999, 5000)] == [0, 4999, 5000]
+        assert sum(store.counts(["default"]).values()) == 5001
 
     def test_ids_rise_from_call_to_call(self, store: Store) -> None:
         ids = [one.id for _ in range(3) for one in store.enqueue([a_run(), a_run()])]
@@ -160,6 +174,89 @@ class EnqueueContract:
         made = store.enqueue([a_run(unique_key="k", key="busy"), a_run(key="busy")])
 
         assert [(one.existing, one.state) for one in made] == [(True, RunState.SCHEDULED), (False, RunState.PENDING)]
+
+    @pytest.mark.parametrize("waits", [RunState.PENDING, RunState.SCHEDULED, RunState.BLOCKED])
+    def test_on_conflict_a_waiting_run_gets_the_time_of_the_new_one(self, store: Store, waits: RunState) -> None:
+        if waits is RunState.BLOCKED:
+            store.enqueue([a_run(key="k")])
+        first = START + MINUTE if waits is RunState.SCHEDULED else None
+        key = "k" if waits is RunState.BLOCKED else None
+        [held] = store.enqueue([a_run(unique_key="u", key=key, payload={"n": 1}, available_at=first)])
+
+        [again] = store.enqueue([_debounced(payload={"n": 2}, available_at=START + 5 * MINUTE)])
+
+        run = the_run(store, held.id)
+        assert held.state is waits
+        assert (again.id, again.existing, again.state) == (held.id, True, RunState.SCHEDULED)
+        assert (run.state, run.available_at, run.payload) == (RunState.SCHEDULED, START + 5 * MINUTE, {"n": 1})
+
+    def test_on_conflict_a_waiting_run_becomes_the_new_one(self, store: Store) -> None:
+        [held] = store.enqueue([a_run(unique_key="u", payload={"n": 1}, available_at=START + MINUTE)])
+        wanted = a_run(
+            unique_key="u",
+            on_conflict=OnConflict.REPLACE,
+            payload={"n": 2},
+            handler="other",
+            queue="mail",
+            priority=3,
+            max_attempts=4,
+        )
+
+        store.enqueue([wanted])
+        store.promote(["default"], 10)
+
+        [run] = runs(store)
+        assert (run.id, run.state, run.payload) == (held.id, RunState.PENDING, {"n": 2})
+        assert (run.handler, run.queue, run.priority, run.max_attempts) == ("other", "mail", 3, 4)
+
+    @pytest.mark.parametrize("on_conflict", [OnConflict.REPLACE, OnConflict.RESCHEDULE])
+    def test_on_conflict_a_running_run_is_left_alone(self, store: Store, on_conflict: OnConflict) -> None:
+        store.enqueue([a_run(unique_key="u", payload={"n": 1})])
+        claim(store, a_node(store))
+        [before] = runs(store)
+
+        [again] = store.enqueue([a_run(unique_key="u", on_conflict=on_conflict, payload={"n": 2})])
+
+        assert (again.existing, again.state) == (True, RunState.RUNNING)
+        assert runs(store) == [before]
+
+    def test_a_conflict_can_be_an_error_and_nothing_is_made(self, store: Store) -> None:
+        [held] = store.enqueue([a_run(unique_key="u")])
+
+        with pytest.raises(UniqueKeyError, match="has the unique key 'u' and is not over") as refused:
+            store.enqueue([a_run(), a_run(unique_key="u", on_conflict=OnConflict.ERROR)])
+
+        assert refused.value.run_id == held.id
+        assert [run.id for run in runs(store)] == [held.id]
+
+    def test_a_rescheduled_run_gives_its_place_to_the_next(self, store: Store) -> None:
+        first, second = store.enqueue([a_run(key="k", unique_key="u"), a_run(key="k")])
+
+        store.enqueue([_debounced(key="k", available_at=START + MINUTE)])
+
+        assert (first.state, second.state) == (RunState.PENDING, RunState.BLOCKED)
+        assert states(store) == [RunState.SCHEDULED, RunState.PENDING]
+
+    # -- another time, by hand
+
+    def test_waiting_runs_are_rescheduled_and_the_others_say_why_not(self, store: Store, clock: FakeClock) -> None:
+        running, over, waiting = store.enqueue([a_run(priority=-2), a_run(priority=-1), a_run(key="k")])
+        started, finished = claim(store, a_node(store), 2)
+        store.finish([a_transition(finished)])
+
+        answers = store.reschedule([waiting.id, running.id, over.id, 999], START + MINUTE)
+
+        assert [(answer.state, answer.refused) for answer in answers] == [
+            (RunState.SCHEDULED, None),
+            (RunState.RUNNING, Refusal.RUNNING),
+            (RunState.SUCCEEDED, Refusal.FINISHED),
+            (None, Refusal.UNKNOWN),
+        ]
+        assert started.id == running.id
+        assert the_run(store, waiting.id).available_at == START + MINUTE
+        clock.advance(MINUTE)
+        store.promote(["default"], 10)
+        assert the_run(store, waiting.id).state is RunState.PENDING
 
     # -- the future
 

@@ -61,6 +61,15 @@ class QuestionContract:
         assert listed(store, RunFilter(states=(RunState.SKIPPED, RunState.PENDING))) == [skipped.id, pending.id]
         assert listed(store, RunFilter(states=(RunState.FAILED,))) == []
 
+    def test_runs_are_filtered_by_handler_and_queue(self, store: Store) -> None:
+        mail, other, chat = store.enqueue(
+            [a_run(handler="send", queue="mail"), a_run(handler="read", queue="mail"), a_run(handler="send")]
+        )
+
+        assert listed(store, RunFilter(handler="send")) == [chat.id, mail.id]
+        assert listed(store, RunFilter(queue="mail")) == [other.id, mail.id]
+        assert listed(store, RunFilter(handler="send", queue="mail")) == [mail.id]
+
     def test_runs_are_filtered_by_the_instant_they_were_made_at(self, store: Store, clock: FakeClock) -> None:
         store.enqueue([a_run()])
         clock.advance(MINUTE)

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
+from jobsched_sql import enqueue_function
 from jobsched_sql.types import Document, Instant
 
 revision = "0001"
@@ -30,6 +31,8 @@ def upgrade() -> None:
     _keys()
     _pauses()
     _queues()
+    if op.get_context().dialect.name == "postgresql":
+        op.execute(enqueue_function.CREATE)
 
 
 def _jobs() -> None:

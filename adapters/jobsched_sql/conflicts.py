@@ -1,0 +1,57 @@
+"""What becomes of a waiting run whose unique key a new one has: in the transaction that found it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, update
+from sqlalchemy.engine import Row
+
+from jobsched.errors import UniqueKeyError
+from jobsched.model.run import Created, NewRun, OnConflict, RunState
+from jobsched_sql.by_hand import hinders_change, locked_rows
+from jobsched_sql.dialect import Dialect
+from jobsched_sql.tables import runs as runs_table
+
+_CHANGES = frozenset({OnConflict.REPLACE, OnConflict.RESCHEDULE})
+
+
+def has_changed(run: NewRun, made: Created) -> bool:
+    """Whether the run that is there already was replaced, or got another time."""
+    return made.existing and run.on_conflict in _CHANGES and made.state is RunState.SCHEDULED
+
+
+def settle(
+    connection: Connection, dialect: Dialect, runs: Sequence[NewRun], made: Sequence[Created | None]
+) -> list[Created | None]:
+    """What was made, and what was there already as it is now. Raises UniqueKeyError."""
+    outcome = list(made)
+    found = [(n, one) for n, one in enumerate(made) if one is not None and one.existing]
+    for n, one in found:
+        if runs[n].on_conflict is OnConflict.ERROR:
+            raise UniqueKeyError(runs[n].unique_key or "", one.id)
+    changing = [(n, one) for n, one in found if runs[n].on_conflict in _CHANGES]
+    rows = locked_rows(connection, [one.id for _, one in changing]) if changing else {}
+    for n, one in changing:
+        row = rows.get(one.id)
+        if hinders_change(row) is None and row is not None:
+            _change(connection, row, runs[n], runs[n].available_at or dialect.now(connection))
+            outcome[n] = replace(one, state=RunState.SCHEDULED)
+    return outcome
+
+
+def _change(connection: Connection, row: Row[*tuple[Any, ...]], run: NewRun, at: datetime) -> None:
+    """It is scheduled, be its time to come or not: promotion gives it its place."""
+    values: dict[str, Any] = {"state": RunState.SCHEDULED.value, "available_at": at, "start_by": None}
+    if run.on_conflict is OnConflict.REPLACE:
+        values |= {
+            "handler": run.handler,
+            "payload": run.payload,
+            "queue": run.queue,
+            "priority": run.priority,
+            "concurrency_key": run.key,
+            "attempts_before": row.attempt,
+            "max_attempts": row.attempt + run.max_attempts,
+        }
+    connection.execute(update(runs_table).where(runs_table.c.id == row.id).values(values))

@@ -1,0 +1,95 @@
+"""AsyncClient: the same methods as `Client`, awaited."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from functools import wraps
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+from jobsched.client import Client
+from jobsched.clock import Clock
+from jobsched.model.run import Run
+from jobsched.store.port import Store
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _awaited(
+    method: Callable[Concatenate[Client, P], R],
+) -> Callable[Concatenate["AsyncClient", P], Coroutine[Any, Any, R]]:
+    """The same in a worker thread. A call that is cancelled meanwhile is made to its end; its answer is dropped."""
+
+    @wraps(method)
+    async def call(self: "AsyncClient", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await asyncio.to_thread(method, self.client, *args, **kwargs)
+
+    return call
+
+
+class AsyncClient:
+    """A `Client` for programs on asyncio: each method means what it means there, and runs in a worker thread.
+
+    `client` is the one behind it, for what a program wants to do without awaiting, and for `Runner`.
+    """
+
+    def __init__(self, store: Store | str, *, namespace: str = "default", clock: Clock | None = None) -> None:
+        """As of `Client`: nothing is connected yet."""
+        self.client = Client(store, namespace=namespace, clock=clock)
+
+    @property
+    def namespace(self) -> str:
+        return self.client.namespace
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # A thread each; nothing but `wait` takes long.
+    close = _awaited(Client.close)
+    jobs = _awaited(Client.jobs)
+    job = _awaited(Client.job)
+    last_runs = _awaited(Client.last_runs)
+    why = _awaited(Client.why)
+    trigger = _awaited(Client.trigger)
+    plan_backfill = _awaited(Client.plan_backfill)
+    backfill = _awaited(Client.backfill)
+    pauses = _awaited(Client.pauses)
+    pause = _awaited(Client.pause)
+    resume = _awaited(Client.resume)
+    end_expired_pauses = _awaited(Client.end_expired_pauses)
+    enqueue = _awaited(Client.enqueue)
+    enqueue_many = _awaited(Client.enqueue_many)
+    run = _awaited(Client.run)
+    lacks = _awaited(Client.lacks)
+    runs = _awaited(Client.runs)
+    failure_runs = _awaited(Client.failure_runs)
+    requeue = _awaited(Client.requeue)
+    requeue_all = _awaited(Client.requeue_all)
+    cancel = _awaited(Client.cancel)
+    cancel_all = _awaited(Client.cancel_all)
+    reschedule = _awaited(Client.reschedule)
+    reschedule_all = _awaited(Client.reschedule_all)
+    delete = _awaited(Client.delete)
+    delete_all = _awaited(Client.delete_all)
+    log = _awaited(Client.log)
+    progress = _awaited(Client.progress)
+    nodes = _awaited(Client.nodes)
+    generations = _awaited(Client.generations)
+    counts = _awaited(Client.counts)
+    queue_limits = _awaited(Client.queue_limits)
+    stats = _awaited(Client.stats)
+
+    async def wait(self, run_id: int, timeout: timedelta | None = None) -> Run:  # noqa: ASYNC109 - as of `Client`
+        """As of `Client`. Between two looks no thread is held, so that many can be waited for at once."""
+        looks = self.client.looks(run_id, timeout)
+        while True:
+            run, pause = await asyncio.to_thread(next, looks)
+            if run.state.final:
+                return run
+            await asyncio.sleep(pause)

@@ -1,0 +1,98 @@
+"""jobsched enqueue."""
+
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from jobsched.cli.output import print_json, say
+from jobsched.cli.payload import payload_of
+from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
+from jobsched.cli.text import lacks_text
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from jobsched.client import Client
+    from jobsched.model.run import Created
+
+
+@click.command("enqueue")
+@click.argument("handler")
+@click.option("--payload", metavar="JSON", help="A JSON object: the handler's keyword arguments.")
+@click.option("--at", metavar="T", help="Not before this RFC 3339 instant.")
+@click.option("--in", "delay", metavar="DURATION", help="Not before this time has passed: 90s, 10m, 2h.")
+@click.option("--queue", metavar="Q", help="Its queue.  [default: default]")
+@click.option("--priority", metavar="P", type=int, help="Smaller runs first.  [default: 0]")
+@click.option("--max-attempts", metavar="N", type=click.IntRange(1), help="How often it is tried.  [default: 1]")
+@click.option("--unique", metavar="KEY", help="Make none while a run with this key is unfinished.")
+@click.option(
+    "--on-conflict",
+    type=click.Choice(["ignore", "replace", "reschedule", "error"]),
+    default="ignore",
+    show_default=True,
+    help="What becomes of one that waits with this --unique key.",
+)
+@click.option("--key", metavar="KEY", help="Of the runs with this key, one runs at a time.")
+@database_option
+@namespace_option
+@output_option
+def command(
+    handler: str,
+    *,
+    payload: str | None,
+    at: str | None,
+    delay: str | None,
+    queue: str | None,
+    priority: int | None,
+    max_attempts: int | None,
+    unique: str | None,
+    on_conflict: "Literal['ignore', 'replace', 'reschedule', 'error']",
+    key: str | None,
+    database: str | None,
+    namespace: str | None,
+    output: str,
+) -> None:
+    """Make a run of HANDLER, a name that a module in `settings.imports` registers with @handler.
+
+    Here no module is imported: queue, priority and attempts are those given, whatever the decorator says.
+    """
+    from jobsched.model.report import run_as_json
+
+    if at is not None and delay is not None:
+        raise click.UsageError("give --at or --in, not both")
+    given, run_at = payload_of(payload), _instant(at)
+    with client_of(find_target(database, namespace)) as client:
+        made = client.enqueue(
+            handler,
+            given,
+            run_at=run_at,
+            delay=delay,
+            queue=queue,
+            priority=priority,
+            max_attempts=max_attempts,
+            unique_key=unique,
+            on_conflict=on_conflict,
+            concurrency_key=key,
+        )
+        if output == "json":
+            print_json(run_as_json(client.run(made.id)))
+        else:
+            say(_told(client, made, handler, changed=on_conflict in ("replace", "reschedule")))
+
+
+def _told(client: "Client", made: "Created", handler: str, *, changed: bool) -> str:
+    if made.existing and changed and made.state == "scheduled":
+        return f"run {made.id} has this unique key already, and waited: it was changed"
+    if made.existing:
+        return f"run {made.id} has this unique key already: it is {made.state}; none was made"
+    waits = f": {lacks_text(client.lacks(made.id))}" if made.state == "blocked" else ""
+    return f"run {made.id} of {handler} is {made.state}{waits}"
+
+
+def _instant(text: str | None) -> "datetime | None":
+    from jobsched.model.instants import parse_instant
+
+    try:
+        return None if text is None else parse_instant(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--at") from None

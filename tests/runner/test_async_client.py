@@ -1,0 +1,64 @@
+"""The client of programs on asyncio: `Client`'s methods, awaited."""
+
+import asyncio
+import inspect
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jobsched import AsyncClient, Client, Enqueue
+from jobsched.errors import ClosedError, UnknownRunError
+from jobsched.model.run import Run, RunState
+
+if TYPE_CHECKING:
+    from tests.runner.conftest import Bench
+
+PATIENCE = timedelta(seconds=20)
+#: What gives line after line, for as long as a run lasts, and what `wait` is made of.
+NOT_AWAITED = {"follow", "looks"}
+
+
+def public(kind: type) -> set[str]:
+    return {name for name, member in vars(kind).items() if not name.startswith("_") and inspect.isfunction(member)}
+
+
+def test_it_has_every_method_of_the_client() -> None:
+    assert public(AsyncClient) == public(Client) - NOT_AWAITED
+    assert all(inspect.iscoroutinefunction(getattr(AsyncClient, name)) for name in public(AsyncClient))
+
+
+def test_a_run_is_enqueued_performed_and_waited_for(bench: "Bench") -> None:
+    bench.registry.handler("double")(lambda number: 2 * number)
+    bench.node()
+
+    async def main() -> list[Any]:
+        async with AsyncClient(bench.client.store) as client:
+            made = await client.enqueue_many([Enqueue("double", {"number": number}) for number in range(50)])
+            runs = await asyncio.gather(*(client.wait(one.id, PATIENCE) for one in made))
+            return [run.result for run in runs]
+
+    assert asyncio.run(main()) == [2 * number for number in range(50)]
+
+
+def test_waiting_ends_in_time(bench: "Bench") -> None:
+    async def main() -> Run:
+        async with AsyncClient(bench.client.store) as client:
+            made = await client.enqueue("never.performed")
+            return await client.wait(made.id, timedelta(0))
+
+    with pytest.raises(TimeoutError, match="run 1 is still pending"):
+        asyncio.run(main())
+
+
+def test_its_errors_are_those_of_the_client(sqlite_url: str) -> None:
+    async def main() -> None:
+        async with AsyncClient(sqlite_url) as client:
+            with pytest.raises(UnknownRunError):
+                await client.run(7)
+            made = await client.enqueue("send", delay="1h")
+            assert made.state is RunState.SCHEDULED
+        with pytest.raises(ClosedError):
+            await client.runs()
+
+    asyncio.run(main())

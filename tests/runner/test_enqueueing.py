@@ -1,0 +1,89 @@
+"""The queue as a program uses it: many runs at once, lists of them, and a client that was closed."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jobsched import Client, Enqueue
+from jobsched.errors import ClosedError, EnqueueError, PayloadError, RefusedError, StoreError
+
+if TYPE_CHECKING:
+    from tests.runner.conftest import Bench
+
+
+def test_many_runs_are_made_in_their_order(bench: "Bench") -> None:
+    made = bench.client.enqueue_many(
+        Enqueue("work", {"number": number}, queue=f"q{number % 2}", priority=number) for number in range(10)
+    )
+
+    listed = bench.client.runs()
+    assert [run.id for run in reversed(listed)] == [one.id for one in made]
+    assert [run.payload["number"] for run in reversed(listed)] == list(range(10))
+    assert [run.id for run in bench.client.runs(queue="q1")] == [one.id for one in made[9:0:-2]]
+    assert bench.client.runs(handler="other") == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [(Enqueue("work", queue="a b"), EnqueueError), (Enqueue("work", {"set": {1}}), PayloadError)],
+)
+def test_one_wrong_run_of_many_is_named_and_none_is_made(
+    bench: "Bench", wrong: Enqueue, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=r"number 2 of 3: .*; none was made"):
+        bench.client.enqueue_many([Enqueue("work"), wrong, Enqueue("work")])
+
+    assert bench.client.runs() == []
+
+
+def test_pages_of_a_list_hold_still_while_runs_are_made(bench: "Bench") -> None:
+    made = bench.client.enqueue_many([Enqueue("work")] * 4)
+    first = bench.client.runs(limit=2)
+    bench.client.enqueue("work")
+
+    second = bench.client.runs(limit=2, before_id=first[-1].id)
+
+    assert [run.id for run in (*first, *second)] == [one.id for one in reversed(made)]
+
+
+def test_a_debounced_run_is_performed_once_after_the_last_call(bench: "Bench") -> None:
+    bench.registry.handler("index")(lambda n: n)
+    for n in range(3):
+        made = bench.client.enqueue("index", {"n": n}, delay=3600, unique_key="u", on_conflict="replace")
+    bench.node()
+
+    moved = bench.client.reschedule(made.id, datetime(2026, 1, 1, tzinfo=UTC))
+
+    assert moved.state in ("scheduled", "pending", "running", "succeeded")
+    assert bench.ended(made.id).result == 2
+    assert len(bench.client.runs()) == 1
+    with pytest.raises(RefusedError, match="cannot be rescheduled: it is over: succeeded"):
+        bench.client.reschedule(made.id, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def test_a_closed_client_says_so(sqlite_url: str) -> None:
+    with Client(sqlite_url) as client:
+        client.enqueue("work")
+
+    with pytest.raises(ClosedError, match="is closed; make a new one"):
+        client.enqueue("work")
+    with pytest.raises(ClosedError):
+        client.runs()
+
+
+def test_a_full_disk_is_said_in_words_and_nothing_is_enqueued(sqlite_url: str) -> None:
+    from jobsched_sqlite.dialect import SqliteDialect  # what makes the file full is SQLite's own limit on pages
+
+    with Client(sqlite_url) as client:
+        dialect = client.store._dialect  # type: ignore[attr-defined]
+        assert isinstance(dialect, SqliteDialect)
+        dialect.read(lambda _: None)
+        with dialect._writer.connect() as connection:
+            pages = connection.exec_driver_sql("pragma page_count").scalar_one()
+            connection.exec_driver_sql(f"pragma max_page_count = {pages}").fetchall()
+
+        with pytest.raises(StoreError, match=r"SQLITE_FULL: .*make room"):
+            client.enqueue_many([Enqueue("work", {"text": "x" * 100_000})] * 10)
+
+        assert client.runs() == []

@@ -1,0 +1,132 @@
+"""What a program asks for becomes a run, or an error that says what to give instead."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from jobsched import handler
+from jobsched.errors import EnqueueError, JobschedError, PayloadError
+from jobsched.model.enqueue import Enqueue
+
+NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
+
+
+def test_what_is_not_said_has_defaults() -> None:
+    run = Enqueue("unheard.of").new_run("default", None)
+
+    assert (run.handler, run.payload, run.queue, run.priority, run.max_attempts) == ("unheard.of", {}, "default", 0, 1)
+    assert (run.available_at, run.unique_key, run.key) == (None, None, None)
+
+
+@pytest.mark.parametrize("delay", [timedelta(minutes=10), 600, "10m"])
+def test_a_delay_is_a_timedelta_seconds_or_text(delay: Any) -> None:
+    run = Enqueue("send", delay=delay).new_run("default", NOW)
+
+    assert run.available_at == NOW + timedelta(minutes=10)
+
+
+def test_an_instant_may_be_of_any_zone() -> None:
+    rome = datetime(2026, 11, 22, 9, 0, tzinfo=timezone(timedelta(hours=1)))
+
+    assert Enqueue("send", run_at=rome).new_run("default", None).available_at == NOW
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"run_at": NOW, "delay": 1}, "not both"),
+        ({"run_at": NOW.replace(tzinfo=None)}, r"run_at: .* is naive"),
+        ({"delay": -1}, "cannot be negative"),
+        ({"delay": "soon"}, "'soon' is no duration"),
+        ({"delay": timedelta(days=40_000)}, "at most 100 years"),
+        ({"queue": "no such queue"}, "is no name of a queue"),
+        ({"queue": ""}, "is no name of a queue"),
+        ({"priority": 1.5}, "priority=1.5 is no whole number"),
+        ({"priority": 2**63}, "no whole number"),
+        ({"max_attempts": 0}, "max_attempts=0 is no whole number from 1"),
+        ({"max_attempts": True}, "no whole number"),
+        ({"unique_key": ""}, "a unique key has 1 to 200"),
+        ({"unique_key": "a\0b"}, "neither NUL"),
+        ({"unique_key": 7}, "a unique key has 1 to 200"),
+        ({"unique_key": "k", "on_conflict": "skip"}, "'skip' is none of ignore, replace, reschedule, error"),
+        ({"on_conflict": "replace"}, "needs a unique_key"),
+        ({"concurrency_key": "x" * 201}, "a concurrency key has 1 to 200"),
+    ],
+)
+def test_what_makes_no_run_is_refused_in_words(fields: Any, words: str) -> None:
+    with pytest.raises(EnqueueError, match=words) as refused:
+        Enqueue("send", **fields).new_run("default", NOW)
+
+    assert isinstance(refused.value, JobschedError)
+    assert isinstance(refused.value, ValueError)
+
+
+@pytest.mark.parametrize("handler", ["", "x" * 501, "a\0b", None, 7])
+def test_what_names_no_handler_is_refused(handler: Any) -> None:
+    with pytest.raises(EnqueueError, match="names no handler"):
+        Enqueue(handler).new_run("default", None)
+
+
+def test_a_command_cannot_be_enqueued() -> None:
+    with pytest.raises(EnqueueError, match=r"declare it in jobs\.yaml"):
+        Enqueue('{"command": ["true"]}').new_run("default", None)
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        ({"at": [{"when": NOW}]}, r"payload\['at'\]\[0\]\['when'\] is of type datetime: pass value.isoformat\(\)"),
+        ({"day": NOW.date()}, r"payload\['day'\] is of type date: pass value.isoformat\(\)"),
+        ({"ratio": float("nan")}, r"payload\['ratio'\] is nan; pass None or a text instead"),
+        ({"ids": {1}}, r"payload\['ids'\] is of type set"),
+        ({(1, 2): 1}, "keys must be"),
+        ({"text": "x" * 2**20}, "store it elsewhere"),
+    ],
+)
+def test_a_payload_that_is_no_json_is_refused_with_the_place(payload: Any, words: str) -> None:
+    with pytest.raises(PayloadError, match=words):
+        Enqueue("send", payload).new_run("default", None)
+
+
+def test_a_payload_that_contains_itself_is_refused() -> None:
+    payload: dict[str, Any] = {}
+    payload["self"] = payload
+
+    with pytest.raises(PayloadError, match="no JSON"):
+        Enqueue("send", payload).new_run("default", None)
+
+
+class Email(BaseModel):
+    to: str
+    at: datetime
+
+
+def test_a_function_is_enqueued_by_the_name_that_its_decorator_gave_it() -> None:
+    @handler("tests.enqueue.send", queue="mail")
+    def send(to: str) -> None: ...
+
+    run = Enqueue(send, {"to": "ana"}).new_run("default", None)
+
+    assert (run.handler, run.queue) == ("tests.enqueue.send", "mail")
+
+
+@pytest.mark.parametrize("function", [print, lambda: None, Email])
+def test_a_function_without_a_name_is_refused(function: Any) -> None:
+    with pytest.raises(EnqueueError, match="is registered under no name: decorate it with @handler"):
+        Enqueue(function).new_run("default", None)
+
+
+def test_a_model_is_a_payload_of_its_fields_as_json() -> None:
+    run = Enqueue("send", Email(to="ana", at=NOW)).new_run("default", None)
+
+    assert run.payload == {"to": "ana", "at": "2026-11-22T08:00:00Z"}
+
+
+def test_a_model_that_makes_no_json_is_refused() -> None:
+    class Odd(BaseModel):
+        what: Any
+
+    with pytest.raises(PayloadError, match="the model cannot be turned into JSON"):
+        Enqueue("send", Odd(what=object())).new_run("default", None)
