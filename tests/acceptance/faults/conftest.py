@@ -75,6 +75,12 @@ class Faulty:
         node.kill()
         self.journal.gone(node.process.pid)
 
+    def hang_up(self) -> None:
+        """Close the test's own client, so that what is done to sessions is done to those of nodes alone."""
+        if self.place._client is not None:
+            self.place._client.close()
+            self.place._client = None
+
     def begun(self, count: int = 1) -> None:
         """Wait until so many attempts have begun."""
         self.place.eventually(

@@ -40,6 +40,7 @@ def test_10_sessions_that_are_cut_again_and_again_cost_no_run(faulty_postgres: "
     faulty.node()
     faulty.trigger("slow", 12)
     faulty.node()
+    faulty.hang_up()
 
     for _ in range(20):
         cut_all(admin)
@@ -57,6 +58,7 @@ def test_15_a_database_that_becomes_read_only_and_writable_again_costs_no_run(
     node = faulty.node()
     faulty.trigger("slow", 6)
     faulty.begun()
+    faulty.hang_up()
     [database] = admin.execute("select current_database()").fetchone() or ()
 
     admin.execute(f"alter database {database} set default_transaction_read_only = on")
@@ -80,6 +82,7 @@ def test_17_without_connections_to_be_had_a_node_waits_and_goes_on(faulty_postgr
     faulty.place.url = owner
     faulty.trigger("slow", 6)
     faulty.begun()
+    faulty.hang_up()
 
     # The node's own are cut; the next it asks for are too many.
     admin.execute(f"alter role {database} connection limit 0")
@@ -99,6 +102,7 @@ def test_09_a_node_whose_sessions_hang_fences_itself_and_goes_on(faulty_postgres
     node = faulty.node()
     faulty.trigger("slow", 6)
     faulty.begun()
+    faulty.hang_up()
     hung: set[int] = set()
 
     def hang() -> bool:
