@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from jobsched.model.run import Claim, Created, Reason, Run, RunState, Source, Transition
+from jobsched.model.run import Claim, Created, Reason, Refusal, Run, RunState, Source, Transition
 from jobsched.store.port import Store
 from jobsched.testing.builders import (
     LEASE,
@@ -18,6 +18,7 @@ from jobsched.testing.builders import (
     a_firing,
     a_limited_job,
     a_node,
+    a_pause,
     a_retry,
     a_run,
     a_slot,
@@ -35,13 +36,15 @@ SCHEDULED, PENDING, BLOCKED, RUNNING = RunState.SCHEDULED, RunState.PENDING, Run
 SUCCEEDED, FAILED, CANCELLED, SKIPPED = RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, RunState.SKIPPED
 
 FORBID, QUEUE, AD_HOC = "job:forbid", "job:queue", "customer"
-LIMITS = {FORBID: 3, QUEUE: 1, AD_HOC: 1}
+#: A queue with a limit, whose runs have no key: what it admits is by the rule of a key, so the model takes it for one.
+NARROW = "queue:narrow"
+LIMITS = {FORBID: 3, QUEUE: 1, AD_HOC: 1, NARROW: 2}
 MAX_QUEUED = 2
 #: A fresh namespace for each example, so that all of them share one database.
 NAMESPACES = (f"example-{number}" for number in itertools.count())
 
 SETTINGS = settings(
-    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 
@@ -70,6 +73,8 @@ class ModelRun:
     claim: Claim | None = None
     past_claims: list[Claim] = field(default_factory=list)
     abandoned_by: int | None = None
+    queue: str = "default"
+    asked_to_stop: bool = False
 
     @property
     def place(self) -> tuple[int, datetime, int]:
@@ -100,9 +105,23 @@ class RunMachine(RuleBasedStateMachine):
             )
         }
         given_jobs(store, *self.jobs.values(), now=clock.now())
+        seen = newest_number(store, self.namespace)
+        store.apply(a_change(namespace=self.namespace, queues={"narrow": LIMITS[NARROW]}, seen=seen))
         self.cursors = dict.fromkeys(self.jobs, clock.now())
         self.nodes = [a_node(store), a_node(store)]
         self.model: dict[int, ModelRun] = {}
+        self.forgotten: list[Claim] = []  #: claims of runs that were deleted since
+        self.begin_in_the_middle()
+
+    def begin_in_the_middle(self) -> None:
+        """Some wait, some run, one was asked to stop, one has failed, one has a thread that goes on: else few lives get so far."""
+        for key in (None, None, None, None, FORBID, FORBID, NARROW, NARROW, NARROW):
+            self.enqueue(key=key, queue="default", priority=0, delay=None, count=1)
+        self.claim(which=0, limit=6, paused=None, queues=None)
+        abandoned, failed, asked, *_ = self.running()
+        self.give_up(abandoned)
+        self.end([failed], FAILED)
+        self.ask_to_stop([asked])
 
     def teardown(self) -> None:
         for node in self.nodes:
@@ -111,20 +130,23 @@ class RunMachine(RuleBasedStateMachine):
     # -- runs are made
 
     @rule(
-        key=st.sampled_from([None, AD_HOC, FORBID, FORBID, QUEUE]),
+        key=st.sampled_from([None, AD_HOC, FORBID, FORBID, QUEUE, NARROW]),
+        queue=st.sampled_from(["default", "mail"]),
         priority=st.integers(-1, 1),
         delay=st.sampled_from([None, None, timedelta(seconds=5), MINUTE]),
         count=st.integers(1, 4),
     )
-    def enqueue(self, key: str | None, priority: int, delay: timedelta | None, count: int) -> None:
+    def enqueue(self, key: str | None, queue: str, priority: int, delay: timedelta | None, count: int) -> None:
         job = self.jobs.get(key.removeprefix("job:")) if key else None
         if job is None and key in (FORBID, QUEUE):
             return
         at = None if delay is None else self.clock.now() + delay
+        queue = "narrow" if key == NARROW else queue
+        key_of_run = None if key == NARROW else key
         new = (
-            a_run(namespace=self.namespace, key=key, priority=priority, available_at=at)
+            a_run(namespace=self.namespace, key=key_of_run, queue=queue, priority=priority, available_at=at)
             if job is None
-            else a_trigger(job, priority=priority, available_at=at, max_attempts=3)
+            else a_trigger(job, queue=queue, priority=priority, available_at=at, max_attempts=3)
         )
 
         created = self.store.enqueue([new] * count)
@@ -133,6 +155,7 @@ class RunMachine(RuleBasedStateMachine):
         for one in created:
             expected = {SCHEDULED} if delay else self.asked_for(key)
             self.made(one, key, priority, at, expected)
+            self.model[one.id].queue = queue
         self.follow_admissions()
 
     @rule(
@@ -232,18 +255,34 @@ class RunMachine(RuleBasedStateMachine):
 
     # -- nodes work
 
-    @rule(which=st.integers(0, 1), limit=st.sampled_from([1, 3, 100]))
-    def claim(self, which: int, limit: int) -> None:
-        pending = sorted((run for run in self.model.values() if run.state == PENDING), key=lambda run: run.place)
+    @rule(
+        which=st.integers(0, 1),
+        limit=st.sampled_from([1, 3, 100]),
+        paused=st.sampled_from([None, None, None, None, "mail", "narrow", ""]),
+        queues=st.sampled_from([None, None, None, ["default"], ["mail", "narrow"]]),
+    )
+    def claim(self, which: int, limit: int, paused: str | None, queues: list[str] | None) -> None:
+        held = () if paused is None else (a_pause("queue" if paused else "all", paused, namespace=self.namespace),)
+        pending = sorted(
+            (
+                run
+                for run in self.model.values()
+                if run.state == PENDING and paused not in ("", run.queue) and (queues is None or run.queue in queues)
+            ),
+            key=lambda run: run.place,
+        )
 
-        claimed = claim(self.store, self.nodes[which], limit, generations={self.namespace: 1})
+        claimed = claim(
+            self.store, self.nodes[which], limit, generations={self.namespace: 1}, paused=held, queues=queues
+        )
 
         assert [one.id for one in claimed] == [run.id for run in pending[:limit]]
         for one in claimed:
             mine = self.model[one.id]
             assert one.attempt == mine.attempt + 1
             assert all(one.claim_no > past.claim_no for past in mine.past_claims)
-            assert (one.key, one.job, one.scheduled_at) == (mine.key, mine.job, mine.slot)
+            assert one.key == (None if mine.key == NARROW else mine.key)
+            assert (one.queue, one.job, one.scheduled_at) == (mine.queue, mine.job, mine.slot)
             mine.state, mine.attempt, mine.claimed_before, mine.claim = RUNNING, one.attempt, True, one
 
     @precondition(lambda self: self.running())
@@ -251,6 +290,9 @@ class RunMachine(RuleBasedStateMachine):
     def finish(self, data: st.DataObject, state: RunState) -> None:
         some = data.draw(st.lists(st.sampled_from(self.running()), min_size=1, unique_by=lambda run: run.id))
         chosen = data.draw(st.sampled_from([some, self.running()]))
+        self.end(chosen, state)
+
+    def end(self, chosen: list[ModelRun], state: RunState) -> None:
         transitions = [self.leaving(run, state) for run in chosen]
 
         assert self.store.finish(transitions) == {run.id for run in chosen}
@@ -265,8 +307,9 @@ class RunMachine(RuleBasedStateMachine):
         assert run.claim is not None
         match state:
             case RunState.SCHEDULED:
-                run.available_at = self.clock.now() + timedelta(seconds=5)
-                return a_retry(run.claim, run.available_at)
+                at = self.clock.now() + timedelta(seconds=5)
+                run.available_at = at if self.after_removal(run, state) is SCHEDULED else run.available_at
+                return a_retry(run.claim, at)
             case RunState.PENDING:
                 run.attempt -= 1
                 return given_back(run.claim)
@@ -276,7 +319,9 @@ class RunMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.running())
     @rule(data=st.data())
     def abandon(self, data: st.DataObject) -> None:
-        mine = data.draw(st.sampled_from(self.running()))
+        self.give_up(data.draw(st.sampled_from(self.running())))
+
+    def give_up(self, mine: ModelRun) -> None:
         assert mine.claim is not None
 
         assert self.store.finish([a_transition(mine.claim, FAILED, abandoned=True)]) == {mine.id}
@@ -294,11 +339,10 @@ class RunMachine(RuleBasedStateMachine):
 
         mine.abandoned_by = None
 
-    @precondition(lambda self: any(run.past_claims for run in self.model.values()))
+    @precondition(lambda self: self.past_claims())
     @rule(data=st.data(), state=st.sampled_from([SUCCEEDED, FAILED, SCHEDULED, PENDING]))
     def finish_too_late(self, data: st.DataObject, state: RunState) -> None:
-        mine = data.draw(st.sampled_from([run for run in self.model.values() if run.past_claims]))
-        past = data.draw(st.sampled_from(mine.past_claims))
+        past = data.draw(st.sampled_from(self.past_claims()))
 
         late = a_transition(past, state, available_at=self.clock.now() + MINUTE, result="late")
 
@@ -328,6 +372,70 @@ class RunMachine(RuleBasedStateMachine):
                 mine.abandoned_by = None
         self.nodes[which] = a_node(self.store)
 
+    # -- people say what becomes of runs
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        self.ask_to_stop(self.some(data, lambda run: not run.state.final))
+
+    def ask_to_stop(self, chosen: list[ModelRun]) -> None:
+        answers = self.store.cancel([run.id for run in chosen])
+
+        assert [one.refused for one in answers] == [Refusal.FINISHED if run.state.final else None for run in chosen]
+        for run in chosen:
+            if run.state == RUNNING:
+                run.asked_to_stop = True
+            elif not run.state.final:
+                run.state = CANCELLED
+        self.follow_admissions()
+        asked = {(run.id, run.claim.claim_no) for run in self.running() if run.asked_to_stop and run.claim}
+        assert {fence for node in self.nodes for fence in self.store.cancel_requests(node)} == asked
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data())
+    def requeue(self, data: st.DataObject) -> None:
+        chosen = self.some(data, lambda run: run.state in (FAILED, CANCELLED))
+        refused = [self.hinders_requeue(run) for run in chosen]
+
+        answers = self.store.requeue([run.id for run in chosen])
+
+        assert [one.refused for one in answers] == refused
+        for run in chosen:
+            if self.hinders_requeue(run) is not None:
+                continue
+            run.asked_to_stop = False
+            if run.available_at > self.clock.now():
+                run.state = SCHEDULED
+            else:
+                run.state, run.available_at = PENDING if run.key is None else BLOCKED, self.clock.now()
+        self.follow_admissions()
+
+    def hinders_requeue(self, run: ModelRun) -> Refusal | None:
+        if not run.state.final:
+            return Refusal.UNFINISHED
+        if run.state == SUCCEEDED:
+            return Refusal.SUCCEEDED
+        if run.abandoned_by is not None:
+            return Refusal.ABANDONED
+        return Refusal.JOB_GONE if run.job is not None and run.job not in self.jobs else None
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        chosen = self.some(data, lambda run: run.state.final)
+
+        answers = self.store.delete([run.id for run in chosen])
+
+        for run, answer in zip(chosen, answers, strict=True):
+            if not run.state.final:
+                assert answer.refused is Refusal.UNFINISHED
+            elif run.abandoned_by is not None:
+                assert answer.refused is Refusal.ABANDONED
+            else:
+                assert (answer.state, answer.refused) == (None, None)
+                self.forgotten += self.model.pop(run.id).past_claims
+
     # -- a job goes and comes back
 
     @precondition(lambda self: "queue" in self.jobs)
@@ -350,7 +458,9 @@ class RunMachine(RuleBasedStateMachine):
         given_jobs(self.store, self.removed, now=self.cursors["queue"])
 
     def after_removal(self, run: ModelRun, state: RunState) -> RunState:
-        """What becomes of a run that would go on, if its job is gone."""
+        """What becomes of a run that would go on, if it was asked to stop or its job is gone."""
+        if run.asked_to_stop and state in (SCHEDULED, PENDING):
+            return CANCELLED
         if run.job is None or run.job in self.jobs:
             return state
         return {SCHEDULED: FAILED, PENDING: CANCELLED}.get(state, state)
@@ -404,6 +514,15 @@ class RunMachine(RuleBasedStateMachine):
 
     def running(self) -> list[ModelRun]:
         return [run for run in self.model.values() if run.state == RUNNING]
+
+    def some(self, data: st.DataObject, meant: Callable[[ModelRun], bool]) -> list[ModelRun]:
+        """Up to three runs, in any order; often only such as are meant, so that it leads somewhere."""
+        likely = [run for run in self.model.values() if meant(run)]
+        runs = data.draw(st.sampled_from([likely, likely, list(self.model.values())])) or list(self.model.values())
+        return data.draw(st.lists(st.sampled_from(runs), min_size=1, max_size=3, unique_by=lambda run: run.id))
+
+    def past_claims(self) -> list[Claim]:
+        return [*self.forgotten, *(past for run in self.model.values() for past in run.past_claims)]
 
     def abandoned(self) -> list[ModelRun]:
         return [run for run in self.model.values() if run.abandoned_by is not None]
