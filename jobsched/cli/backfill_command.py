@@ -1,10 +1,10 @@
 """jobsched backfill."""
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from jobsched.cli.confirmation import confirm
 from jobsched.cli.instants import instant_in, shown_in
 from jobsched.cli.job_names import job_names
 from jobsched.cli.output import print_json, say
@@ -64,7 +64,7 @@ def command(
             _tell(job, f"from {shown_in(zone, first)} to {shown_in(zone, last)}", planned)
         _warn_of_history(declared, planned.runs)
         if planned.runs and not yes:
-            _ask(planned.runs)
+            confirm(f"make {_count(planned.runs, 'run')}?", declined="nothing was made")
         with progress(f"backfilling {job}", planned.slots, hidden=output == "json") as filled:
             done = client.backfill(job, first, last, most=most, progress=filled) if planned.runs else planned
     if output == "json":
@@ -102,12 +102,6 @@ def _warn_of_history(job: "Job", runs: int) -> None:
             err=True,
             fg="yellow",
         )
-
-
-def _ask(runs: int) -> None:
-    if not sys.stdin.isatty():
-        raise click.UsageError("nobody can be asked here; if this is meant, add --yes")
-    click.confirm(f"make {_count(runs, 'run')}?", abort=True, err=True)
 
 
 def _count(number: int, noun: str) -> str:

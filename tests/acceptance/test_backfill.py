@@ -102,6 +102,7 @@ def test_on_a_terminal_it_asks(place: "Workplace", answer: str, made: int) -> No
     )
 
     assert done.stderr.startswith("make 3 runs? [y/N]: ")
+    assert done.stderr.endswith("[y/N]: " if made else "[y/N]: nothing was made\n")
     assert (done.returncode, len(place.runs("nightly"))) == (0 if made else 1, made)
     for end in (ours, theirs):
         os.close(end)
