@@ -15,14 +15,15 @@ from jobsched.config.diagnostics import Diagnostic, Diagnostics, Step, TooManyDi
 from jobsched.config.document import Document, read
 from jobsched.config.fields import NAME_PATTERN
 from jobsched.config.messages import Finding, findings, not_a_name, shown
-from jobsched.config.schema import HEAD, JOB, field_names
+from jobsched.config.partial import doubtful_fields, sound_part, wrong_fields
+from jobsched.config.schema import DEFAULTS, HEAD, JOB, SETTINGS
 from jobsched.config.shared_limits import disagreements
 from jobsched.config.sources import Source, content_hash, read_sources
 from jobsched.config.values import default_values, given_parts, job_values, settings_values
 from jobsched.errors import ConfigError
 from jobsched.model.desired import DesiredState, Settings
 from jobsched.model.handler import PythonHandler
-from jobsched.model.job import Job
+from jobsched.model.job import Concurrency, Job
 
 DEFAULT_NAMESPACE = "default"
 #: What is meant where no path is given.
@@ -107,12 +108,14 @@ class _File:
     """One file on its way: checked at the top, its jobs still as written."""
 
     document: Document
-    head: dict[str, Any]  #: without the fields that are wrong in themselves
+    head: dict[str, Any]  #: without the fields that are wrong in themselves, also within settings and defaults
     wrong_in_head: frozenset[str]  #: those, which are reported
     jobs: dict[str, Any]
     spoiled: set[tuple[str, int, int]]  #: where the text itself was wrong: nothing more is said there
     found: Diagnostics
     settings: Settings = field(default_factory=Settings)
+    doubtful_defaults: frozenset[str] = frozenset()  #: those of which nothing is known
+    concurrency: dict[str, Concurrency] = field(default_factory=dict)  #: of the jobs where it is sound
 
     @classmethod
     def read(cls, source: Source, found: Diagnostics) -> "_File | None":
@@ -163,39 +166,46 @@ class _File:
             for refusal in unsupported.in_job(defaults):
                 self.report(_not_supported(refusal), ("defaults",))
         written = {key: value for key, value in top.items() if key != "jobs"}
+        doubtful: dict[str, frozenset[str]] = {}
         try:
             self.head = HEAD(written)
         except ValidationError as error:
             found = list(findings(error, "file", HEAD))
             for finding in found:
                 self.report(finding)
-            self.wrong_in_head = frozenset(str(finding.path[0]) for finding in found)
-            sound = {key: value for key, value in written.items() if key not in self.wrong_in_head}
-            self.head = HEAD(sound)
+            self.wrong_in_head = wrong_fields(found)
+            self.head = HEAD({key: value for key, value in written.items() if key not in self.wrong_in_head})
+            for name, group in (("settings", SETTINGS), ("defaults", DEFAULTS)):
+                if name in self.wrong_in_head:
+                    wrong = wrong_fields(found, below=name)
+                    self.head[name] = sound_part(group, written[name], wrong)
+                    doubtful[name] = doubtful_fields(group, written[name], wrong)
+        self.doubtful_defaults = doubtful.get("defaults", frozenset())
         if "settings" in self.head:
             self.settings = settings_values(self.head["settings"])
-            for finding in rules.settings_findings(self.settings):
+            for finding in rules.settings_findings(self.settings, doubtful.get("settings", frozenset())):
                 self.report(finding, ("settings",))
 
-    def base(self, history_max_age: timedelta | None) -> dict[str, Any] | None:
-        """Arguments of Job that this file's jobs begin with; None if its defaults are wrong: then no job is known whole."""
-        if "defaults" in self.wrong_in_head:
-            return None
-        values = default_values(self.head.get("defaults"), history_max_age)
-        if "defaults" in self.head:
-            for finding in rules.default_findings(self.document.value["defaults"], values):
-                self.report(finding, ("defaults",))
+    def base(self, history_max_age: timedelta | None) -> dict[str, Any]:
+        """Arguments of Job that this file's jobs begin with."""
+        defaults = self.head.get("defaults", {})
+        values = default_values(defaults, history_max_age)
+        given = {key: self.document.value["defaults"][key] for key in defaults}
+        for finding in rules.default_findings(given, values):
+            self.report(finding, ("defaults",))
         return values
 
-    def job(
-        self, namespace: str, name: str, entry: Any, base: dict[str, Any] | None, shared: dict[Any, Any]
-    ) -> Job | None:
-        """A job, or None; then it is reported."""
-        options, spoiled = self._checked(name, entry)
-        if options is None or base is None:
+    def job(self, namespace: str, name: str, entry: Any, base: dict[str, Any], shared: dict[Any, Any]) -> Job | None:
+        """A job, or None; then something is wrong with it, or with the defaults, and reported."""
+        options, wrong = self._checked(name, entry)
+        if options is None:
             return None
         values = job_values(options, base)
-        if self._finds(name, entry, values, spoiled):
+        doubtful = doubtful_fields(JOB, entry, wrong) | (self.doubtful_defaults - options.keys())
+        found = self._finds(name, entry, values, wrong, doubtful)
+        if "concurrency" in values and "concurrency" not in doubtful:
+            self.concurrency[name] = values["concurrency"]
+        if found or "defaults" in self.wrong_in_head:
             return None
         if isinstance(values["handler"], PythonHandler):
             values["given"] = given_parts(options)
@@ -205,21 +215,19 @@ class _File:
                 values[each] = shared.setdefault(values[each], values[each])
         return Job(namespace=namespace, name=name, **values)
 
-    def _finds(self, name: str, entry: dict[str, Any], values: dict[str, Any], spoiled: frozenset[str]) -> bool:
+    def _finds(
+        self, name: str, entry: dict[str, Any], values: dict[str, Any], wrong: frozenset[str], doubtful: frozenset[str]
+    ) -> bool:
         """Reports what the fields demand of each other; whether anything at all is wrong with the job."""
-        wrong = bool(spoiled) or any(True for _ in unsupported.in_job(entry))
-        sound = {field: value for field, value in entry.items() if field not in spoiled} if spoiled else entry
-        for finding in rules.job_findings(name, sound, values):
-            wrong = True
-            # Of a job with a spoiled field nothing is said that may be its fault: the whole is judged once it is mended.
-            if finding.path or not spoiled:
-                self.report(finding, ("jobs", name))
-        # An unknown field may be meant for the one without which another has no effect.
-        for finding in rules.effect_findings(entry) if spoiled <= _KNOWN_FIELDS else ():
-            wrong = True
-            if finding.path[0] not in spoiled:
-                self.report(finding, ("jobs", name))
-        return wrong
+        found = [*rules.kind_findings(entry), *rules.effect_findings(entry, wrong)]
+        if not wrong <= JOB.fields.keys():
+            # An unknown field may be meant for what is missing, or for the one without which another has no effect.
+            found = [finding for finding in rules.kind_findings(entry) if finding.path]
+        sound = {field: value for field, value in entry.items() if field not in wrong} if wrong else entry
+        found += rules.job_findings(name, sound, values, doubtful)
+        for finding in found:
+            self.report(finding, ("jobs", name))
+        return bool(found or wrong) or any(True for _ in unsupported.in_job(entry))
 
     def _checked(self, name: str, entry: Any) -> tuple[dict[str, Any] | None, frozenset[str]]:
         """The job's options, without those fields that are wrong in themselves, which are reported and named."""
@@ -236,14 +244,10 @@ class _File:
             found = list(findings(error, "job", JOB))
         for finding in found:
             self.report(finding, ("jobs", name))
-        spoiled = frozenset(str(finding.path[0]) for finding in found if finding.path)
-        try:
-            return JOB({key: value for key, value in entry.items() if key not in spoiled}), spoiled
-        except ValidationError:
-            return None, spoiled
+        wrong = wrong_fields(found)
+        return sound_part(JOB, entry, wrong), wrong
 
 
-_KNOWN_FIELDS = frozenset(field_names(JOB))
 _SHARED = ("cron", "retries", "timeout", "concurrency", "history", "dst", "tags", "every", "given")
 
 
@@ -268,10 +272,13 @@ def _sound_part(sources: Sequence[Source], files: Sequence[_File]) -> DesiredSta
                 message = f"this job stands in {first[0]}:{first[1]} too; a name is one job's"
                 file.report(Finding((), message, of_key=True), ("jobs", name))
             job = file.job(namespace or DEFAULT_NAMESPACE, name, entry, base, shared)
-            if job is not None and first is None and file.namespace == namespace:
+            if first is not None or file.namespace != namespace:
+                continue
+            owners[name] = file
+            if job is not None:
                 jobs[name] = job
-                owners[name] = file
-    for name, finding in disagreements(jobs):
+    limits = {name: file.concurrency[name] for name, file in owners.items() if name in file.concurrency}
+    for name, finding in disagreements(limits):
         owners[name].report(finding, ("jobs", name))
     return DesiredState(
         namespace=namespace or DEFAULT_NAMESPACE,

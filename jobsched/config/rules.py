@@ -21,12 +21,21 @@ _KINDS, _SCHEDULES = frozenset(HANDLER_KINDS), frozenset(SCHEDULE_KINDS)
 _PLAIN_CONCURRENCY = Concurrency()
 
 
-def job_findings(name: str, given: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Finding]:
-    """`given`: the job's mapping in the file; `values`: arguments of Job, the defaults among them."""
+def kind_findings(given: Mapping[str, Any]) -> Iterator[Finding]:
+    """Of a job's own mapping, whatever its values: not exactly one thing to perform, or more than one schedule."""
     yield from _handler_kind(given)
     yield from _schedule_kind(given)
-    yield from _concurrency(given, values)
-    yield from schedule_findings(name, given, values)
+
+
+def job_findings(
+    name: str, given: Mapping[str, Any], values: Mapping[str, Any], doubtful: frozenset[str] = frozenset()
+) -> Iterator[Finding]:
+    """`given`: the job's mapping in the file; `values`: arguments of Job, the defaults among them.
+
+    Nothing is said that depends on a `doubtful` field.
+    """
+    yield from _concurrency(given, values, doubtful)
+    yield from schedule_findings(name, given, values, doubtful)
     if "payload" in given:
         yield from payload_findings(given["payload"])
     if "http" in given:
@@ -34,15 +43,18 @@ def job_findings(name: str, given: Mapping[str, Any], values: Mapping[str, Any])
     yield from _on_failure(given.get("on_failure"))
 
 
-def effect_findings(given: Mapping[str, Any]) -> Iterator[Finding]:
-    """Fields of a job's own mapping that change nothing in it. Inherited ones are meant for other jobs of the file."""
+def effect_findings(given: Mapping[str, Any], wrong: frozenset[str] = frozenset()) -> Iterator[Finding]:
+    """Fields of a job's own mapping that change nothing in it. Inherited ones are meant for other jobs of the file.
+
+    Of those that are `wrong` enough is said already.
+    """
     if "command" not in given and "shell" not in given:
         for field in ("env", "cwd", "user", "umask"):
-            if field in given:
+            if field in given and field not in wrong:
                 yield Finding((field,), f"`{field}` is for `command` and `shell`; it has no effect here", of_key=True)
-    if "handler" not in given and "executor" in given:
+    if "handler" not in given and "executor" in given and "executor" not in wrong:
         yield Finding(("executor",), "`executor` is for a Python `handler`; it has no effect here", of_key=True)
-    yield from ineffective_fields(given)
+    yield from (finding for finding in ineffective_fields(given) if finding.path[0] not in wrong)
 
 
 def default_findings(given: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Finding]:
@@ -54,7 +66,10 @@ def default_findings(given: Mapping[str, Any], values: Mapping[str, Any]) -> Ite
     yield from _on_failure(given.get("on_failure"))
 
 
-def settings_findings(settings: Settings) -> Iterator[Finding]:
+def settings_findings(settings: Settings, doubtful: frozenset[str] = frozenset()) -> Iterator[Finding]:
+    """Nothing is said that depends on a `doubtful` field."""
+    if not doubtful.isdisjoint({"heartbeat", "lease"}):
+        return
     heartbeat, lease = settings.heartbeat or DEFAULT_HEARTBEAT, settings.lease or DEFAULT_LEASE
     problem = lease_finding(heartbeat, lease)
     if problem is not None:
@@ -93,7 +108,9 @@ def _schedule_kind(given: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding((kind,), f"`{kinds[0]}` and `{kind}` in one job; a job has one schedule", hint, of_key=True)
 
 
-def _concurrency(given: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Finding]:
+def _concurrency(given: Mapping[str, Any], values: Mapping[str, Any], doubtful: frozenset[str]) -> Iterator[Finding]:
+    if "concurrency" in doubtful:
+        return
     concurrency: Concurrency = values.get("concurrency", _PLAIN_CONCURRENCY)
     if concurrency.policy == "allow" and concurrency.limit is not None:
         yield Finding(
@@ -102,9 +119,9 @@ def _concurrency(given: Mapping[str, Any], values: Mapping[str, Any]) -> Iterato
             "remove the limit, or take policy forbid or queue",
             of_key=True,
         )
-    if concurrency.key is not None:
+    if concurrency.key is not None and "payload" not in doubtful:
         yield from _key(concurrency, given, values)
-    if values.get("catch_up") == "all" and concurrency.policy in {"forbid", "replace"}:
+    if values.get("catch_up") == "all" and "catch_up" not in doubtful and concurrency.policy in {"forbid", "replace"}:
         field = "catch_up" if "catch_up" in given or "concurrency" not in given else "concurrency"
         yield Finding(
             (field,),

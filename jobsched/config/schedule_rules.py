@@ -26,21 +26,28 @@ _SAMPLE_SLOTS = 64
 _CRON_FIELDS_WITH_YEAR = 7
 
 
-def schedule_findings(name: str, given: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Finding]:
-    """`given`: the job's mapping in the file; `values`: arguments of Job, the defaults among them."""
+def schedule_findings(
+    name: str, given: Mapping[str, Any], values: Mapping[str, Any], doubtful: frozenset[str] = frozenset()
+) -> Iterator[Finding]:
+    """`given`: the job's mapping in the file; `values`: arguments of Job, the defaults among them.
+
+    Nothing is said that depends on a `doubtful` field.
+    """
     zone = values.get("timezone", "UTC")
     wrong = list(zone_findings(zone)) if "timezone" in given else []
     if "cron" in given:
         wrong.extend(_cron(name, given["cron"], values["cron"]))
     start, end = values.get("start_at"), values.get("end_at")
-    if start is not None and end is not None and start >= end:
+    known = doubtful.isdisjoint({"start_at", "end_at"})
+    if known and start is not None and end is not None and start >= end:
         field = "end_at" if "end_at" in given else "start_at"
         wrong.append(Finding((field,), "start_at must lie before end_at"))
     yield from wrong
     if wrong or _zone_error(zone) is not None or len(_SCHEDULES.intersection(given)) != 1:
         return
-    yield from _never(name, given, values)
-    if values.get("jitter"):
+    if doubtful.isdisjoint(_FIELDS):
+        yield from _never(name, given, values)
+    if values.get("jitter") and doubtful.isdisjoint({"jitter", *SCHEDULE_KINDS, "timezone", "dst"}):
         yield from _jitter(name, given, values)
 
 

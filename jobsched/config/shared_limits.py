@@ -3,20 +3,18 @@
 from collections.abc import Iterator, Mapping
 
 from jobsched.config.messages import Finding
-from jobsched.model.job import Job
+from jobsched.model.job import Concurrency
 
 
-def disagreements(jobs: Mapping[str, Job]) -> Iterator[tuple[str, Finding]]:
+def disagreements(jobs: Mapping[str, Concurrency]) -> Iterator[tuple[str, Finding]]:
     """(job, what is wrong with it), for each whose limit is not that of the first job with its key."""
     # Its own key is a job's alone, unless another names it.
-    first = {job.concurrency_key: job for job in jobs.values() if job.concurrency.key is None}
-    for name, job in jobs.items():
-        key = job.concurrency_key
-        if key is None or job.concurrency.key is None:
+    first = {concurrency.declared_key(name): name for name, concurrency in jobs.items() if concurrency.key is None}
+    for name, concurrency in jobs.items():
+        key = concurrency.declared_key(name)
+        if key is None or concurrency.key is None:
             continue
-        other = first.setdefault(key, job)
-        if other.concurrency.limit != job.concurrency.limit:
-            message = (
-                f"key {key!r} has limit {job.concurrency.limit} here and {other.concurrency.limit} in job {other.name}"
-            )
+        other = first.setdefault(key, name)
+        if jobs[other].limit != concurrency.limit:
+            message = f"key {key!r} has limit {concurrency.limit} here and {jobs[other].limit} in job {other}"
             yield name, Finding(("concurrency", "limit"), message, "jobs that share a key share its limit", of_key=True)

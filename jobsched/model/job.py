@@ -44,6 +44,12 @@ class Concurrency:
     key: str | None = None  #: fixed, or a reference like payload.region; None: the job's own
     max_queued: int = 100
 
+    def declared_key(self, job: str) -> str | None:
+        """The key, or reference, that this limit of the job is declared for; None where nothing is counted."""
+        if self.policy == "allow":
+            return None
+        return self.key or f"job:{job}"
+
 
 @dataclass(frozen=True, slots=True)
 class Dst:
@@ -124,9 +130,7 @@ class Job:
     @property
     def concurrency_key(self) -> str | None:
         """The key, or reference, that this job's limit is declared for; None where nothing is counted."""
-        if self.concurrency.policy == "allow":
-            return None
-        return self.concurrency.key or f"job:{self.name}"
+        return self.concurrency.declared_key(self.name)
 
     def key_of(self, payload: Mapping[str, Any]) -> str | None:
         """The key that a run of this job with this payload is counted by; None where nothing is counted."""

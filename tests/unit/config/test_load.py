@@ -1044,3 +1044,64 @@ def test_without_a_path_it_is_jobs_yaml_of_the_working_directory(
     (tmp_path / "jobs.yaml").write_text("jobs: {}\n")
 
     assert load([]).files == ("jobs.yaml",)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            'settings: {threads: "8", heartbeat: 20s, lease: 30s}\n' + A_JOB,
+            ["expected a whole number", "a lease of 30s is less than 3 heartbeats of 20s"],
+        ),
+        (
+            'jobs: {c: {command: [date], at: "x", cron: "* * * * *"}}\n',
+            ["", "`at` and `cron` in one job"],
+        ),
+        (
+            "jobs: {c: {timeout: x, cron: '* * * * *'}}\n",
+            ["nothing to perform", ""],
+        ),
+        (
+            "jobs: {c: {handler: a.b:c, cron: '* * * * *', catch_up: all, timeout: x}}\n",
+            ["catch_up all needs concurrency queue", ""],
+        ),
+        (
+            "defaults: {priority: x, catch_up: all}\njobs: {c: {handler: a.b:c, cron: '* * * * *'}}\n",
+            ["expected a whole number", "catch_up all needs concurrency queue"],
+        ),
+        (
+            (
+                "jobs:\n  a: {command: [date], timeout: x, concurrency: {key: k, limit: 1}}\n"
+                "  b: {command: [date], concurrency: {key: k, limit: 2}}\n"
+            ),
+            ["", "key 'k' has limit 2 here and 1 in job a"],
+        ),
+    ],
+)
+def test_what_fields_demand_of_each_other_is_said_beside_another_field_that_is_wrong(
+    text: str, expected: list[str]
+) -> None:
+    found = [diagnostic.message for diagnostic in checked(text).diagnostics]
+
+    assert len(found) == len(expected)
+    assert all(message.startswith(begin) for message, begin in zip(found, expected, strict=True)), found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "jobs: {c: {handler: a.b:c, cron: '* * * * *', concurrency: 0, catch_up: all}}\n",
+        "jobs: {c: {handler: a.b:c, cron: '* * * * *', concurency: queue, catch_up: all}}\n",
+        "defaults: {concurrency: 0}\njobs: {c: {handler: a.b:c, cron: '* * * * *', catch_up: all}}\n",
+        "settings: {lease: 20s, heartbeat: x}\n" + A_JOB,
+        "settings: {lease: 20s, hearbeat: 5s}\n" + A_JOB,
+        "jobs: {c: {handler: a.b:c, cron: '* * * * *', start_at: x, end_at: '2027-01-01T00:00:00Z'}}\n",
+        (
+            "defaults: {start_at: '2030-01-01T00:00:00Z'}\n"
+            "jobs: {c: {handler: a.b:c, cron: '* * * * *', start_at: x, end_at: '2027-01-01T00:00:00Z'}}\n"
+        ),
+        "jobs: {c: {comand: [date], cron: '* * * * *'}}\n",
+    ],
+)
+def test_nothing_is_said_that_may_be_the_fault_of_a_field_that_is_wrong(text: str) -> None:
+    assert len(checked(text).diagnostics) == 1
