@@ -4,7 +4,6 @@ import json
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Table
@@ -91,7 +90,8 @@ class SqliteDialect(Dialect):
     def _refuse_other_file(self, raw: sqlite3.Connection) -> None:
         """What is enqueued elsewhere would never run."""
         file = next((row[2] for row in raw.execute("pragma database_list") if row[1] == "main"), "")
-        if not file or not Path(file).samefile(self._location.path):
+        here = self._location.path
+        if not file or not here.exists() or not here.samefile(file):
             raise EnqueueError(f"connection= is open on {file or 'a database in memory'}, the client on {self.name}")
 
     def migration(self, work: Work[None]) -> None:

@@ -202,6 +202,15 @@ def test_a_connection_to_another_file_is_refused(sqlite_url: str) -> None:
         client.enqueue("ship", connection=connection)
 
 
+def test_a_client_of_a_file_that_does_not_exist_refuses_any_connection(sqlite_url: str, empty_sqlite_url: str) -> None:
+    with (
+        Client(empty_sqlite_url) as client,
+        closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as connection,
+        pytest.raises(EnqueueError, match=r"open on .*jobsched.db, the client on sqlite:///.*empty.db"),
+    ):
+        client.enqueue("ship", connection=connection)
+
+
 def test_a_connection_to_a_database_without_our_tables_is_refused(postgres_url: str, empty_postgres_url: str) -> None:
     with (
         Client(postgres_url) as client,
