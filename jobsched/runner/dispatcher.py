@@ -34,6 +34,8 @@ class Buffer:
     """
 
     SECONDS_OF_WORK = 0.03
+    #: What would wait longer is given back. More than what is claimed ahead: durations vary, and giving back costs.
+    SECONDS_TO_WAIT = 0.1
     MOST = 500
 
     def __init__(self, threads: int) -> None:
@@ -43,10 +45,19 @@ class Buffer:
 
     @property
     def room(self) -> int:
+        """How many to hold."""
+        return min(self._grown, self._work_of(self.SECONDS_OF_WORK))
+
+    @property
+    def bearable(self) -> int:
+        """How many of those that are held to keep."""
+        return self._work_of(self.SECONDS_TO_WAIT)
+
+    def _work_of(self, seconds: float) -> int:
         if self._duration is None:
             return 0
-        by_work = math.ceil(self._threads * self.SECONDS_OF_WORK / max(self._duration, 1e-6)) - self._threads
-        return max(0, min(self._grown, by_work, self.MOST))
+        by_work = math.ceil(self._threads * seconds / max(self._duration, 1e-6)) - self._threads
+        return max(0, min(by_work, self.MOST))
 
     def ran(self, seconds: float) -> None:
         """A run took so long: the mean of the last ones counts, since threads that wait for each other make any one slow."""
@@ -121,7 +132,7 @@ class Dispatcher(Service):
         if not self._pool.waiting:
             return
         self.buffer.at_least(self._pool.stalled(self.clock.monotonic()))
-        for held in self._pool.take_waiting(keep=self.buffer.room):
+        for held in self._pool.take_waiting(keep=self.buffer.bearable):
             self._give_back(held)
 
     def _return_paused(self) -> None:
