@@ -519,7 +519,7 @@ _WHY_REFUSED = {
     Refusal.FINISHED: "it is over: {state}",
     Refusal.RUNNING: "it runs; to stop it: jobsched cancel",
     Refusal.SUCCEEDED: "it succeeded; to run its job again: jobsched trigger",
-    Refusal.COVERS: "it stands for several slots",
+    Refusal.COVERS: "it stands for several slots; jobsched backfill runs those",
     Refusal.ABANDONED: "the thread of its last attempt does not end; wait until it does, or end its node",
     Refusal.JOB_GONE: "its job is no longer declared",
     Refusal.UNIQUE_KEY: "another unfinished run has its unique key",

@@ -54,6 +54,8 @@ def command(
     History keeps its `success` newest runs of backfills, beside those of regular slots; a second backfill would run
     older ones again.
     """
+    from jobsched.model.instants import format_instant
+
     with client_of(find_target(database, namespace)) as client:
         declared = client.job(job).job
         zone = declared.timezone
@@ -63,14 +65,17 @@ def command(
         if output == "table":
             _tell(job, f"from {shown_in(zone, first)} to {shown_in(zone, last)}", planned)
         _warn_of_history(declared, planned.runs)
+        _warn_of_overlap(declared, planned.runs)
         if planned.runs and not yes:
             confirm(f"make {_count(planned.runs, 'run')}?", declined="nothing was made")
+        begun = client.store.now()
         with progress(f"backfilling {job}", planned.slots, hidden=output == "json") as filled:
             done = client.backfill(job, first, last, most=most, progress=filled) if planned.runs else planned
     if output == "json":
         print_json(as_json(job, first, last, done))
     elif planned.runs:
         say(f"{_count(done.runs, 'run')} made; see: jobsched runs --job {job}")
+        say(f"to take back what waits: jobsched cancel --job {job} --since {format_instant(begun)}")
 
 
 def _tell(job: str, which: str, planned: "Backfill") -> None:
@@ -102,6 +107,20 @@ def _warn_of_history(job: "Job", runs: int) -> None:
             err=True,
             fg="yellow",
         )
+
+
+def _warn_of_overlap(job: "Job", runs: int) -> None:
+    """What they and the job's next slots do to each other, until they are over."""
+    limit = job.concurrency.limit
+    if limit is None or runs < limit:
+        return
+    told = {
+        "forbid": f"slots that come while {limit} of these runs {'is' if limit == 1 else 'are'} not over are skipped: "
+        "the job's concurrency is forbid",
+        "replace": "the next slot cancels those of these runs that are not over: the job's concurrency is replace",
+    }
+    if job.concurrency.policy in told:
+        say(told[job.concurrency.policy], err=True, fg="yellow")
 
 
 def _count(number: int, noun: str) -> str:
