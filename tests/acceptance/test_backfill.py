@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -147,6 +148,45 @@ def test_a_mistaken_backfill_is_taken_back_by_the_command_that_it_names(workplac
     assert again.stdout == "nightly has no run that is scheduled or pending or blocked\n"
     assert forgotten.stdout == "each of 120 runs is deleted\n"
     assert [(run.source, run.state) for run in workplace.runs("nightly")] == [(Source.TRIGGER, RunState.PENDING)]
+
+
+def test_a_range_may_begin_or_end_where_clocks_change(place: "Workplace") -> None:
+    place.write(NIGHTLY.replace("timezone:", "dst: {overlap: both}\n        timezone:"))
+    place.jobsched("sync")
+    place.client.backfill("nightly", *[datetime(2025, 10, 26, hour, 30, tzinfo=UTC) for hour in (0, 1)])
+
+    def slots(at: str) -> int:
+        told: int = place.as_json("backfill", "nightly", "--from", at, "--to", at, "--yes")["slots"]
+        return told
+
+    assert (slots("2025-03-30 02:30"), slots("2025-10-26 02:30")) == (1, 2)
+    assert [fate["at"] for fate in place.as_json("why", "nightly", "--at", "2025-10-26T02:30")] == [
+        "2025-10-26T00:30:00Z",
+        "2025-10-26T01:30:00Z",
+    ]
+
+
+def test_slots_that_a_pause_or_a_suspension_holds_are_told_with_the_way_out(workplace: "Workplace") -> None:
+    workplace.write("""
+        version: 1
+        jobs:
+          fast: {command: ["true"], every: 1s}
+          still: {command: ["true"], every: 1s, suspend: true}
+    """)
+    workplace.jobsched("sync")
+    workplace.jobsched("pause", "fast")
+    since = workplace.client.store.now()
+    workplace.eventually(lambda: workplace.client.store.now() >= since + timedelta(seconds=1), "a slot of each second")
+    until = workplace.client.store.now().isoformat()
+
+    paused, suspended = (
+        workplace.jobsched("backfill", job, "--from", since.isoformat(), "--to", until).stdout.splitlines()[1:]
+        for job in ("fast", "still")
+    )
+
+    assert paused[0].endswith("held by a pause; they can be filled after: jobsched resume fast")
+    assert suspended[0].endswith("held: the job is suspended; they can be filled when its suspend is removed")
+    assert paused[1:] == suspended[1:] == ["nothing to do yet"]
 
 
 def test_what_cannot_be_filled_says_why_and_what_to_do(place: "Workplace") -> None:
