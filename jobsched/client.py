@@ -110,9 +110,13 @@ class Client:
     def why(self, name: str, at: datetime | None = None, *, count: int = 5) -> list[Fate]:
         """What became of a job's slots: of the one at `at`, or else of the newest `count`, newest first.
 
-        An `at` that is no slot comes first, followed by the slots before and after it. Raises UnknownJobError.
+        An `at` that is no slot comes first, followed by the slots before and after it. Of a job that is no longer
+        declared: what is recorded. Raises UnknownJobError if it is not declared, and nothing is recorded of it.
         """
-        stored, pause, now = self.job(name), Pauses(self.pauses()).of_job(name), self.store.now()
+        declared, now = self.store.jobs(self.namespace, [name]), self.store.now()
+        if not declared:
+            return self._recorded_fates(name, at, now, count)
+        stored, pause = declared[0], Pauses(self.pauses()).of_job(name)
         if at is None:
             rows = self.store.slot_rows(self.namespace, name, None, now, count)
             return latest_fates(stored.job, stored.cursor, rows, now, count, pause)
@@ -120,6 +124,15 @@ class Client:
         if fate.unrecorded is not Unrecorded.NO_SLOT:
             return [fate]
         return [fate, *(self._fate(stored, slot, now, pause) for slot in neighbours(stored.job, fate.at))]
+
+    def _recorded_fates(self, name: str, at: datetime | None, now: datetime, count: int) -> list[Fate]:
+        if not self.runs(job=name, limit=1):
+            raise self._unknown(name)
+        if at is None:
+            rows = self.store.slot_rows(self.namespace, name, None, now, count)
+            return [Fate(row.scheduled_at, row) for row in rows if row.scheduled_at is not None]
+        rows = self.store.slot_rows(self.namespace, name, as_utc(at), as_utc(at), 1)
+        return [Fate(as_utc(at), rows[0] if rows else None, None if rows else Unrecorded.FORGOTTEN)]
 
     def _fate(self, stored: StoredJob, at: datetime, now: datetime, pause: Pause | None) -> Fate:
         rows = self.store.slot_rows(self.namespace, stored.job.name, at, at, _ROWS_ABOUT_ONE_SLOT)
@@ -461,19 +474,26 @@ class Client:
         said = self.store.progress(list(attempts)) if attempts else {}
         return {run_id: line.text for run_id, line in said.items() if line.attempt == attempts[run_id]}
 
-    def follow(self, run_id: int, *, attempt: int | None = None) -> Iterator[LogLine]:
-        """Lines of a run, those that are there and those that come, until it is final. Raises UnknownRunError."""
+    def follow(
+        self, run_id: int, *, attempt: int | None = None, looked: Callable[[Run], object] | None = None
+    ) -> Iterator[LogLine]:
+        """Lines of a run, those that are there and those that come, until it is final; `looked` is given it at each look.
+
+        Raises UnknownRunError.
+        """
         never, pause, after, ended = threading.Event(), _FIRST_LOOK, (0, -1), False
         while True:
             # Asked before its lines are read: what it wrote until then is among them.
-            final, lines = self.run(run_id).state.final, self.log(run_id, attempt=attempt, after=after)
+            run, lines = self.run(run_id), self.log(run_id, attempt=attempt, after=after)
+            if looked is not None:
+                looked(run)
             yield from lines
             if lines:
                 after, pause = (lines[-1].attempt, lines[-1].seq), _FIRST_LOOK
             elif ended:
                 return
             # The last lines of many may be stored a moment after the end is: one more look.
-            ended = final
+            ended = run.state.final
             self._clock.wait(never, pause)
             pause = _FIRST_LOOK if ended else min(pause * 1.5, _SLOWEST_LOOK)
 
@@ -519,7 +539,7 @@ _WHY_REFUSED = {
     Refusal.FINISHED: "it is over: {state}",
     Refusal.RUNNING: "it runs; to stop it: jobsched cancel",
     Refusal.SUCCEEDED: "it succeeded; to run its job again: jobsched trigger",
-    Refusal.COVERS: "it stands for several slots",
+    Refusal.COVERS: "it stands for several slots; jobsched backfill runs those",
     Refusal.ABANDONED: "the thread of its last attempt does not end; wait until it does, or end its node",
     Refusal.JOB_GONE: "its job is no longer declared",
     Refusal.UNIQUE_KEY: "another unfinished run has its unique key",

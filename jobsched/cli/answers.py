@@ -1,12 +1,15 @@
 """What became of runs that somebody asked something of: said run by run, the refused ones on standard error."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jobsched.cli.output import print_json, say
 
 if TYPE_CHECKING:
     from jobsched.model.run import Answer
+
+#: Beyond so many, those that fared alike share a line.
+_MOST_LINES = 100
 
 
 def report(answers: "Sequence[Answer]", done: str, refused: str, *, output: str) -> None:
@@ -15,13 +18,27 @@ def report(answers: "Sequence[Answer]", done: str, refused: str, *, output: str)
 
     if output == "json":
         print_json([as_json(answer) for answer in answers])
-    for answer in answers:
-        if answer.refused is not None:
-            say(f"error: run {answer.id} {refused.format(why=why_refused(answer))}", err=True, fg="red")
-        elif output == "table":
-            say(f"run {answer.id} {done.format(state=answer.state)}")
-    if any(answer.refused is not None for answer in answers):
+    else:
+        obtained = [(one.id, done.format(state=one.state)) for one in answers if one.refused is None]
+        for line in _lines(obtained):
+            say(line)
+    hindered = [(one.id, refused.format(why=why_refused(one))) for one in answers if one.refused is not None]
+    for line in _lines(hindered):
+        say(f"error: {line}", err=True, fg="red")
+    if hindered:
         raise SystemExit(1)
+
+
+def _lines(clauses: Sequence[tuple[int, str]]) -> Iterator[str]:
+    """A line for each run, or, if they are very many, for each clause."""
+    if len(clauses) <= _MOST_LINES:
+        yield from (f"run {run_id} {clause}" for run_id, clause in clauses)
+        return
+    alike: dict[str, list[int]] = {}
+    for run_id, clause in clauses:
+        alike.setdefault(clause, []).append(run_id)
+    for clause, ids in alike.items():
+        yield f"{f'each of {len(ids):,} runs' if len(ids) > 1 else f'run {ids[0]}'} {clause}"
 
 
 def as_json(answer: "Answer") -> dict[str, Any]:

@@ -8,6 +8,7 @@ from jobsched.cli.confirmation import confirm
 from jobsched.cli.instants import instant_in, shown_in
 from jobsched.cli.job_names import job_names
 from jobsched.cli.output import print_json, say
+from jobsched.cli.pause_text import way_out
 from jobsched.cli.progress import progress
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from jobsched.model.backfill import Backfill
     from jobsched.model.job import Job
+    from jobsched.model.pause import Pause
 
 
 @click.command("backfill")
@@ -54,26 +56,42 @@ def command(
     History keeps its `success` newest runs of backfills, beside those of regular slots; a second backfill would run
     older ones again.
     """
+    from jobsched.model.instants import format_instant
+    from jobsched.model.pause import Pauses
+
     with client_of(find_target(database, namespace)) as client:
         declared = client.job(job).job
         zone = declared.timezone
-        first, last = instant_in(zone, since, "--from"), instant_in(zone, until, "--to")
+        first, last = instant_in(zone, since, "--from"), instant_in(zone, until, "--to", later=True)
         with progress(f"looking at the slots of {job}", hidden=output == "json") as looked_at:
             planned = client.plan_backfill(job, first, last, most=most, progress=looked_at)
         if output == "table":
-            _tell(job, f"from {shown_in(zone, first)} to {shown_in(zone, last)}", planned)
+            which = f"from {shown_in(zone, first)} to {shown_in(zone, last)}"
+            _tell(job, which, planned, _why_open(declared, Pauses(client.pauses()).of_job(job)))
         _warn_of_history(declared, planned.runs)
+        _warn_of_overlap(declared, planned.runs)
         if planned.runs and not yes:
             confirm(f"make {_count(planned.runs, 'run')}?", declined="nothing was made")
+        begun = client.store.now()
         with progress(f"backfilling {job}", planned.slots, hidden=output == "json") as filled:
             done = client.backfill(job, first, last, most=most, progress=filled) if planned.runs else planned
     if output == "json":
         print_json(as_json(job, first, last, done))
     elif planned.runs:
         say(f"{_count(done.runs, 'run')} made; see: jobsched runs --job {job}")
+        say(f"to take back what waits: jobsched cancel --job {job} --since {format_instant(begun)}")
 
 
-def _tell(job: str, which: str, planned: "Backfill") -> None:
+def _why_open(job: "Job", pause: "Pause | None") -> str:
+    """Why slots are not accounted for, and what is to be done about it."""
+    if pause is not None:
+        return f"held by a pause; they can be filled after: {way_out(pause)}"
+    if job.suspend:
+        return "held: the job is suspended; they can be filled when its suspend is removed"
+    return "not accounted for yet: a node does that; see: jobsched status"
+
+
+def _tell(job: str, which: str, planned: "Backfill", why_open: str) -> None:
     """Each kind of slot on a line: how many there are, and what becomes of them."""
     say(f"{job}: {_count(planned.slots, 'slot')} {which}")
     again = f"to run them again: jobsched requeue --job {job} --state"
@@ -84,13 +102,13 @@ def _tell(job: str, which: str, planned: "Backfill") -> None:
         (planned.unfinished, "not over"),
         (planned.failed, f"failed; {again} failed"),
         (planned.cancelled, f"cancelled; {again} cancelled"),
-        (planned.open, "not accounted for yet: a node does that; see: jobsched status"),
+        (planned.open, why_open),
     )
     for count, what in lines:
         if count:
             say(f"{count:>8,} {what}")
     if not planned.runs:
-        say("nothing to do")
+        say("nothing to do yet" if planned.open else "nothing to do")
 
 
 def _warn_of_history(job: "Job", runs: int) -> None:
@@ -102,6 +120,20 @@ def _warn_of_history(job: "Job", runs: int) -> None:
             err=True,
             fg="yellow",
         )
+
+
+def _warn_of_overlap(job: "Job", runs: int) -> None:
+    """What they and the job's next slots do to each other, until they are over."""
+    limit = job.concurrency.limit
+    if limit is None or runs < limit:
+        return
+    told = {
+        "forbid": f"slots that come while {limit} of these runs {'is' if limit == 1 else 'are'} not over are skipped: "
+        "the job's concurrency is forbid",
+        "replace": "the next slot cancels those of these runs that are not over: the job's concurrency is replace",
+    }
+    if job.concurrency.policy in told:
+        say(told[job.concurrency.policy], err=True, fg="yellow")
 
 
 def _count(number: int, noun: str) -> str:

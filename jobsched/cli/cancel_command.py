@@ -6,6 +6,17 @@ from typing import TYPE_CHECKING
 import click
 
 from jobsched.cli.answers import report
+from jobsched.cli.chosen_runs import (
+    Wanted,
+    check_choice,
+    confirm_many,
+    in_parts,
+    job_option,
+    runs_of_job,
+    since_option,
+    state_option,
+    yes_option,
+)
 from jobsched.cli.output import say
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 
@@ -14,25 +25,57 @@ if TYPE_CHECKING:
     from jobsched.model.run import Answer
 
 
+#: Cancelled unless some states are named: what waits.
+_WAITING = ("scheduled", "pending", "blocked")
+
+
 @click.command("cancel")
-@click.argument("run_ids", nargs=-1, required=True, metavar="RUN...", type=int)
+@click.argument("run_ids", nargs=-1, metavar="[RUN]...", type=int)
+@job_option
+@since_option
+@state_option(*_WAITING, "running", default="those that wait, all but running")
+@yes_option
 @click.option("--wait", is_flag=True, help="Wait until they are over; exit code 1 if one ended otherwise.")
 @database_option
 @namespace_option
 @output_option
-def command(run_ids: tuple[int, ...], *, wait: bool, database: str | None, namespace: str | None, output: str) -> None:
+def command(
+    run_ids: tuple[int, ...],
+    *,
+    job: str | None,
+    since: str | None,
+    states: tuple[str, ...],
+    yes: bool,
+    wait: bool,
+    database: str | None,
+    namespace: str | None,
+    output: str,
+) -> None:
     """Cancel RUNs. One that waits is cancelled now; of one that runs, its node is asked to stop it.
 
     Commands get SIGTERM, and SIGKILL later; a Python handler has to look at its context, or be a coroutine.
+    With --job, all of a job that wait, say those of a backfill: to take it back.
     """
     from jobsched.model.run import RunState
 
+    wanted = Wanted(run_ids, job, states, since)
+    check_choice(wanted)
     with client_of(find_target(database, namespace)) as client:
-        answers = client.cancel_all(run_ids)
-        if any(answer.state is RunState.RUNNING for answer in answers) and output == "table":
+        if job is not None:
+            # The newest first: else those that follow begin while older ones are cancelled.
+            run_ids = tuple(run.id for run in reversed(runs_of_job(client, wanted, _WAITING)))
+            confirm_many(
+                len(run_ids), f"cancel {len(run_ids):,} runs of {job}?", declined="nothing was cancelled", yes=yes
+            )
+        answers = in_parts(client.cancel_all, run_ids, "cancelling", hidden=output == "json")
+        answers.sort(key=lambda answer: answer.id if job is not None else 0)
+        if job is None and any(answer.state is RunState.RUNNING for answer in answers) and output == "table":
             say("asked to stop: " + ", ".join(f"run {one.id}" for one in answers if one.state is RunState.RUNNING))
         if wait:
             answers = [_ended(client, answer) for answer in answers]
+    if job is not None and not answers and output == "table":
+        say(f"{job} has no run that is {' or '.join(states or _WAITING)}")
+        return
     report(answers, "is {state}", "cannot be cancelled: {why}", output=output)
     if wait and any(answer.state is not RunState.CANCELLED for answer in answers):
         raise SystemExit(1)

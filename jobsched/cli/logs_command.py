@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 import click
 
 from jobsched.cli.output import print_json, print_json_line, say
+from jobsched.cli.pause_text import line_with_way_out
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
+from jobsched.cli.text import lacks_text, moment
 
 if TYPE_CHECKING:
     from jobsched.client import Client
@@ -43,7 +45,7 @@ def command(
 
 def _follow(client: "Client", run_id: int, attempt: int | None, output: str) -> None:
     before: LogLine | None = None
-    for line in client.follow(run_id, attempt=attempt):
+    for line in client.follow(run_id, attempt=attempt, looked=_Waiting(client).look):
         if output == "json":
             print_json_line(as_json(line))
         else:
@@ -51,6 +53,41 @@ def _follow(client: "Client", run_id: int, attempt: int | None, output: str) -> 
         before = line
     if output == "table":
         _print_end(client.run(run_id), wrote=before is not None)
+
+
+class _Waiting:
+    """Says, once for each wait, what a run that is looked at waits for, and when it starts."""
+
+    def __init__(self, client: "Client") -> None:
+        self._client, self._told, self._seen = client, False, ""
+
+    def look(self, run: "Run") -> None:
+        if run.state == self._seen:
+            return
+        self._seen = run.state
+        if self._told and run.state == "running":
+            say(f"run {run.id} runs", err=True)
+            self._told = False
+        elif what := self._what_for(run):
+            say(f"run {run.id} is {run.state}: {what}", err=True)
+            self._told = True
+
+    def _what_for(self, run: "Run") -> str | None:
+        """None: it does not wait, or is about to be claimed."""
+        from jobsched.model.pause import Pauses
+
+        if run.state not in {"scheduled", "pending", "blocked"}:
+            return None
+        now = self._client.store.now()
+        pause = Pauses(self._client.pauses()).of_queue(run.queue)
+        if pause is not None:
+            return f"it waits: {line_with_way_out(pause, now)}"
+        if run.state == "scheduled":
+            return f"it begins at {moment(run.available_at, now)}"
+        if run.state == "blocked":
+            return lacks_text(self._client.lacks(run.id))
+        served = any(node.alive and run.namespace in node.namespaces for node in self._client.nodes())
+        return None if served else "no node runs that could perform it; start one with: jobsched run"
 
 
 def _print_line(line: "LogLine", before: "LogLine | None") -> None:

@@ -65,8 +65,13 @@ def line(pause: "Pause", now: datetime) -> str:
 
 def line_with_way_out(pause: "Pause", now: datetime) -> str:
     """All of it, and how to end it."""
+    return f"{line(pause, now)}; to end it: {way_out(pause)}"
+
+
+def way_out(pause: "Pause") -> str:
+    """The command that ends it."""
     target = {"job": pause.name, "queue": f"--queue {pause.name}", "all": "--all"}[str(pause.scope)]
-    return f"{line(pause, now)}; to end it: jobsched resume {target}"
+    return f"jobsched resume {target}"
 
 
 def cell(pause: "Pause", now: datetime) -> Cell:

@@ -1,33 +1,29 @@
 """jobsched requeue."""
 
-from datetime import datetime
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from jobsched.cli.answers import report
+from jobsched.cli.chosen_runs import Wanted, check_choice, in_parts, job_option, runs_of_job, since_option, state_option
+from jobsched.cli.instants import shown_in
 from jobsched.cli.output import print_json, say
-from jobsched.cli.progress import progress
-from jobsched.cli.since import since_of
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 
 if TYPE_CHECKING:
     from jobsched.client import Client
+    from jobsched.model.run import Run
 
-_PAGE = 1000
+#: Rows that stand for several slots, of which each has a line.
+_MOST_RANGES = 10
 
 
 @click.command("requeue")
 @click.argument("run_ids", nargs=-1, metavar="[RUN]...", type=int)
-@click.option("--job", metavar="JOB", help="All runs of this job that are in --state.")
-@click.option("--since", metavar="T", help="With --job: made since an RFC 3339 instant, or within a duration: 1h, 2d.")
-@click.option(
-    "--state",
-    "states",
-    type=click.Choice(["failed", "cancelled", "skipped"]),
-    multiple=True,
-    help="With --job: in this state; may be repeated.  [default: failed]",
-)
+@job_option
+@since_option
+@state_option("failed", "cancelled", "skipped", default="failed")
 @database_option
 @namespace_option
 @output_option
@@ -41,36 +37,45 @@ def command(
     namespace: str | None,
     output: str,
 ) -> None:
-    """Run RUNs that failed, were cancelled or skipped again: same number and slot, retries granted afresh."""
-    if bool(run_ids) == (job is not None):
-        raise click.UsageError("give the numbers of runs, or --job")
-    if job is None and (since or states):
-        raise click.UsageError("--since and --state go with --job")
+    """Run RUNs that failed, were cancelled or skipped again: same number and slot, retries granted afresh.
+
+    A skipped row that stands for several slots is no run; `jobsched backfill` runs its slots.
+    """
+    wanted = Wanted(run_ids, job, states, since)
+    check_choice(wanted)
     with client_of(find_target(database, namespace)) as client:
+        ranges: list[Run] = []
         if job is not None:
-            client.job(job)
-            since_instant = None if since is None else since_of(since, client.store.now())
-            run_ids = _of_job(client, job, states or ("failed",), since_instant)
-        answers = []
-        with progress("requeueing", len(run_ids), hidden=output == "json") as requeued:
-            for start in range(0, len(run_ids), _PAGE):
-                answers += client.requeue_all(run_ids[start : start + _PAGE])
-                requeued(min(_PAGE, len(run_ids) - start))
+            found = runs_of_job(client, wanted, ("failed",))
+            run_ids = tuple(run.id for run in found if run.covers is None)
+            ranges = [run for run in found if run.covers is not None]
+        answers = in_parts(client.requeue_all, run_ids, "requeueing", hidden=output == "json")
+        ranges += [client.run(answer.id) for answer in answers if answer.refused == "covers"]
+        _say_ranges(client, ranges)
     if answers:
         report(answers, "is {state}", "cannot be requeued: {why}", output=output)
-    elif output == "json":
+        return
+    if output == "json":
         print_json([])
-    else:
+    elif not ranges:
         say(f"{job} has no run that is {' or '.join(states or ('failed',))}")
+    if ranges:
+        raise SystemExit(1)
 
 
-def _of_job(client: "Client", job: str, states: tuple[str, ...], since: datetime | None) -> tuple[int, ...]:
-    """Oldest first, in the order of their slots. Rows that stand for several slots are left out: they are no runs."""
-    from jobsched.model.run import RunState
+def _say_ranges(client: "Client", ranges: "Sequence[Run]") -> None:
+    """What rows that cannot be requeued stand for, and how to run it."""
+    from jobsched.model.instants import format_instant
 
-    wanted, before = [RunState(state) for state in states], None
-    found: list[int] = []
-    while page := client.runs(job=job, states=wanted, since=since, before_id=before, limit=_PAGE):
-        before = page[-1].id
-        found += [run.id for run in page if run.covers is None]
-    return tuple(reversed(found))
+    zones = {stored.job.name: stored.job.timezone for stored in client.jobs()} if ranges else {}
+    for run in ranges[:_MOST_RANGES]:
+        assert run.covers is not None
+        first, last, zone = run.covers.first, run.covers.last, zones.get(run.job or "", "UTC")
+        say(
+            f"row {run.id} stands for {run.covers.count or 'many'} slots "
+            f"({shown_in(zone, first)} to {shown_in(zone, last)}); "
+            f"to run them: jobsched backfill {run.job} --from {format_instant(first)} --to {format_instant(last)}",
+            err=True,
+        )
+    if len(ranges) > _MOST_RANGES:
+        say(f"and {len(ranges) - _MOST_RANGES} rows more stand for several slots; see: jobsched runs", err=True)

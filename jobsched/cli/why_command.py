@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jobsched.cli.instants import instant_in, shown_in
+from jobsched.cli.instants import instants_in, shown_in
 from jobsched.cli.output import print_json, say
 from jobsched.cli.pause_text import line_with_way_out, pause_as_json
 from jobsched.cli.runs_command import lateness, notes_on, state_text
@@ -14,6 +14,9 @@ from jobsched.cli.target import client_of, database_option, find_target, namespa
 from jobsched.cli.text import lacks_text, relative
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from jobsched.client import Client
     from jobsched.model.job import Job
     from jobsched.model.run import Lack, Run
     from jobsched.schedule.fates import Fate
@@ -51,17 +54,19 @@ def command(job: str, *, at: str | None, count: int, database: str | None, names
     from jobsched.model.pause import Pauses
 
     with client_of(find_target(database, namespace)) as client:
-        stored, now = client.job(job), client.store.now()
-        instant = None if at is None else instant_in(stored.job.timezone, at, "--at")
-        fates = client.why(job, instant, count=count)
+        declared, now = client.store.jobs(client.namespace, [job]), client.store.now()
+        zone = declared[0].job.timezone if declared else "UTC"
+        fates = client.why(job, count=count) if at is None else _fates_at(client, job, instants_in(zone, at, "--at"))
         notes = notes_on(client, [fate.run for fate in fates if fate.run])
         lacks = {run.id: client.lacks(run.id) for fate in fates if (run := fate.run) and run.state == "blocked"}
         pause = Pauses(client.pauses()).of_job(job)
     if output == "json":
         print_json([as_json(fate, lacks) for fate in fates])
         return
-    zone = stored.job.timezone
-    _say_why_none(stored.job)
+    if declared:
+        _say_why_none(declared[0].job)
+    else:
+        say(f"{job} is no longer declared; what is recorded of it:", err=True)
     if pause is not None:
         say(line_with_way_out(pause, now), err=True)
     # No table: its columns would be cut in a narrow terminal, and the end of these lines is what is asked for.
@@ -71,6 +76,13 @@ def command(job: str, *, at: str | None, count: int, database: str | None, names
         say(told + (f"; {note}" if note else ""))
     if not fates:
         say("no slot has come yet")
+
+
+def _fates_at(client: "Client", job: str, instants: "Sequence[datetime]") -> "list[Fate]":
+    """Of those that are slots; if none is, of the first and its neighbours. Clocks may show the time asked for twice."""
+    answers = [client.why(job, instant) for instant in instants]
+    slots = [answer for answer in answers if answer[0].unrecorded != "no_slot"]
+    return [fate for answer in slots or answers[:1] for fate in answer]
 
 
 def _say_why_none(job: "Job") -> None:

@@ -1,12 +1,14 @@
 """What people do to runs from the command line, beside a node at work."""
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
 
 from jobsched.cli.main import cli
-from jobsched.model.run import RunState
+from jobsched.model.run import Covers, Reason, RunState
+from jobsched.testing.builders import a_firing, a_skipped_slot
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Workplace
@@ -65,6 +67,56 @@ def test_requeue_wants_runs_or_a_job_that_exists(place: "Workplace") -> None:
     assert "did you mean 'one'" in place.jobsched("requeue", "--job", "onne", code=1).stderr
     assert place.jobsched("requeue", "--job", "one").stdout == "one has no run that is failed\n"
     assert place.as_json("requeue", "--job", "one") == []
+
+
+def test_requeue_of_a_row_that_stands_for_several_slots_names_the_backfill_that_runs_them(
+    workplace: "Workplace",
+) -> None:
+    workplace.write("""
+        version: 1
+        jobs:
+          fast: {command: ["true"], cron: "0 * * * *", timezone: Europe/Rome}
+    """)
+    workplace.jobsched("sync")
+    covers = Covers(datetime(2026, 1, 5, 6, tzinfo=UTC), datetime(2026, 1, 5, 9, tzinfo=UTC), 4)
+    stored = workplace.client.job("fast")
+    row = a_skipped_slot(stored.job, covers.last, Reason.PAUSED, covers=covers)
+    workplace.client.store.fire([a_firing(stored, row)])
+
+    all_of_it = workplace.jobsched("requeue", "--job", "fast", "--state", "skipped", code=1)
+    one = workplace.jobsched("requeue", "1", code=1)
+    workplace.jobsched(*one.stderr.splitlines()[0].partition("; to run them: jobsched ")[2].split(), "--yes")
+
+    told = (
+        "row 1 stands for 4 slots (2026-01-05 07:00:00+01:00 to 2026-01-05 10:00:00+01:00); to run them: "
+        "jobsched backfill fast --from 2026-01-05T06:00:00Z --to 2026-01-05T09:00:00Z\n"
+    )
+    refused = "error: run 1 cannot be requeued: it stands for several slots; jobsched backfill runs those\n"
+    assert (all_of_it.stdout, all_of_it.stderr) == ("", told)
+    assert (one.stdout, one.stderr) == ("", told + refused)
+    assert [run.scheduled_at for run in workplace.runs("fast")] == [
+        covers.first + timedelta(hours=hour) for hour in range(4)
+    ]
+
+
+def test_runs_of_a_job_are_cancelled_by_their_state_and_deleted_only_by_a_named_one(place: "Workplace") -> None:
+    place.write("""
+        version: 1
+        jobs:
+          one: {command: ["true"]}
+    """)
+    place.jobsched("sync")
+    for _ in range(2):
+        place.jobsched("trigger", "one")
+
+    blocked = place.jobsched("cancel", "--job", "one", "--state", "blocked")
+    rest = place.as_json("cancel", "--job", "one")
+
+    assert blocked.stdout == "run 2 is cancelled\n"
+    assert [answer["id"] for answer in rest] == [1]
+    assert "give the numbers of runs, or --job" in place.jobsched("cancel", code=2).stderr
+    assert "with --state" in place.jobsched("delete", "--job", "one", code=2).stderr
+    assert "did you mean 'one'" in place.jobsched("cancel", "--job", "onne", code=1).stderr
 
 
 def test_a_running_command_is_cancelled_before_the_slow_poll_would_see_it(workplace: "Workplace") -> None:

@@ -107,6 +107,25 @@ def test_logs_follow_a_run_until_it_has_ended(workplace: "Workplace", start: Sta
     assert (following.wait(60), as_json.wait(60)) == (0, 0)
 
 
+def test_following_a_run_that_waits_says_what_for_and_when_it_starts(workplace: "Workplace", start: Start) -> None:
+    workplace.write(WAITS.replace("one: {", "one: {queue: mail, "))
+    workplace.start_node()
+    workplace.jobsched("pause", "--queue", "mail", "--reason", "a move")
+    workplace.jobsched("trigger", "one")
+
+    following = start("logs", "1", "-f")
+    assert following.stderr is not None
+    waits = following.stderr.readline()
+    workplace.jobsched("resume", "--queue", "mail")
+    runs = following.stderr.readline()
+    (workplace.folder / "go").touch()
+
+    assert ": it waits: queue mail: paused since " in waits
+    assert waits.endswith("to end it: jobsched resume --queue mail\n")
+    assert runs == "run 1 runs\n"
+    assert following.communicate(timeout=60)[0].endswith("run 1 is succeeded\n")
+
+
 def test_following_a_run_that_has_ended_shows_it_as_without(workplace: "Workplace") -> None:
     workplace.write(WAITS)
     (workplace.folder / "go").touch()

@@ -107,6 +107,24 @@ def test_jobs_without_slots_say_so(workplace: "Workplace") -> None:
     assert "  its time has not come" in workplace.jobsched("why", "rare", "--at", "2096-02-29").stdout
 
 
+def test_of_a_removed_job_what_is_recorded_is_told(workplace: "Workplace") -> None:
+    workplace.write(EACH_SECOND + '      other: {command: ["true"]}\n')
+    workplace.jobsched("sync")
+    missed = after_an_outage(workplace.client, "tick", timedelta(minutes=1))
+    workplace.write(NEVER_SOON)
+    workplace.jobsched("sync", "--allow-delete")
+
+    about = workplace.jobsched("why", "tick", "--at", missed.first.isoformat())
+    latest = workplace.jobsched("why", "tick")
+    before = workplace.jobsched("why", "tick", "--at", "2020-01-01")
+
+    assert about.stderr == latest.stderr == "tick is no longer declared; what is recorded of it:\n"
+    assert "skipped (misfire" in about.stdout
+    assert "skipped (misfire" in latest.stdout
+    assert "nothing is recorded" in before.stdout
+    assert "no job" in workplace.jobsched("why", "tock", code=1).stderr
+
+
 def after_an_outage(client: Client, name: str, outage: timedelta) -> Covers:
     """What a node records that comes back after so long; the slots that it had missed."""
     stored = client.job(name)
