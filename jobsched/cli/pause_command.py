@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from jobsched.cli.elsewhere import say_if_elsewhere
 from jobsched.cli.output import print_json, say
 from jobsched.cli.pause_text import check_target, held, pause_as_json, since_text, target_options, until_text
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
@@ -49,6 +50,8 @@ def command(
     with client_of(find_target(database, namespace)) as client:
         before = {pause.target: pause for pause in client.pauses()}
         pauses = client.pause(*jobs, queue=queue, all=everything, duration=lasts, reason=reason)
+        if everything:
+            say_if_elsewhere(client)
         unseen = queue is not None and not _seen(client, queue)
     if output == "json":
         print_json([pause_as_json(pause) for pause in pauses])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from jobsched.cli.elsewhere import elsewhere
 from jobsched.cli.output import Cell, Roomy, clear_screen, print_json, print_json_line, print_table, say
 from jobsched.cli.pause_text import pause_as_json, queue_as_json, say_pauses
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
@@ -39,6 +40,8 @@ def command(*, watch: bool, database: str | None, namespace: str | None, output:
         if watch:
             _watch(client, output)
         seen = _look(client)
+    if seen.elsewhere is not None:
+        say(seen.elsewhere, err=True, fg="yellow")
     if output == "json":
         print_json(as_json(seen))
     else:
@@ -59,6 +62,7 @@ class Seen:
     running: "list[Run]"  #: the newest
     progress: dict[int, str]
     pauses: "list[Pause]"
+    elsewhere: str | None = None  #: why this namespace may not be the one that is meant
 
 
 def _look(client: "Client") -> Seen:
@@ -77,6 +81,7 @@ def _look(client: "Client") -> Seen:
         running=running,
         progress=client.progress(running),
         pauses=client.pauses(),
+        elsewhere=None if generations else elsewhere(client),
     )
 
 
