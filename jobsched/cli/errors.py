@@ -52,6 +52,8 @@ def explained() -> Iterator[None]:
         yield
     except ConfigError as error:
         print_diagnostics(error)
+        if len(error.diagnostics) > 1:
+            say(f"{len(error.diagnostics)} errors", err=True)
         raise SystemExit(1) from None
     except (JobschedError, TimeoutError) as error:
         raise Failure(str(error)) from error

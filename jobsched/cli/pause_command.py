@@ -23,7 +23,7 @@ _WHAT_STOPS = {
 
 
 @click.command("pause")
-@target_options
+@target_options(queue="A queue: none of its runs starts.", everything="All jobs and queues of the namespace.")
 @click.option("--for", "duration", metavar="D", help="Resume by itself after this duration: 30m, 2h, 1d.")
 @click.option("--reason", metavar="TEXT", help="Shown wherever the pause is.")
 @database_option

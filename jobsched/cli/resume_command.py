@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 @click.command("resume")
-@target_options
+@target_options(
+    queue="The pause of a queue: its runs start again.",
+    everything="The pause that --all made; those of single jobs and queues stand.",
+)
 @database_option
 @namespace_option
 @output_option

@@ -92,7 +92,7 @@ def state_text(run: "Run") -> str:
     """`succeeded`, `failed (timeout)`, `skipped (misfire x5)`: a row that covers several slots says how many."""
     if run.reason is None:
         return str(run.state)
-    times = "" if run.covers is None else f" x{run.covers.count or 'many'}"
+    times = "" if run.covers is None else f" x{run.covers.count}" if run.covers.count else ", many"
     return f"{run.state} ({run.reason}{times})"
 
 
