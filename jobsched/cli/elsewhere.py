@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from jobsched.cli.output import say
+from jobsched.cli.output import say_prose
 
 if TYPE_CHECKING:
     from jobsched.client import Client
@@ -25,4 +25,4 @@ def say_if_elsewhere(client: "Client") -> None:
     """On standard error, beside an answer that would otherwise look as if all were well."""
     told = elsewhere(client)
     if told is not None:
-        say(told, err=True, fg="yellow")
+        say_prose(told, err=True, fg="yellow")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from jobsched.cli.output import say
+from jobsched.cli.output import say, say_prose
 from jobsched.errors import ConfigError, JobschedError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class Failure(click.ClickException):
     """Prints `error: …` to standard error; exit code 1."""
 
     def show(self, file: object = None) -> None:
-        say(f"error: {self.message}", err=True, fg="red")
+        say_prose(f"error: {self.message}", err=True, fg="red")
 
 
 def print_diagnostics(error: ConfigError) -> None:

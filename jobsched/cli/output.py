@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -19,6 +21,21 @@ def say(text: str = "", *, err: bool = False, **style: Any) -> None:
     shown = printable(text)
     plain = bool(os.environ.get("NO_COLOR"))
     click.echo(click.style(shown, **style) if style and not plain else shown, err=err)
+
+
+def say_prose(text: str, *, err: bool = False, **style: Any) -> None:
+    """As `say`, of sentences: on a terminal they break between words, and go on indented."""
+    width = columns(err=err)
+    if width is not None:
+        # A command or a name is not torn apart at its hyphens.
+        wrapper = textwrap.TextWrapper(width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        text = "\n".join(wrapper.fill(line) for line in text.split("\n"))
+    say(text, err=err, **style)
+
+
+def columns(*, err: bool = False) -> int | None:
+    """How wide the terminal is; None if none is written to."""
+    return shutil.get_terminal_size().columns if (sys.stderr if err else sys.stdout).isatty() else None
 
 
 def pass_on(text: str, *, err: bool = False) -> None:

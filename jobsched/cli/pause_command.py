@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobsched.cli.elsewhere import say_if_elsewhere
-from jobsched.cli.output import print_json, say
+from jobsched.cli.output import print_json, say, say_prose
 from jobsched.cli.pause_text import check_target, held, pause_as_json, since_text, target_options, until_text
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 
@@ -57,8 +57,8 @@ def command(
         print_json([pause_as_json(pause) for pause in pauses])
     else:
         for pause in pauses:
-            say(f"{held(pause)} is paused {until_text(pause)}{_again(before.get(pause.target), pause)}")
-        say(_WHAT_STOPS[str(pauses[0].scope)] if pauses else "it was resumed at once by somebody else")
+            say_prose(f"{held(pause)} is paused {until_text(pause)}{_again(before.get(pause.target), pause)}")
+        say_prose(_WHAT_STOPS[str(pauses[0].scope)] if pauses else "it was resumed at once by somebody else")
     if unseen:
         say(f"no job names queue {queue} and no run waits in it; it is paused all the same", err=True)
 

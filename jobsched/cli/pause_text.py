@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jobsched.cli.job_names import job_names
-from jobsched.cli.output import Cell, Roomy, say
+from jobsched.cli.output import Cell, Roomy, say, say_prose
 from jobsched.cli.text import local_time, moment, relative
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def cell(pause: "Pause", now: datetime) -> Cell:
 def say_pauses(pauses: "Sequence[Pause]", now: datetime) -> None:
     """A line for each, and how many more there are."""
     for pause in pauses[:_MOST_SAID]:
-        say(line(pause, now), fg="yellow")
+        say_prose(line(pause, now), fg="yellow")
     if len(pauses) > _MOST_SAID:
         say(f"and {len(pauses) - _MOST_SAID} more are paused; see: jobsched list", fg="yellow")
 
