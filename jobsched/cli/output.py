@@ -13,6 +13,7 @@ import click
 from jobsched.cli.text import printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 
@@ -86,6 +87,8 @@ def print_table(
     # Piped, a table is not squeezed into the 80 columns that nobody looks at.
     if not console.is_terminal:
         console = Console(width=max(200, console.width), highlight=False)
+    if len(rows) > _MANY_ROWS and wrapped is None and _print_long(headings, rows, console):
+        return
     table = _table(
         headings, [[cell.full if isinstance(cell, Roomy) else cell for cell in row] for row in rows], wrapped
     )
@@ -94,6 +97,24 @@ def print_table(
             headings, [[cell.short if isinstance(cell, Roomy) else cell for cell in row] for row in rows], wrapped
         )
     console.print(table)
+
+
+def _print_long(headings: Sequence[str], rows: Sequence[Sequence[Cell]], console: "Console") -> bool:
+    """The same table, far sooner; False if it is too wide for the terminal, so that something must be cut."""
+    from jobsched.cli.long_table import lines, total, widths
+
+    def paint(cell: str) -> str:
+        colour = _style(cell) if console.color_system and not console.no_color else ""
+        return click.style(cell, fg=colour) if colour else cell
+
+    for form in (0, 1):
+        plain = [[printable(cell[form] if isinstance(cell, Roomy) else cell, keep="") for cell in row] for row in rows]
+        wide = widths([headings, *plain])
+        if total(wide) <= console.width:
+            head, *body = lines(headings, plain, wide, paint)
+            click.echo("\n".join((click.style(head, bold=bool(console.color_system)), *body)))
+            return True
+    return False
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], wrapped: str | None) -> "Table":
@@ -122,6 +143,7 @@ def _style(cell: str) -> str:
 
 
 _ANY_WIDTH = 10_000
+_MANY_ROWS = 500
 _MAY_SHRINK = frozenset({"JOB", "SCHEDULE", "HOST", "NOTES"})
 
 _STYLES = {

@@ -93,3 +93,15 @@ def test_sentences_in_a_file_are_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     say_prose("run 158 succeeded, attempt 1 of 1, started +51ms")
 
     assert stdout.getvalue() == "run 158 succeeded, attempt 1 of 1, started +51ms\n"
+
+
+@pytest.mark.parametrize(("stdout", "columns"), [(Terminal, 80), (Terminal, 40), (Terminal, 28), (io.StringIO, 80)])
+def test_a_table_of_many_rows_looks_like_one_of_few(
+    monkeypatch: pytest.MonkeyPatch, stdout: type[io.StringIO], columns: int
+) -> None:
+    rows: list[list[Cell]] = [*ROWS, ["\u65e5\u672c", "failed", Roomy("at last", "soon")]]
+
+    few = shown(monkeypatch, stdout(), columns, rows)
+    many = shown(monkeypatch, stdout(), columns, rows * 300)
+
+    assert many == [few[0], *few[1:] * 300]
