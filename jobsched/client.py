@@ -23,6 +23,7 @@ from jobsched.errors import (
     UnknownRunError,
 )
 from jobsched.model.backfill import Backfill, Progress
+from jobsched.model.durations import format_duration
 from jobsched.model.enqueue import Enqueue
 from jobsched.model.instants import as_utc
 from jobsched.model.pause import Pause, Pauses, PauseScope
@@ -403,8 +404,8 @@ class Client:
         until = None if timeout is None else self._clock.monotonic() + timeout.total_seconds()
         while True:
             run = self.run(run_id)
-            if not run.state.final and until is not None and self._clock.monotonic() >= until:
-                raise TimeoutError(f"run {run_id} is still {run.state} after {timeout}")
+            if not run.state.final and timeout is not None and until is not None and self._clock.monotonic() >= until:
+                raise TimeoutError(f"run {run_id} is still {run.state} after {format_duration(timeout)}")
             yield run, pause
             pause = min(pause * 1.5, _SLOWEST_LOOK)
 

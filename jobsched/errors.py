@@ -132,8 +132,8 @@ class NotFoundError(JobschedError):
 class UnknownJobError(NotFoundError):
     """No job of this name in the namespace."""
 
-    def __init__(self, namespace: str, name: str, nearest: str | None = None) -> None:
-        hint = f"; did you mean {nearest!r}?" if nearest else "; see: jobsched list"
+    def __init__(self, namespace: str, name: str, nearest: str | None = None, hint: str = "see: jobsched list") -> None:
+        hint = f"; did you mean {nearest!r}?" if nearest else f"; {hint}"
         super().__init__(f"no job {name!r} in namespace {namespace!r}{hint}")
         self.namespace, self.name = namespace, name
 

@@ -1,5 +1,6 @@
 """SQLite's errors, told as the port's: what happened to which file, and what to do next."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,11 +46,20 @@ def _told(path: Path, error: BaseException | None) -> StoreError:
     if _is_one_of(name, _PASSING):
         return StoreUnavailableError(f"{path} is locked by another process ({name}: {error}); it is worth trying again")
     if not path.exists():
-        return StoreError(f"{path} does not exist; `jobsched db upgrade` makes it")
+        return StoreError(_why_missing(path))
     if "no such table" in str(error):
         return SchemaError(f"{path} has no schema yet ({error}); run: jobsched db upgrade")
     hint = next((hint for code, hint in _HINTS.items() if _is_one_of(name, {code})), "")
     return StoreError(f"{path}: {name or 'error'}: {error}" + (f"; {hint}" if hint else ""))
+
+
+def _why_missing(path: Path) -> str:
+    folder = path.parent
+    if not folder.is_dir():
+        return f"{path} cannot be: the folder {folder} does not exist; make it, or mend the database's URL"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"{path} does not exist, and this user may not write in {folder}: mind its owner and mode"
+    return f"{path} does not exist; `jobsched db upgrade` makes it"
 
 
 def _is_one_of(name: str, codes: set[str]) -> bool:

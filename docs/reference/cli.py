@@ -195,7 +195,10 @@ JSON: dict[str, tuple[str, Callable[[], Any]]] = {
         ],
     ),
     "plan": (
-        "`-o json`: what would be done; `action` is `create`, `update` or `remove`; `pause` is null or, of a paused job, as in `pause`",
+        (
+            "`-o json`: what would be done; `action` is `create`, `update` or `remove`; `pause` is null or, of a paused job, "
+            "as in `pause`; `paused` names the unchanged jobs that are paused"
+        ),
         lambda: plan_as_json(PLAN),
     ),
     "sync": (

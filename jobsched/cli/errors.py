@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from jobsched.cli.output import say
+from jobsched.cli.output import say, say_prose
 from jobsched.errors import ConfigError, JobschedError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class Failure(click.ClickException):
     """Prints `error: …` to standard error; exit code 1."""
 
     def show(self, file: object = None) -> None:
-        say(f"error: {self.message}", err=True, fg="red")
+        say_prose(f"error: {self.message}", err=True, fg="red")
 
 
 def print_diagnostics(error: ConfigError) -> None:
@@ -52,6 +52,8 @@ def explained() -> Iterator[None]:
         yield
     except ConfigError as error:
         print_diagnostics(error)
+        if len(error.diagnostics) > 1:
+            say(f"{len(error.diagnostics)} errors", err=True)
         raise SystemExit(1) from None
     except (JobschedError, TimeoutError) as error:
         raise Failure(str(error)) from error

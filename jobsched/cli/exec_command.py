@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +15,7 @@ import click
 from jobsched.cli.job_names import job_names
 from jobsched.cli.output import say
 from jobsched.cli.payload import payload_of, payload_option
-from jobsched.cli.target import DEFAULT_FILE, load_and_warn
+from jobsched.cli.target import files, load_and_warn
 from jobsched.errors import CommandError, UnknownHandlerError, UnknownJobError
 
 if TYPE_CHECKING:
@@ -24,10 +25,21 @@ if TYPE_CHECKING:
     from jobsched.model.job import Job, Timeout
 
 
+_MOST_NAMED = 20
+
+
 @click.command("exec")
 @click.argument("job", shell_complete=job_names)
+@click.option(
+    "--file",
+    "paths",
+    multiple=True,
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="Where JOB stands, a file or a folder; else ./jobs.yaml. May be repeated.",
+)
 @payload_option
-def command(job: str, *, payload: str | None) -> None:
+def command(job: str, *, paths: tuple[Path, ...], payload: str | None) -> None:
     """Perform JOB of ./jobs.yaml here and now: one attempt, no database, no limit on how many at once.
 
     Its output goes to the terminal as it comes. Exit code 0 or 1; of a command that ends by itself, its own;
@@ -44,9 +56,10 @@ def command(job: str, *, payload: str | None) -> None:
     given = payload_of(payload)
     if given is not None:
         check_payload_size(given)
-    state = load_and_warn([DEFAULT_FILE])
+    chosen = files(paths)
+    state = load_and_warn(chosen, job=job)
     wanted = _job(state, job)
-    put_on_path([DEFAULT_FILE])
+    put_on_path(chosen)
     if isinstance(wanted.handler, PythonHandler):
         default_registry.imports(imports_of(state.settings))
         # Not for calls: what logs a call would show the URL with its secrets.
@@ -82,7 +95,9 @@ def _job(state: "DesiredState", name: str) -> "Job":
     job = state.jobs.get(name)
     if job is None:
         nearest = difflib.get_close_matches(name, state.jobs, 1)
-        raise UnknownJobError(state.namespace, name, nearest[0] if nearest else None)
+        named = ", ".join(sorted(state.jobs)[:_MOST_NAMED]) + (" …" if len(state.jobs) > _MOST_NAMED else "")
+        there = f"there are: {named}" if named else "there is none; another file is named by --file"
+        raise UnknownJobError(state.namespace, name, nearest[0] if nearest else None, there)
     return job
 
 

@@ -48,3 +48,11 @@ def shown_in(zone: str, instant: datetime) -> str:
     from jobsched.schedule.zones import zone_of
 
     return instant.astimezone(zone_of(zone)).isoformat(sep=" ")
+
+
+def shortly_in(zone: str, instant: datetime, now: datetime) -> str:
+    """`11-22 02:30:00`, in `zone`, with the year if it is another: for where there is no room."""
+    from jobsched.schedule.zones import zone_of
+
+    shown, today = instant.astimezone(zone_of(zone)), now.astimezone(zone_of(zone))
+    return shown.strftime("%m-%d %H:%M:%S" if shown.year == today.year else "%Y-%m-%d %H:%M:%S")

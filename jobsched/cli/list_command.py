@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from jobsched.cli.elsewhere import say_if_elsewhere
 from jobsched.cli.output import Cell, Roomy, print_json, print_table
 from jobsched.cli.pause_text import cell, pause_as_json
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
@@ -28,6 +29,8 @@ def command(*, database: str | None, namespace: str | None, output: str) -> None
     with client_of(find_target(database, namespace)) as client:
         jobs, last, now = client.jobs(), client.last_runs(), client.store.now()
         pauses = Pauses(client.pauses())
+        if not jobs:
+            say_if_elsewhere(client)
     if output == "json":
         print_json([job_as_json(stored, last.get(stored.job.name), pauses.of_job(stored.job.name)) for stored in jobs])
         return

@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -11,6 +13,7 @@ import click
 from jobsched.cli.text import printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 
@@ -19,6 +22,21 @@ def say(text: str = "", *, err: bool = False, **style: Any) -> None:
     shown = printable(text)
     plain = bool(os.environ.get("NO_COLOR"))
     click.echo(click.style(shown, **style) if style and not plain else shown, err=err)
+
+
+def say_prose(text: str, *, err: bool = False, **style: Any) -> None:
+    """As `say`, of sentences: on a terminal they break between words, and go on indented."""
+    width = columns(err=err)
+    if width is not None:
+        # A command or a name is not torn apart at its hyphens.
+        wrapper = textwrap.TextWrapper(width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        text = "\n".join(wrapper.fill(line) for line in text.split("\n"))
+    say(text, err=err, **style)
+
+
+def columns(*, err: bool = False) -> int | None:
+    """How wide the terminal is; None if none is written to."""
+    return shutil.get_terminal_size().columns if (sys.stderr if err else sys.stdout).isatty() else None
 
 
 def pass_on(text: str, *, err: bool = False) -> None:
@@ -69,6 +87,8 @@ def print_table(
     # Piped, a table is not squeezed into the 80 columns that nobody looks at.
     if not console.is_terminal:
         console = Console(width=max(200, console.width), highlight=False)
+    if len(rows) > _MANY_ROWS and wrapped is None and _print_long(headings, rows, console):
+        return
     table = _table(
         headings, [[cell.full if isinstance(cell, Roomy) else cell for cell in row] for row in rows], wrapped
     )
@@ -77,6 +97,24 @@ def print_table(
             headings, [[cell.short if isinstance(cell, Roomy) else cell for cell in row] for row in rows], wrapped
         )
     console.print(table)
+
+
+def _print_long(headings: Sequence[str], rows: Sequence[Sequence[Cell]], console: "Console") -> bool:
+    """The same table, far sooner; False if it is too wide for the terminal, so that something must be cut."""
+    from jobsched.cli.long_table import lines, total, widths
+
+    def paint(cell: str) -> str:
+        colour = _style(cell) if console.color_system and not console.no_color else ""
+        return click.style(cell, fg=colour) if colour else cell
+
+    for form in (0, 1):
+        plain = [[printable(cell[form] if isinstance(cell, Roomy) else cell, keep="") for cell in row] for row in rows]
+        wide = widths([headings, *plain])
+        if total(wide) <= console.width:
+            head, *body = lines(headings, plain, wide, paint)
+            click.echo("\n".join((click.style(head, bold=bool(console.color_system)), *body)))
+            return True
+    return False
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], wrapped: str | None) -> "Table":
@@ -105,6 +143,7 @@ def _style(cell: str) -> str:
 
 
 _ANY_WIDTH = 10_000
+_MANY_ROWS = 500
 _MAY_SHRINK = frozenset({"JOB", "SCHEDULE", "HOST", "NOTES"})
 
 _STYLES = {

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobsched.cli.output import print_json, say
+from jobsched.cli.elsewhere import say_if_elsewhere
+from jobsched.cli.output import print_json, say, say_prose
 from jobsched.cli.pause_text import check_target, held, pause_as_json, since_text, target_options, until_text
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 
@@ -22,7 +23,7 @@ _WHAT_STOPS = {
 
 
 @click.command("pause")
-@target_options
+@target_options(queue="A queue: none of its runs starts.", everything="All jobs and queues of the namespace.")
 @click.option("--for", "duration", metavar="D", help="Resume by itself after this duration: 30m, 2h, 1d.")
 @click.option("--reason", metavar="TEXT", help="Shown wherever the pause is.")
 @database_option
@@ -49,13 +50,15 @@ def command(
     with client_of(find_target(database, namespace)) as client:
         before = {pause.target: pause for pause in client.pauses()}
         pauses = client.pause(*jobs, queue=queue, all=everything, duration=lasts, reason=reason)
+        if everything:
+            say_if_elsewhere(client)
         unseen = queue is not None and not _seen(client, queue)
     if output == "json":
         print_json([pause_as_json(pause) for pause in pauses])
     else:
         for pause in pauses:
-            say(f"{held(pause)} is paused {until_text(pause)}{_again(before.get(pause.target), pause)}")
-        say(_WHAT_STOPS[str(pauses[0].scope)] if pauses else "it was resumed at once by somebody else")
+            say_prose(f"{held(pause)} is paused {until_text(pause)}{_again(before.get(pause.target), pause)}")
+        say_prose(_WHAT_STOPS[str(pauses[0].scope)] if pauses else "it was resumed at once by somebody else")
     if unseen:
         say(f"no job names queue {queue} and no run waits in it; it is paused all the same", err=True)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jobsched.cli.job_names import job_names
-from jobsched.cli.output import Cell, Roomy, say
+from jobsched.cli.output import Cell, Roomy, say, say_prose
 from jobsched.cli.text import local_time, moment, relative
 
 if TYPE_CHECKING:
@@ -18,15 +18,19 @@ _A_DAY = timedelta(days=1)
 _MOST_SAID = 5
 
 
-def target_options(command: Callable[..., None]) -> Callable[..., None]:
-    """JOBs, --queue or --all."""
-    for option in (
-        click.option("--all", "everything", is_flag=True, help="All jobs and queues of the namespace."),
-        click.option("--queue", metavar="Q", help="A queue: none of its runs starts."),
-        click.argument("jobs", nargs=-1, metavar="[JOB]...", shell_complete=job_names),
-    ):
-        command = option(command)
-    return command
+def target_options(*, queue: str, everything: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """JOBs, --queue or --all, with what the options mean to the command."""
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        for option in (
+            click.option("--all", "everything", is_flag=True, help=everything),
+            click.option("--queue", metavar="Q", help=queue),
+            click.argument("jobs", nargs=-1, metavar="[JOB]...", shell_complete=job_names),
+        ):
+            command = option(command)
+        return command
+
+    return add
 
 
 def check_target(jobs: Sequence[str], queue: str | None, *, everything: bool) -> None:
@@ -86,7 +90,7 @@ def cell(pause: "Pause", now: datetime) -> Cell:
 def say_pauses(pauses: "Sequence[Pause]", now: datetime) -> None:
     """A line for each, and how many more there are."""
     for pause in pauses[:_MOST_SAID]:
-        say(line(pause, now), fg="yellow")
+        say_prose(line(pause, now), fg="yellow")
     if len(pauses) > _MOST_SAID:
         say(f"and {len(pauses) - _MOST_SAID} more are paused; see: jobsched list", fg="yellow")
 

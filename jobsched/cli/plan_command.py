@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jobsched.model.state import ActualState
     from jobsched.sync.plan import JobPlan, Plan
 
+_MOST_NAMED = 10
 _SIGNS = {"create": ("+", "green"), "update": ("~", "yellow"), "remove": ("-", "red")}
 
 
@@ -98,11 +99,15 @@ def print_plan(planned: "Plan", desired: "DesiredState") -> None:
         for change in item.changes:
             say(f"    {change.field}: {_value(change.old)} -> {_value(change.new)}")
         if item.next_before != item.next_after:
-            say(f"    next slot: {_slot(item, before=True)} -> {_slot(item, before=False)}{_paused(item)}")
+            say(f"    next slot: {_slot(item, before=True)} -> {_slot(item, before=False)}")
+        if item.pause is not None and item.action != "remove":
+            say(f"    paused {until_text(item.pause)}", fg="yellow")
     for queue in planned.queues:
         say(f"~ queue {queue.queue}: limit {_limit(queue.before)} -> {_limit(queue.after)}", fg="yellow")
     counts = [f"{len(planned.of(action))} to {action}" for action in _SIGNS]
     say(f"{planned.namespace}: {', '.join(counts)}, {planned.unchanged} unchanged")
+    if planned.paused:
+        say(_unchanged_but_paused(planned.paused), fg="yellow")
 
 
 def _limit(limit: int | None) -> str:
@@ -114,8 +119,10 @@ def _slot(item: "JobPlan", *, before: bool) -> str:
     return "none" if instant is None else instant.isoformat(sep=" ", timespec="seconds")
 
 
-def _paused(item: "JobPlan") -> str:
-    return "" if item.pause is None else f"  (paused {until_text(item.pause)})"
+def _unchanged_but_paused(names: Sequence[str]) -> str:
+    job = "unchanged job is" if len(names) == 1 else "unchanged jobs are"
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"{len(names)} {job} paused: {', '.join(names[:_MOST_NAMED])}{more}"
 
 
 def _value(value: Any) -> str:
@@ -148,4 +155,5 @@ def as_json(planned: "Plan") -> Mapping[str, Any]:
             {"name": item.queue, "limit_before": item.before, "limit_after": item.after} for item in planned.queues
         ],
         "unchanged": planned.unchanged,
+        "paused": planned.paused,
     }

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from jobsched.cli.elsewhere import say_if_elsewhere
 from jobsched.cli.output import print_json, say
 from jobsched.cli.pause_text import check_target, held, pause_as_json, target_options, target_text
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 
 
 @click.command("resume")
-@target_options
+@target_options(
+    queue="The pause of a queue: its runs start again.",
+    everything="The pause that --all made; those of single jobs and queues stand.",
+)
 @database_option
 @namespace_option
 @output_option
@@ -37,6 +41,8 @@ def command(
     check_target(jobs, queue, everything=everything)
     with client_of(find_target(database, namespace)) as client:
         ended = client.resume(*jobs, queue=queue, all=everything)
+        if everything:
+            say_if_elsewhere(client)
         left, suspended = Pauses(client.pauses()), _suspended(client, jobs)
     if output == "json":
         print_json([pause_as_json(pause) for pause in ended])

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from jobsched.cli.elsewhere import say_if_elsewhere
 from jobsched.cli.job_names import job_names
 from jobsched.cli.output import Cell, Roomy, print_json, print_table
 from jobsched.cli.since import since_of
@@ -56,6 +57,8 @@ def command(
         wanted = [RunState(state) for state in states]
         runs = client.runs(job=job, handler=handler, queue=queue, states=wanted, since=made_since, limit=count)
         notes = notes_on(client, runs) if output == "table" else {}
+        if not runs:
+            say_if_elsewhere(client)
     if output == "json":
         print_json([run_as_json(run) for run in runs])
         return
@@ -89,7 +92,7 @@ def state_text(run: "Run") -> str:
     """`succeeded`, `failed (timeout)`, `skipped (misfire x5)`: a row that covers several slots says how many."""
     if run.reason is None:
         return str(run.state)
-    times = "" if run.covers is None else f" x{run.covers.count or 'many'}"
+    times = "" if run.covers is None else f" x{run.covers.count}" if run.covers.count else ", many"
     return f"{run.state} ({run.reason}{times})"
 
 

@@ -16,7 +16,5 @@ def since_of(text: str, now: datetime) -> datetime:
         pass
     try:
         return parse_instant(text)
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is neither a duration (1h, 2d) nor an RFC 3339 instant", param_hint="--since"
-        ) from None
+    except ValueError as error:
+        raise click.BadParameter(f"no duration (1h, 2d), and as an instant {error}", param_hint="--since") from None

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from jobsched.cli.elsewhere import say_if_elsewhere
 from jobsched.cli.output import print_json, print_table, say
 from jobsched.cli.pause_text import queue_as_json, say_pauses
 from jobsched.cli.since import since_of
@@ -38,6 +39,8 @@ def command(*, since: str, database: str | None, namespace: str | None, output: 
     with client_of(find_target(database, namespace)) as client:
         now, pauses = client.store.now(), client.pauses()
         stats = client.stats(since=since_of(since, now))
+        if not stats.unfinished and not stats.finished:
+            say_if_elsewhere(client)
     if output == "json":
         print_json(as_json(client.namespace, stats, pauses))
         return

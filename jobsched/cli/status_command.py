@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from jobsched.cli.elsewhere import elsewhere
 from jobsched.cli.output import Cell, Roomy, clear_screen, print_json, print_json_line, print_table, say
 from jobsched.cli.pause_text import pause_as_json, queue_as_json, say_pauses
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
@@ -39,6 +40,8 @@ def command(*, watch: bool, database: str | None, namespace: str | None, output:
         if watch:
             _watch(client, output)
         seen = _look(client)
+    if seen.elsewhere is not None:
+        say(seen.elsewhere, err=True, fg="yellow")
     if output == "json":
         print_json(as_json(seen))
     else:
@@ -59,6 +62,8 @@ class Seen:
     running: "list[Run]"  #: the newest
     progress: dict[int, str]
     pauses: "list[Pause]"
+    late_job: str | None = None  #: whose slot has been due the longest
+    elsewhere: str | None = None  #: why this namespace may not be the one that is meant
 
 
 def _look(client: "Client") -> Seen:
@@ -66,9 +71,11 @@ def _look(client: "Client") -> Seen:
 
     generations = client.generations(1)
     running = client.runs(states=[RunState.RUNNING], limit=_MOST_RUNNING)
+    now = client.store.now()
+    late = client.store.due([client.namespace], now, 1)
     return Seen(
         namespace=client.namespace,
-        now=client.store.now(),
+        now=now,
         newest=generations[0] if generations else None,
         nodes=client.nodes(),
         counts=client.counts(),
@@ -77,6 +84,8 @@ def _look(client: "Client") -> Seen:
         running=running,
         progress=client.progress(running),
         pauses=client.pauses(),
+        late_job=late[0].name if late else None,
+        elsewhere=None if generations else elsewhere(client),
     )
 
 
@@ -118,14 +127,20 @@ def _print(seen: Seen) -> None:
     if seen.running:
         say()
         print_table(["RUN", "JOB", "ATTEMPT", "FOR", "NOTES"], [_run_row(seen, run) for run in seen.running], empty="")
-    late = seen.next_at
-    if late is not None:
-        say(f"next slot: {moment(late, now)}" if late > now else f"a slot has been due for {rough(now - late)}")
+    if seen.next_at is not None:
+        say(next_text(seen, seen.next_at))
     for node in seen.nodes:
         if node.alive and node.info.get("error"):
             since = parse_instant(str(node.info["error_since"]))
             say(f"\nnode {node.id}, since {moment(since, now)}:", fg="red")
             say(str(node.info["error"]))
+
+
+def next_text(seen: Seen, slot: datetime) -> str:
+    """When the next slot comes, or whose has been due for how long."""
+    if slot > seen.now:
+        return f"next slot: {moment(slot, seen.now)}"
+    return f"a slot of {seen.late_job or 'a job'} has been due for {rough(seen.now - slot)}"
 
 
 def _run_row(seen: Seen, run: "Run") -> list[str]:

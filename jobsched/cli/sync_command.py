@@ -63,8 +63,8 @@ def command(
         print_plan(report.plan, desired)
         say(f"generation {report.generation.number} applied to {store.name}")
     else:
-        number = report.generation.number if report.generation else 0
-        say(f"{desired.namespace}: nothing to do, generation {number} is current")
+        current = f"generation {report.generation.number} is current" if report.generation else "there is no job yet"
+        say(f"{desired.namespace}: nothing to do, {current}")
 
 
 def as_json(report: "SyncReport") -> dict[str, Any]:

@@ -96,8 +96,11 @@ def refuse_other_schema(status: "SchemaStatus", name: str) -> None:
         raise SchemaError(f"the schema of {name} is newer than this jobsched knows ({status.found}); upgrade jobsched")
 
 
-def load_and_warn(paths: Sequence[Path]) -> "DesiredState":
-    """The files' state, with what is worth a warning said on standard error. Raises ConfigError."""
+def load_and_warn(paths: Sequence[Path], *, job: str | None = None) -> "DesiredState":
+    """The files' state, with what is worth a warning said on standard error. Raises ConfigError.
+
+    With `job`, what is said of other jobs is left out.
+    """
     from jobsched.cli.errors import print_diagnostic
     from jobsched.clock import SystemClock
     from jobsched.config.load import check
@@ -106,7 +109,8 @@ def load_and_warn(paths: Sequence[Path]) -> "DesiredState":
     if loaded.state is None:
         raise ConfigError([found for found in loaded.diagnostics if found.severity == "error"])
     for found in loaded.diagnostics:
-        print_diagnostic(found, err=True)
+        if job is None or not found.path.startswith("jobs.") or f"{found.path}.".startswith(f"jobs.{job}."):
+            print_diagnostic(found, err=True)
     return loaded.state
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from jobsched.cli.errors import Failure
 from jobsched.cli.job_names import job_names
 from jobsched.cli.output import print_json, say
 from jobsched.cli.pause_text import line_with_way_out
@@ -13,6 +14,7 @@ from jobsched.cli.target import client_of, database_option, find_target, namespa
 from jobsched.cli.text import lacks_text
 
 if TYPE_CHECKING:
+    from jobsched.client import Client
     from jobsched.model.run import Run
 
 
@@ -50,13 +52,20 @@ def command(
             say(f"it waits: {line_with_way_out(pause, client.store.now())}", err=True)
         if wait and not any(node.alive and client.namespace in node.namespaces for node in client.nodes()):
             say("no node runs that could perform it; start one with: jobsched run", err=True)
-        run = client.wait(made.id, limit) if wait else client.run(made.id)
+        run = _waited(client, made.id, limit) if wait else client.run(made.id)
     if output == "json":
         print_json(run_as_json(run))
     elif wait:
         say(f"run {run.id} {run.state}{_how(run)}")
     if wait and run.state is not RunState.SUCCEEDED:
         raise SystemExit(1)
+
+
+def _waited(client: "Client", run_id: int, limit: timedelta | None) -> "Run":
+    try:
+        return client.wait(run_id, limit)
+    except TimeoutError as error:
+        raise Failure(f"{error}; follow it: jobsched logs -f {run_id}") from None
 
 
 def _how(run: "Run") -> str:

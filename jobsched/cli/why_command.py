@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jobsched.cli.instants import instants_in, shown_in
-from jobsched.cli.output import print_json, say
+from jobsched.cli.instants import instants_in, shortly_in, shown_in
+from jobsched.cli.output import columns, print_json, say, say_prose
 from jobsched.cli.pause_text import line_with_way_out, pause_as_json
 from jobsched.cli.runs_command import lateness, notes_on, state_text
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from jobsched.model.run import Lack, Run
     from jobsched.schedule.fates import Fate
 
+#: In fewer an ordinary line with the whole instant would not fit.
+_ROOMY_COLUMNS = 100
 _UNRECORDED = {
     "no_slot": "no slot of its schedule",
     "suspended": "it is suspended: nothing is fired",
@@ -63,17 +65,20 @@ def command(job: str, *, at: str | None, count: int, database: str | None, names
     if output == "json":
         print_json([as_json(fate, lacks) for fate in fates])
         return
+    width = columns()
+    narrow = width is not None and width < _ROOMY_COLUMNS
     if declared:
         _say_why_none(declared[0].job)
     else:
         say(f"{job} is no longer declared; what is recorded of it:", err=True)
     if pause is not None:
-        say(line_with_way_out(pause, now), err=True)
+        say_prose(line_with_way_out(pause, now), err=True)
     # No table: its columns would be cut in a narrow terminal, and the end of these lines is what is asked for.
     for fate in fates:
         note = notes.get(fate.run.id) if fate.run else None
-        told = f"{shown_in(zone, fate.at)} ({relative(fate.at, now)})  {_text(fate, zone, lacks)}"
-        say(told + (f"; {note}" if note else ""))
+        when = shortly_in(zone, fate.at, now) if narrow else shown_in(zone, fate.at)
+        told = f"{when} ({relative(fate.at, now)})  {_text(fate, zone, lacks)}"
+        say_prose(told + (f"; {note}" if note else ""))
     if not fates:
         say("no slot has come yet")
 

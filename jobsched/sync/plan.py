@@ -52,6 +52,7 @@ class Plan:
     jobs: tuple[JobPlan, ...]
     queues: tuple[QueuePlan, ...] = ()
     unchanged: int
+    paused: tuple[str, ...] = ()  #: of the unchanged, those that a pause keeps from firing
     total: int  #: jobs in the store before
     seen_generation: int | None
 
@@ -76,7 +77,9 @@ class Plan:
 
 def plan(desired: DesiredState, actual: ActualState, at: datetime) -> Plan:
     """What it takes to make `actual` equal `desired`, with slots reckoned from `at`."""
-    items = [_of_desired(job, actual.jobs.get(name), at) for name, job in desired.jobs.items()]
+    planned = {name: _of_desired(job, actual.jobs.get(name), at) for name, job in desired.jobs.items()}
+    unchanged = sorted(name for name, item in planned.items() if item is None)
+    items = [item for item in planned.values() if item is not None]
     items += [
         JobPlan(name=name, action="remove", stored=stored, next_before=stored.next_at)
         for name, stored in actual.jobs.items()
@@ -84,7 +87,7 @@ def plan(desired: DesiredState, actual: ActualState, at: datetime) -> Plan:
     ]
     pauses = Pauses(actual.pauses)
     changed = sorted(
-        (replace(item, pause=pauses.of_job(item.name)) for item in items if item is not None),
+        (replace(item, pause=pauses.of_job(item.name)) for item in items),
         key=lambda item: item.name,
     )
     return Plan(
@@ -92,7 +95,8 @@ def plan(desired: DesiredState, actual: ActualState, at: datetime) -> Plan:
         at=at,
         jobs=tuple(changed),
         queues=_of_queues(desired.settings.queues, actual.queues),
-        unchanged=sum(1 for item in items if item is None),
+        unchanged=len(unchanged),
+        paused=tuple(name for name in unchanged if pauses.of_job(name) is not None),
         total=len(actual.jobs),
         seen_generation=actual.generation.number if actual.generation else None,
     )

@@ -1,5 +1,6 @@
 """Pauses from the command line, beside nodes at work: what stops, what goes on, and what is said of it where."""
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -112,7 +113,7 @@ def test_what_is_paused_is_said_wherever_a_job_is_shown(place: "Workplace") -> N
     assert f"by {pause['by']}: a move; until " in line
     assert all(line in text for text in (told["show"].stdout, told["why"].stderr, told["next"].stderr, *seen.values()))
     assert "  paused until " in listed
-    assert "  (paused until " in planned
+    assert "\n    paused until " in planned
     [in_plan] = place.as_json("plan")["jobs"]
     in_list = {job["name"]: job["pause"] for job in place.as_json("list")}
     assert pause | {"scope": "job", "name": "yearly", "reason": "a move"} == pause
@@ -133,6 +134,34 @@ def test_the_runs_of_a_paused_queue_are_counted_with_its_pause(workplace: "Workp
     assert workplace.as_json("status")["queues"] == workplace.as_json("stats")["queues"] == expected
 
 
+def test_a_plan_says_which_jobs_are_paused_whether_they_change_or_not(workplace: "Workplace") -> None:
+    workplace.write(TICKING)
+    workplace.jobsched("sync")
+    workplace.jobsched("pause", "tick", "yearly")
+    workplace.write(TICKING.replace("every: 1s", "every: 1s, description: ticks"))
+
+    planned, as_json = workplace.jobsched("plan").stdout, workplace.as_json("plan")
+
+    assert "~ tick" in planned
+    assert "\n    paused until it is resumed\n" in planned
+    assert planned.endswith("2 unchanged\n1 unchanged job is paused: yearly\n")
+    assert as_json["paused"] == ["yearly"]
+
+
+def test_where_nothing_was_ever_synced_it_is_said_which_namespaces_there_are(workplace: "Workplace") -> None:
+    workplace.write("namespace: shop\n" + textwrap.dedent(TICKING))
+    workplace.jobsched("sync")
+
+    asked = {name: workplace.jobsched(name, "--namespace", "shpo") for name in ("list", "status", "runs", "stats")}
+    asked["pause"] = workplace.jobsched("pause", "--all", "--namespace", "shpo")
+    asked["resume"] = workplace.jobsched("resume", "--all", "--namespace", "shpo")
+    right = [workplace.jobsched(name) for name in ("list", "status", "runs", "stats")]
+
+    told = "nothing was ever synced in 'shpo'; this database has: shop (use --namespace)\n"
+    assert {name: done.stderr for name, done in asked.items()} == dict.fromkeys(asked, told)
+    assert [done.stderr for done in right] == [""] * 4
+
+
 def test_a_sync_ends_no_pause(workplace: "Workplace") -> None:
     workplace.write(TICKING)
     workplace.jobsched("sync")
@@ -145,7 +174,7 @@ def test_a_sync_ends_no_pause(workplace: "Workplace") -> None:
 
     assert "- tick" in synced
     assert "+ tick" in again
-    assert "(paused until it is resumed)" in again
+    assert "\n    paused until it is resumed\n" in again
     assert workplace.as_json("status")["pauses"] == before
 
 

@@ -76,7 +76,7 @@ def test_slots_that_an_outage_cost_are_told_with_the_range(workplace: "Workplace
     middle = missed.first + timedelta(minutes=30)
     told = workplace.jobsched("why", "tick", "--at", middle.isoformat()).stdout
 
-    assert "skipped (misfire x" in told
+    assert "skipped (misfire, many)" in told
     assert "it could not start in time: see its catch_up and its starting_deadline; so were all from " in told
 
 

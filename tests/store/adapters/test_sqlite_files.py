@@ -14,6 +14,7 @@ from jobsched.store.open import open_store
 from jobsched.store.port import Store
 from jobsched.testing.builders import a_run, runs
 from jobsched_sqlite import connections
+from jobsched_sqlite.failures import translated
 from jobsched_sqlite.mounts import refuse_network
 
 
@@ -143,6 +144,25 @@ def test_a_file_that_was_replaced_is_opened_anew(store: Store, path: Path, tmp_p
     copy.replace(path)
 
     assert len(runs(store)) == 1
+
+
+def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+    with (
+        closing(open_store(f"sqlite:///{tmp_path}/nodir/jobs.db")) as store,
+        pytest.raises(StoreError, match=r"the folder .*/nodir does not exist"),
+    ):
+        store.migrate()
+
+
+def test_a_folder_that_may_not_be_written_in_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Root may write anywhere, so the system's answers are played.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+
+    with (
+        pytest.raises(StoreError, match=r"jobs\.db does not exist, and this user may not write in "),
+        translated(tmp_path / "jobs.db"),
+    ):
+        raise sqlite3.OperationalError("unable to open database file")
 
 
 def test_a_file_that_was_removed_is_missed(store: Store, path: Path) -> None:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from jobsched.cli.output import Cell, Roomy, print_table
+from jobsched.cli.output import Cell, Roomy, print_table, say_prose
 
 HEADINGS = ["JOB", "STATE", "AT"]
 ROWS: list[list[Cell]] = [["nightly-invoices", "succeeded", Roomy("2026-11-22 02:30 (in 5h)", "02:30")]]
@@ -75,3 +75,33 @@ def test_sentences_go_on_in_the_next_line_and_lose_nothing(monkeypatch: pytest.M
     lines = [line.rstrip() for line in stdout.getvalue().splitlines()][2:]
     assert max(map(len, lines)) <= 40
     assert " ".join(line[9:] for line in lines) == sentence.replace("\n", " ")
+
+
+def test_sentences_break_between_words_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setattr(sys, "stdout", stdout := Terminal())
+
+    say_prose("run 158 succeeded, attempt 1 of 1, see jobsched-maintenance")
+
+    assert stdout.getvalue() == "run 158 succeeded, attempt 1\n    of 1, see\n    jobsched-maintenance\n"
+
+
+def test_sentences_in_a_file_are_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setattr(sys, "stdout", stdout := io.StringIO())
+
+    say_prose("run 158 succeeded, attempt 1 of 1, started +51ms")
+
+    assert stdout.getvalue() == "run 158 succeeded, attempt 1 of 1, started +51ms\n"
+
+
+@pytest.mark.parametrize(("stdout", "columns"), [(Terminal, 80), (Terminal, 40), (Terminal, 28), (io.StringIO, 80)])
+def test_a_table_of_many_rows_looks_like_one_of_few(
+    monkeypatch: pytest.MonkeyPatch, stdout: type[io.StringIO], columns: int
+) -> None:
+    rows: list[list[Cell]] = [*ROWS, ["\u65e5\u672c", "failed", Roomy("at last", "soon")]]
+
+    few = shown(monkeypatch, stdout(), columns, rows)
+    many = shown(monkeypatch, stdout(), columns, rows * 300)
+
+    assert many == [few[0], *few[1:] * 300]

@@ -1,12 +1,13 @@
 """What `jobsched runs` says of when an attempt started and how long it took."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from jobsched.cli.runs_command import _took, lateness
-from jobsched.model.run import Run, RunState, Source
+from jobsched.cli.runs_command import _took, lateness, state_text
+from jobsched.model.run import Covers, Reason, Run, RunState, Source
 
 DUE = datetime(2026, 11, 22, 8, tzinfo=UTC)
 NOW = DUE + timedelta(minutes=1)
@@ -44,3 +45,10 @@ SECOND = timedelta(seconds=1)
 )
 def test_only_what_is_known_is_told(given: Run, late: str, took: str) -> None:
     assert (lateness(given), _took(given, NOW)) == (late, took)
+
+
+@pytest.mark.parametrize(("count", "shown"), [(5, "skipped (misfire x5)"), (None, "skipped (misfire, many)")])
+def test_a_row_of_several_slots_says_how_many(count: int | None, shown: str) -> None:
+    given = replace(run(RunState.SKIPPED), reason=Reason.MISFIRE, covers=Covers(DUE, NOW, count))
+
+    assert state_text(given) == shown

@@ -83,6 +83,15 @@ def test_equal_states_make_an_empty_plan() -> None:
     assert planned.unchanged == 1
 
 
+def test_a_plan_names_the_unchanged_jobs_that_are_paused() -> None:
+    both = (a_job("a"), a_job("b"))
+
+    planned = plan(desired(*both), paused(actual(*map(stored, both)), a_pause("job", "b")), NOW)
+
+    assert planned.empty
+    assert planned.paused == ("b",)
+
+
 def test_an_edit_beside_the_schedule_leaves_the_cursor_alone() -> None:
     planned = plan(desired(a_job(retries=Retries(max=4))), actual(stored(a_job())), NOW)
 
