@@ -42,6 +42,25 @@ def test_claims_that_come_back_short_shrink_it() -> None:
     assert buffer.room == 64
 
 
+def test_what_is_held_is_kept_though_less_would_be_claimed_now() -> None:
+    buffer = Buffer(threads=8)
+    for _ in range(3):
+        buffer.claimed(8, 8)
+    buffer.ran(0.001)
+
+    buffer.claimed(3, 8)
+
+    assert (buffer.room, buffer.bearable) == (64, Buffer.MOST)
+
+
+def test_what_would_wait_a_tenth_of_a_second_is_not_kept() -> None:
+    buffer = Buffer(threads=8)
+
+    buffer.ran(0.1)
+
+    assert buffer.bearable == 0
+
+
 def test_one_slow_run_counts_at_once() -> None:
     buffer = Buffer(threads=8)
     buffer.ran(0.000_01)
