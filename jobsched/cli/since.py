@@ -17,4 +17,4 @@ def since_of(text: str, now: datetime) -> datetime:
     try:
         return parse_instant(text)
     except ValueError as error:
-        raise click.BadParameter(f"no duration (1h, 2d), and as an instant {error}", param_hint="--since") from None
+        raise click.BadParameter(f"neither a duration (1h, 2d) nor an instant: {error}", param_hint="--since") from None
