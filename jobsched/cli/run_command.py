@@ -1,14 +1,16 @@
 """jobsched run."""
 
+import atexit
 import logging
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -120,7 +122,21 @@ def command(
     finally:
         store.close()
     sys.stdout.flush()
-    raise SystemExit(code)
+    _end_process(code)
+
+
+def _end_process(code: int) -> NoReturn:
+    """End without waiting for threads that handlers have left: the interpreter would, for ever if one is stuck.
+
+    What modules have registered with `atexit` is called all the same, and so are logs flushed.
+    """
+    try:
+        atexit._run_exitfuncs()  # noqa: SLF001 - has no public name; multiprocessing calls it too
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
 
 
 def _heed_exposures(found: list[str], *, strict: bool) -> None:
