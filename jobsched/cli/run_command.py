@@ -187,6 +187,8 @@ class _Signals:
         signal.signal(signal.SIGINT, self._stop)
         if hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, self._reload)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_heed_no_more)
 
     @property
     def asked(self) -> bool:
@@ -213,3 +215,10 @@ class _Signals:
         if self._runner is not None and self._runner.watcher is not None:
             self._runner.watcher.reload()
             self._systemd.reloading()
+
+
+def _heed_no_more() -> None:
+    """A process that a handler forked ends by these signals, as any does; the node is another."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)

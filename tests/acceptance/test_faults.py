@@ -94,6 +94,58 @@ def test_a_node_ends_though_a_handler_left_a_thread_behind_and_calls_what_is_to_
     assert "called at exit" in node.log
 
 
+def test_what_a_handler_forks_ends_with_the_handlers_code_and_at_a_signal(place: "Workplace") -> None:
+    place.module(
+        "work",
+        """
+        import os, signal, sys
+
+        def returns():
+            child = os.fork()
+            return _exit_code(child) if child else None
+
+        def leaves():
+            child = os.fork()
+            return _exit_code(child) if child else sys.exit(3)
+
+        def raises():
+            child = os.fork()
+            return _exit_code(child) if child else [][0]
+
+        def waits():
+            ready, begun = os.pipe()
+            child = os.fork()
+            if not child:
+                os.write(begun, b".")
+                while True:
+                    signal.pause()
+            os.read(ready, 1)
+            os.kill(child, signal.SIGTERM)
+            return _exit_code(child)
+
+        def _exit_code(child):
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        """,
+    )
+    place.write("""
+        jobs:
+          returns: {handler: "work:returns"}
+          leaves: {handler: "work:leaves"}
+          raises: {handler: "work:raises"}
+          waits: {handler: "work:waits"}
+    """)
+    node = place.start_node()
+    for job in ("returns", "leaves", "raises", "waits"):
+        place.client.trigger(job)
+
+    codes = {
+        job: place.wait_for_run(job, RunState.SUCCEEDED)[0].result for job in ("returns", "leaves", "raises", "waits")
+    }
+
+    assert codes == {"returns": 0, "leaves": 3, "raises": 1, "waits": -signal.SIGTERM}
+    assert "IndexError" in node.log
+
+
 def test_a_second_signal_ends_the_node_at_once_without_losing_the_run(workplace: "Workplace") -> None:
     workplace.write("""
         version: 1
