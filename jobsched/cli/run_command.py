@@ -1,14 +1,16 @@
 """jobsched run."""
 
+import atexit
 import logging
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -120,7 +122,21 @@ def command(
     finally:
         store.close()
     sys.stdout.flush()
-    raise SystemExit(code)
+    _end_process(code)
+
+
+def _end_process(code: int) -> NoReturn:
+    """End without waiting for threads that handlers have left: the interpreter would, for ever if one is stuck.
+
+    What modules have registered with `atexit` is called all the same, and so are logs flushed.
+    """
+    try:
+        atexit._run_exitfuncs()  # noqa: SLF001 - has no public name; multiprocessing calls it too
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
 
 
 def _heed_exposures(found: list[str], *, strict: bool) -> None:
@@ -171,6 +187,8 @@ class _Signals:
         signal.signal(signal.SIGINT, self._stop)
         if hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, self._reload)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_heed_no_more)
 
     @property
     def asked(self) -> bool:
@@ -197,3 +215,10 @@ class _Signals:
         if self._runner is not None and self._runner.watcher is not None:
             self._runner.watcher.reload()
             self._systemd.reloading()
+
+
+def _heed_no_more() -> None:
+    """A process that a handler forked ends by these signals, as any does; the node is another."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)

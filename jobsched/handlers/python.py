@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from jobsched.clock import Clock
 from jobsched.errors import HandlerExitError
 from jobsched.handlers.context import Context
+from jobsched.handlers.own_process import OwnProcess
 from jobsched.handlers.registry import RegisteredHandler, check_payload
 from jobsched.handlers.result import json_result
 
@@ -22,19 +23,24 @@ def perform_python(call: "Call", handler: RegisteredHandler, clock: Clock) -> An
     """
     check_payload(handler, call.payload)
     try:
-        if handler.parameters.takes_context:
-            result = handler.function(Context(call, clock), **call.payload)
-        else:
-            result = handler.function(**call.payload)
-        if result is None:
-            return None
-        if inspect.isawaitable(result):
-            from jobsched.handlers.coroutine import await_result
-
-            result = await_result(result, call.cancel)
+        with OwnProcess():
+            result = _called(call, handler, clock)
     except Exception:
         raise
     except BaseException as raised:
         # SystemExit and the like are a handler's mistake: they must end neither our thread nor the node.
         raise HandlerExitError(raised) from raised
-    return json_result(result)
+    return None if result is None else json_result(result)
+
+
+def _called(call: "Call", handler: RegisteredHandler, clock: Clock) -> Any:
+    """What it returns, awaited if need be."""
+    if handler.parameters.takes_context:
+        result = handler.function(Context(call, clock), **call.payload)
+    else:
+        result = handler.function(**call.payload)
+    if inspect.isawaitable(result):
+        from jobsched.handlers.coroutine import await_result
+
+        return await_result(result, call.cancel)
+    return result

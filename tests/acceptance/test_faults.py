@@ -49,6 +49,103 @@ def test_a_node_worn_out_by_stuck_handlers_ends_with_a_code_of_its_own(place: "W
     assert "should be started anew" in node.log
 
 
+def test_a_worn_out_node_does_not_wait_for_the_stuck_thread_of_a_coroutine(place: "Workplace") -> None:
+    place.module(
+        "work",
+        "import asyncio, threading\nasync def stuck():\n    await asyncio.to_thread(threading.Event().wait)\n",
+    )
+    place.write("""
+        settings: {max_abandoned: 1}
+        jobs:
+          stuck: {handler: "work:stuck", timeout: {after: 100ms, kill_after: 100ms}}
+    """)
+    node = place.start_node()
+
+    place.client.trigger("stuck")
+
+    assert node.process.wait(30) == 75
+
+
+def test_a_node_ends_though_a_handler_left_a_thread_behind_and_calls_what_is_to_be_called_at_exit(
+    place: "Workplace",
+) -> None:
+    place.module(
+        "work",
+        """
+        import atexit, threading
+        from concurrent.futures import ThreadPoolExecutor
+
+        atexit.register(print, "called at exit")
+
+        def leave():
+            ThreadPoolExecutor().submit(threading.Event().wait)
+            threading.Thread(target=threading.Event().wait).start()
+        """,
+    )
+    place.write("""
+        jobs:
+          leave: {handler: "work:leave"}
+    """)
+    node = place.start_node()
+    place.client.trigger("leave")
+    place.wait_for_run("leave", RunState.SUCCEEDED)
+
+    assert node.terminate() == 0
+    assert "called at exit" in node.log
+
+
+def test_what_a_handler_forks_ends_with_the_handlers_code_and_at_a_signal(place: "Workplace") -> None:
+    place.module(
+        "work",
+        """
+        import os, signal, sys
+
+        def returns():
+            child = os.fork()
+            return _exit_code(child) if child else None
+
+        def leaves():
+            child = os.fork()
+            return _exit_code(child) if child else sys.exit(3)
+
+        def raises():
+            child = os.fork()
+            return _exit_code(child) if child else [][0]
+
+        def waits():
+            ready, begun = os.pipe()
+            child = os.fork()
+            if not child:
+                os.write(begun, b".")
+                while True:
+                    signal.pause()
+            os.read(ready, 1)
+            os.kill(child, signal.SIGTERM)
+            return _exit_code(child)
+
+        def _exit_code(child):
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        """,
+    )
+    place.write("""
+        jobs:
+          returns: {handler: "work:returns"}
+          leaves: {handler: "work:leaves"}
+          raises: {handler: "work:raises"}
+          waits: {handler: "work:waits"}
+    """)
+    node = place.start_node()
+    for job in ("returns", "leaves", "raises", "waits"):
+        place.client.trigger(job)
+
+    codes = {
+        job: place.wait_for_run(job, RunState.SUCCEEDED)[0].result for job in ("returns", "leaves", "raises", "waits")
+    }
+
+    assert codes == {"returns": 0, "leaves": 3, "raises": 1, "waits": -signal.SIGTERM}
+    assert "IndexError" in node.log
+
+
 def test_a_second_signal_ends_the_node_at_once_without_losing_the_run(workplace: "Workplace") -> None:
     workplace.write("""
         version: 1

@@ -1,0 +1,32 @@
+"""Keeps what a handler forks from becoming a second node: the child ends where the handler's code does."""
+
+import os
+import traceback
+from types import TracebackType
+
+
+class OwnProcess:
+    """Around the call of a handler. A child that it forked, and that comes back out of it, ends here.
+
+    Its exit code is 0, or that of its `sys.exit`, or 1 with the traceback on stderr. What else it would do at its end is
+    the node's: no `atexit`, and nothing is flushed.
+    """
+
+    def __enter__(self) -> None:
+        self._process = os.getpid()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if os.getpid() != self._process:
+            os._exit(_exit_code(error))
+
+
+def _exit_code(error: BaseException | None) -> int:
+    if error is None:
+        return 0
+    if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
+        return (error.code or 0) & 0xFF
+    # Not by sys.stderr: a thread that is not in this process may have held its lock.
+    os.write(2, "".join(traceback.format_exception(error)).encode(errors="backslashreplace"))
+    return 1
