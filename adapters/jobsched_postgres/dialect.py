@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from jobsched.clock import Clock, SystemClock
 from jobsched.errors import EnqueueError
 from jobsched.model.health import ServerFacts
-from jobsched.model.run import Claim, LogLine, NewRun, RunState, Transition
+from jobsched.model.run import Became, Claim, LogLine, NewRun, Reason, RunState, Transition
 from jobsched.model.state import Firing, JobWrite
 from jobsched.store.faults import fault_point
 from jobsched.store.port import Doorbell, Topic
@@ -225,18 +226,21 @@ class PostgresDialect(Dialect):
         return [claim_of(row, wish, _in_utc) for row in sorted(rows, key=claim_order)]
 
     def finish(
-        self, transitions: Sequence[Transition], then: Callable[[Connection, set[int]], None] | None = None
-    ) -> set[int]:
+        self, transitions: Sequence[Transition], then: Callable[[Connection, AbstractSet[int]], None] | None = None
+    ) -> dict[int, Became]:
         batch = batches.transitions(transitions)
         for_good = all(leaves_for_good(one) for one in transitions)
         statement = statements.FINISH if for_good else statements.FINISH_OR_AGAIN
         asked = {"now": self.given_now(), "transitions": batch}
         fault_point("before_finish_commit")
 
-        def finishing(connection: Connection) -> set[int]:
-            ours = {id_ for (id_,) in connection.exec_driver_sql(statement, asked).fetchall()}
+        def finishing(connection: Connection) -> dict[int, Became]:
+            rows = connection.exec_driver_sql(statement, asked).fetchall()
+            ours = {
+                id_: Became(RunState(state), None if reason is None else Reason(reason)) for id_, state, reason in rows
+            }
             if then is not None:
-                then(connection, ours)
+                then(connection, ours.keys())
             return ours
 
         return self.write_once(finishing) if then is None else self.write(finishing)

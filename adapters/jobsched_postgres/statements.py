@@ -191,7 +191,7 @@ update jobsched_runs run set state = done.state, reason = done.reason, attempt =
 from json_to_recordset(%(transitions)s) as done (id bigint, node bigint, claim_no bigint, state text, reason text, attempt int,
   losses int, max_attempts int, result text, error text, abandoned bool), clock
 where run.id = done.id and run.state || '' = 'running' and run.node + 0 = done.node and run.claim_no = done.claim_no
-returning run.id
+returning run.id, run.state, run.reason
 """
 
 #: With transitions after which a run would run again. Its job is held while we look whether it is there,
@@ -232,7 +232,7 @@ update jobsched_runs run set
     else (left(run.error::text, -1) || ',' || fate.error || ']')::json end
 from fate, clock
 where run.id = fate.id and run.state || '' = 'running' and run.node + 0 = fate.node and run.claim_no = fate.claim_no
-returning run.id
+returning run.id, run.state, run.reason
 """
 
 APPEND_LOG = """

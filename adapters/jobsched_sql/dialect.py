@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, NamedTuple, TypeVar
@@ -10,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Table, bindparam
 
 from jobsched.clock import Clock
 from jobsched.model.health import FileFacts, ServerFacts
-from jobsched.model.run import Claim, LogLine, NewRun, Reason, RunState, Transition
+from jobsched.model.run import Became, Claim, LogLine, NewRun, Reason, RunState, Transition
 from jobsched.model.state import Firing, JobWrite
 from jobsched.store.port import Doorbell, Topic
 from jobsched_sql.types import Instant
@@ -192,9 +193,9 @@ class Dialect(ABC):
 
     @abstractmethod
     def finish(
-        self, transitions: Sequence[Transition], then: Callable[[Connection, set[int]], None] | None = None
-    ) -> set[int]:
-        """Which were still owned; `then` is called with them in the same transaction."""
+        self, transitions: Sequence[Transition], then: Callable[[Connection, AbstractSet[int]], None] | None = None
+    ) -> dict[int, Became]:
+        """What became of those still owned; `then` is called with their ids in the same transaction."""
 
     # -- the rest
 

@@ -1,6 +1,7 @@
 """Runs that `on_failure` asks for, made in the transaction in which a run fails for good: none is lost, none comes twice."""
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from sqlalchemy import Connection, bindparam, select, update
 
@@ -13,7 +14,7 @@ from jobsched_sql.questions import run_of
 from jobsched_sql.tables import in_state, runs
 
 #: Called with the ids that were still owned, in the transaction that finished them.
-AfterFinish = Callable[[Connection, set[int]], None]
+AfterFinish = Callable[[Connection, AbstractSet[int]], None]
 
 
 def after_finish(dialect: Dialect, transitions: Sequence[Transition]) -> AfterFinish | None:

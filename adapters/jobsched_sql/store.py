@@ -11,6 +11,7 @@ from jobsched.model.health import Inspection
 from jobsched.model.pause import Pause, Pauses
 from jobsched.model.run import (
     Answer,
+    Became,
     Claim,
     Created,
     Lack,
@@ -238,9 +239,9 @@ class SqlStore:
             if shares.get(queue) != 0 and standing[namespace].of_queue(queue) is None
         ]
 
-    def finish(self, transitions: Sequence[Transition]) -> set[int]:
+    def finish(self, transitions: Sequence[Transition]) -> dict[int, Became]:
         if not transitions:
-            return set()
+            return {}
         then = failures.after_finish(self._dialect, transitions)
         ours = self._dialect.finish(transitions, then)
         self._ring_if(

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from sqlalchemy.dialects.sqlite import insert
 from jobsched.clock import Clock, SystemClock
 from jobsched.errors import EnqueueError, StoreError
 from jobsched.model.health import FileFacts
-from jobsched.model.run import Claim, LogLine, NewRun, Transition
+from jobsched.model.run import Became, Claim, LogLine, NewRun, Transition
 from jobsched.model.state import Firing, JobWrite
 from jobsched.store.port import Doorbell, Topic
 from jobsched_sql.borrowing import borrowed, driver_connection
@@ -159,12 +160,12 @@ class SqliteDialect(Dialect):
         return work.claims_of(rows, wish)
 
     def finish(
-        self, transitions: Sequence[Transition], then: Callable[[Connection, set[int]], None] | None = None
-    ) -> set[int]:
-        def finishing(connection: Connection) -> set[int]:
+        self, transitions: Sequence[Transition], then: Callable[[Connection, AbstractSet[int]], None] | None = None
+    ) -> dict[int, Became]:
+        def finishing(connection: Connection) -> dict[int, Became]:
             ours = work.finish(connection, transitions, self._time.now())
             if then is not None:
-                then(connection, ours)
+                then(connection, ours.keys())
             return ours
 
         return self.write(finishing)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from jobsched.model.run import Claim, LogLine, Reason, RunState, Transition
+from jobsched.model.run import Became, Claim, LogLine, Reason, RunState, Transition
 from jobsched.store.faults import fault_point
 from jobsched_sql.dialect import ClaimWish
 from jobsched_sql.rows import CLAIM_COLUMNS, claim_of, claim_order, leaves_for_good
@@ -64,17 +64,18 @@ def _within_shares(rows: list[Any], shares: Mapping[str, int]) -> list[Any]:
     return kept
 
 
-def finish(connection: Connection, transitions: Sequence[Transition], now: datetime) -> set[int]:
-    """Move owned runs out of running; which were owned. All at once, and one by one only if some were not."""
-    rows = [_row(one, to_micros(now)) for one in _as_runs_stand(connection, transitions)]
+def finish(connection: Connection, transitions: Sequence[Transition], now: datetime) -> dict[int, Became]:
+    """Move owned runs out of running; what became of those that were owned. All at once, and one by one only if some were not."""
+    standing = _as_runs_stand(connection, transitions)
+    rows = [_row(one, to_micros(now)) for one in standing]
     connection.exec_driver_sql("savepoint finishing")
     ours = connection.exec_driver_sql(statements.FINISH, rows).rowcount
-    finished = {one.id for one in transitions}
+    finished = {one.id: Became(one.state, one.reason) for one in standing}
     if ours != len(rows):
         connection.exec_driver_sql("rollback to finishing")
         finished = {
-            one.id
-            for one, row in zip(transitions, rows, strict=True)
+            one.id: finished[one.id]
+            for one, row in zip(standing, rows, strict=True)
             if connection.exec_driver_sql(statements.FINISH, row).rowcount
         }
     fault_point("before_finish_commit")

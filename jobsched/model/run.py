@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from jobsched.model.job import OnFailure
 
@@ -175,6 +175,13 @@ class Transition:
     abandoned: bool = False
     on_failure: OnFailure | None = None
     max_attempts: int | None = None  #: what its node grants it, where that is not what the row says; None: as it stands
+
+
+class Became(NamedTuple):
+    """What a transition was stored as: not what it says, if its job was gone or somebody had asked the run to stop."""
+
+    state: RunState
+    reason: Reason | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,7 @@ class RunGivenBack(RunEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLost(Event):
-    """Its node died. `failed`: for good; else it is pending again."""
+    """Its node died. `failed`: for good; `cancelled`: it had been asked to stop; else it is pending again."""
 
     severity = logging.WARNING
     run: int
@@ -147,9 +147,10 @@ class RunLost(Event):
     attempt: int
     node: int
     failed: bool
+    cancelled: bool = False
 
     def __str__(self) -> str:
-        what = "failed for good" if self.failed else "is pending again"
+        what = "failed for good" if self.failed else "is cancelled" if self.cancelled else "is pending again"
         return f"node {self.node} died: its run {self.run} ({self.job or 'ad hoc'}, attempt {self.attempt}) {what}"
 
 

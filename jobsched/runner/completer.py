@@ -2,13 +2,13 @@
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from jobsched.clock import Clock
 from jobsched.errors import OutcomeUnknownError, StoreError, StoreUnavailableError
 from jobsched.model.job import OnFailure
-from jobsched.model.run import Claim, LogLine, Reason, RunState, Transition
+from jobsched.model.run import Became, Claim, LogLine, Reason, RunState, Transition
 from jobsched.observe.events import ResultDropped, level_of
 from jobsched.observe.listeners import Events
 from jobsched.runner.endings import ending, of_claim
@@ -160,20 +160,21 @@ class Completer(Service):
         )
         self._on_ended([ended.claim for ended in batch])
 
-    def _say(self, batch: list[_Ended], ours: set[int]) -> None:
+    def _say(self, batch: list[_Ended], ours: Mapping[int, Became]) -> None:
         heard = {each: self._events.hears(each) for each in (logging.INFO, logging.DEBUG)}
         for ended in batch:
             claim, transition = ended.claim, self._instead.pop(ended.claim.id, ended.transition)
+            stored = ours.get(claim.id)
             if not ended.begun:
                 continue  # claimed ahead, and given back: nothing happened to it
             # What was written by a commit whose answer we never saw is not ours any more either.
-            if transition.id not in ours and not self._may_be_written:
+            if stored is None and not self._may_be_written:
                 if transition.state is not RunState.PENDING:
                     self._events.emit(ResultDropped(**of_claim(claim)))
             elif transition.state is not RunState.SUCCEEDED or heard[level_of(claim.job)]:
-                self._events.emit(ending(claim, transition))
+                self._events.emit(ending(claim, transition, stored))
 
-    def _finish(self, batch: list[_Ended]) -> set[int]:
+    def _finish(self, batch: list[_Ended]) -> dict[int, Became]:
         """Write a batch; one that the store refuses is halved until the one is found that it will not have."""
         try:
             return self._store.finish([ended.transition for ended in batch])
@@ -185,7 +186,7 @@ class Completer(Service):
                 return self._finish(batch[:middle]) | self._finish(batch[middle:])
             return self._finish_refused(batch[0], error)
 
-    def _finish_refused(self, ended: _Ended, refusal: StoreError) -> set[int]:
+    def _finish_refused(self, ended: _Ended, refusal: StoreError) -> dict[int, Became]:
         """In place of what the store will not have, the plain fact; the run must not stay running."""
         log.error("run %d: its outcome could not be stored: %s", ended.claim.id, refusal)
         plain = replace(
@@ -204,4 +205,4 @@ class Completer(Service):
             raise
         except StoreError:
             log.exception("run %d stays with this node until its lease ends", ended.claim.id)
-            return {ended.claim.id}
+            return {ended.claim.id: Became(plain.state, plain.reason)}

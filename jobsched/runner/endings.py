@@ -1,8 +1,9 @@
 """Which event tells of the end of an attempt."""
 
+from dataclasses import replace
 from typing import Any
 
-from jobsched.model.run import Claim, RunState, Transition
+from jobsched.model.run import Became, Claim, RunState, Transition
 from jobsched.observe.events import (
     RunCancelled,
     RunEvent,
@@ -14,8 +15,10 @@ from jobsched.observe.events import (
 )
 
 
-def ending(claim: Claim, transition: Transition) -> RunEvent:
-    """The event of a transition that the store has accepted."""
+def ending(claim: Claim, transition: Transition, stored: Became | None) -> RunEvent:
+    """The event of a transition that the store has accepted. `stored`: None if its answer was lost; then as it was meant."""
+    if stored is not None and stored != (transition.state, transition.reason):
+        transition = replace(transition, state=stored.state, reason=stored.reason)
     run = of_claim(claim)
     match transition.state:
         case RunState.SUCCEEDED:

@@ -38,12 +38,11 @@ class Rescuer:
             raise NotNowError
         for node in self._store.bury():
             owned = self._store.owned(node)
-            transitions = {run.id: self._decide(run) for run in owned}
-            rescued = self._store.finish(list(transitions.values()))
+            rescued = self._store.finish([self._decide(run) for run in owned])
             self._events.emit(NodeLost(node=node, runs=len(rescued)))
             for run in owned:
                 if run.id in rescued:
-                    self._events.emit(_lost(run, transitions[run.id]))
+                    self._events.emit(_lost(run, rescued[run.id].state))
             self._on_freed()
             if rescued:
                 self._on_pending()
@@ -67,12 +66,13 @@ class Rescuer:
         return found[0].job if found else None
 
 
-def _lost(run: OwnedRun, transition: Transition) -> RunLost:
+def _lost(run: OwnedRun, became: RunState) -> RunLost:
     return RunLost(
         run=run.id,
         namespace=run.namespace,
         job=run.job,
         attempt=run.attempt,
         node=run.node,
-        failed=transition.state is RunState.FAILED,
+        failed=became is RunState.FAILED,
+        cancelled=became is RunState.CANCELLED,
     )

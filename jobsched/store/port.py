@@ -16,6 +16,7 @@ from jobsched.model.job import History
 from jobsched.model.pause import Pause
 from jobsched.model.run import (
     Answer,
+    Became,
     Claim,
     Created,
     Lack,
@@ -188,10 +189,11 @@ class Store(Protocol):
         Nothing for a node whose lease has run out. `generations` says under which generation each namespace's runs are performed.
         """
 
-    def finish(self, transitions: Sequence[Transition]) -> set[int]:
-        """Move owned runs out of running; the ids of those that were still owned. A retry of a run whose job is gone becomes failed.
+    def finish(self, transitions: Sequence[Transition]) -> dict[int, Became]:
+        """Move owned runs out of running; what became of those that were still owned, by their ids.
 
-        One that was asked to stop is cancelled, for the reason it was asked for, instead of waiting again.
+        A retry of a run whose job is gone becomes failed. One that was asked to stop is cancelled, for the reason it was
+        asked for, instead of waiting again.
         What is failed now, and has an `on_failure`, makes that run in the same transaction: see `model/failure.py`.
 
         A run that ends as `abandoned` goes on holding its key and its queue: see `end_abandoned`.

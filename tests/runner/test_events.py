@@ -119,6 +119,36 @@ def test_a_run_that_is_lost_is_told_of_by_who_finds_it(bench: "Bench") -> None:
     assert [event.attempt for event in heard if isinstance(event, RunSucceeded)] == [2]
 
 
+def test_a_retry_that_the_store_made_a_failure_is_told_of_as_one(bench: "Bench") -> None:
+    assert told_of_a_retry(bench, lambda _: bench.undeclare("fail")) == ["run_started", "run_failed"]
+
+
+def test_a_retry_of_a_run_that_was_cancelled_meanwhile_is_told_of_as_cancelled(bench: "Bench") -> None:
+    assert told_of_a_retry(bench, bench.client.cancel) == ["run_started", "run_cancelled"]
+
+
+def told_of_a_retry(bench: "Bench", meanwhile: "Callable[[int], object]") -> list[str]:
+    """The events of a run's attempt that fails and would be tried again, while this happens before it is stored."""
+    heard: list[RunEvent] = []
+
+    @bench.handler
+    def fail() -> None:
+        raise ValueError("no")
+
+    def finish(real: "Callable[..., Any]", transitions: Any) -> Any:
+        meanwhile(transitions[0].id)
+        bench.store.clear()
+        return real(transitions)
+
+    bench.declare("fail", retries=Retries(max=3, delay=timedelta(hours=1)))
+    bench.store.on("finish", finish)
+    node = bench.node()
+    node.on(RunEvent, heard.append)
+    bench.ended(bench.trigger("fail"))
+    node.shut_down()
+    return [event.name for event in heard]
+
+
 def test_a_result_that_could_not_be_stored_is_told_of_as_a_failure(bench: "Bench") -> None:
     heard: list[RunEvent] = []
 
@@ -146,9 +176,9 @@ def test_a_result_that_counts_for_nothing_is_told_of_as_dropped_even_where_succe
     def work() -> str:
         return "done"
 
-    def lose(_finish: "Callable[..., Any]", _transitions: Any) -> set[int]:
+    def lose(_finish: "Callable[..., Any]", _transitions: Any) -> dict[int, Any]:
         dropped.set()
-        return set()
+        return {}
 
     caplog.set_level(logging.INFO, "jobsched")
     bench.store.on("finish", lose)

@@ -295,8 +295,8 @@ class RunMachine(RuleBasedStateMachine):
     def end(self, chosen: list[ModelRun], state: RunState) -> None:
         transitions = [self.leaving(run, state) for run in chosen]
 
-        assert self.store.finish(transitions) == {run.id for run in chosen}
-        assert self.store.finish(transitions) == set()
+        assert self.store.finish(transitions).keys() == {run.id for run in chosen}
+        assert self.store.finish(transitions).keys() == set()
 
         for run in chosen:
             run.state = self.after_removal(run, state)
@@ -324,7 +324,7 @@ class RunMachine(RuleBasedStateMachine):
     def give_up(self, mine: ModelRun) -> None:
         assert mine.claim is not None
 
-        assert self.store.finish([a_transition(mine.claim, FAILED, abandoned=True)]) == {mine.id}
+        assert self.store.finish([a_transition(mine.claim, FAILED, abandoned=True)]).keys() == {mine.id}
 
         mine.state, mine.abandoned_by = FAILED, mine.claim.node
         self.disown(mine)
@@ -346,7 +346,7 @@ class RunMachine(RuleBasedStateMachine):
 
         late = a_transition(past, state, available_at=self.clock.now() + MINUTE, result="late")
 
-        assert self.store.finish([late]) == set()
+        assert self.store.finish([late]).keys() == set()
 
     @rule(which=st.integers(0, 1))
     def lose_a_node(self, which: int) -> None:
@@ -360,7 +360,7 @@ class RunMachine(RuleBasedStateMachine):
         lost = self.store.owned(dead)
         assert {one.id for one in lost} == {run.id for run in self.running() if run.claim and run.claim.node == dead}
         rescued = [a_transition(one, PENDING, losses=one.losses + 1) for one in lost]
-        assert self.store.finish(rescued) == {one.id for one in lost}
+        assert self.store.finish(rescued).keys() == {one.id for one in lost}
         assert dead not in self.store.bury()
         assert not self.store.heartbeat(dead, {}).alive
         for one in lost:

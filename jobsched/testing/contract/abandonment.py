@@ -56,8 +56,8 @@ class AbandonContract:
     def test_its_late_result_is_dropped(self, store: Store) -> None:
         stuck = abandoned(store, a_node(store), a_run(key="k"))
 
-        assert store.finish([a_transition(stuck, result="late")]) == set()
-        assert store.finish([an_abandonment(stuck)]) == set()
+        assert store.finish([a_transition(stuck, result="late")]).keys() == set()
+        assert store.finish([an_abandonment(stuck)]).keys() == set()
         assert the_run(store, stuck.id).result is None
 
     # -- its key's place is taken, wherever places are counted
@@ -283,7 +283,7 @@ class AbandonContract:
             clock.advance(LEASE + SECOND)
             store.bury()
 
-        late = store.finish([an_abandonment(claimed)])
+        late = set(store.finish([an_abandonment(claimed)]))
         before = store.admit([NAMESPACE])
         store.bury()
         afterwards = store.admit([NAMESPACE])
@@ -311,7 +311,7 @@ def abandoned(store: Store, node: int, run: NewRun) -> Claim:
     [created] = store.enqueue([run])
     [claimed] = claim(store, node)
     assert claimed.id == created.id
-    assert store.finish([an_abandonment(claimed)]) == {claimed.id}
+    assert store.finish([an_abandonment(claimed)]).keys() == {claimed.id}
     return claimed
 
 

@@ -69,7 +69,7 @@ class FinishContract:
         claimed = a_claim(store)
         clock.advance(timedelta(seconds=1, microseconds=3))
 
-        still_owned = store.finish([a_transition(claimed, state, reason=reason)])
+        still_owned = store.finish([a_transition(claimed, state, reason=reason)]).keys()
 
         run = the_run(store, claimed.id)
         assert still_owned == {claimed.id}
@@ -86,7 +86,7 @@ class FinishContract:
     def test_a_retry_waits_for_its_time_and_is_no_longer_owned(self, store: Store) -> None:
         claimed = a_claim(store, max_attempts=3)
 
-        still_owned = store.finish([a_retry(claimed, START + MINUTE)])
+        still_owned = store.finish([a_retry(claimed, START + MINUTE)]).keys()
 
         run = the_run(store, claimed.id)
         assert still_owned == {claimed.id}
@@ -108,7 +108,7 @@ class FinishContract:
     def test_a_run_given_back_is_pending_again(self, store: Store) -> None:
         claimed = a_claim(store)
 
-        still_owned = store.finish([given_back(claimed)])
+        still_owned = store.finish([given_back(claimed)]).keys()
 
         run = the_run(store, claimed.id)
         assert still_owned == {claimed.id}
@@ -134,7 +134,7 @@ class FinishContract:
         assert [one.losses for one in store.owned(node)] == [2]
 
     def test_finishing_nothing_is_nothing(self, store: Store) -> None:
-        assert store.finish([]) == set()
+        assert store.finish([]).keys() == set()
 
     def test_a_batch_of_every_kind_finishes_each_in_its_way(self, store: Store) -> None:
         store.enqueue([a_run()] * 5)
@@ -148,7 +148,7 @@ class FinishContract:
                 given_back(back),
                 a_transition(cancelled, RunState.CANCELLED, reason=Reason.CANCELLED),
             ]
-        )
+        ).keys()
 
         ids = [one.id for one in (won, failed, retried, back, cancelled)]
         assert still_owned == set(ids)
@@ -174,7 +174,7 @@ class FinishContract:
     def test_what_is_not_owned_does_not_finish(self, store: Store, wrong: dict[str, Any]) -> None:
         claimed = a_claim(store)
 
-        assert store.finish([a_transition(claimed, result="late", error={"message": "late"}, **wrong)]) == set()
+        assert store.finish([a_transition(claimed, result="late", error={"message": "late"}, **wrong)]).keys() == set()
 
         run = the_run(store, claimed.id)
         assert (run.state, run.result, run.error, run.finished_at) == (RunState.RUNNING, None, (), None)
@@ -184,7 +184,7 @@ class FinishContract:
         claimed = claim(store, a_node(store))
         store.finish([a_transition(claimed[1])])
 
-        assert store.finish([a_transition(one) for one in claimed]) == {claimed[0].id, claimed[2].id}
+        assert store.finish([a_transition(one) for one in claimed]).keys() == {claimed[0].id, claimed[2].id}
 
     @pytest.mark.parametrize("state", [RunState.SUCCEEDED, RunState.FAILED, RunState.SCHEDULED, RunState.PENDING])
     def test_finishing_again_changes_nothing(self, store: Store, clock: FakeClock, state: RunState) -> None:
@@ -195,7 +195,7 @@ class FinishContract:
         before = the_run(store, claimed.id)
         clock.advance(1)
 
-        assert store.finish([transition]) == set()
+        assert store.finish([transition]).keys() == set()
         assert the_run(store, claimed.id) == before
         assert len(before.error) == 1
 
@@ -207,8 +207,8 @@ class FinishContract:
         store.finish([a_transition(lost, RunState.PENDING, losses=1)])
         [taken_over] = claim(store, a_node(store))
 
-        assert store.finish([a_transition(zombie, result="of the zombie")]) == set()
-        assert store.finish([a_transition(taken_over, result="of the heir")]) == {zombie.id}
+        assert store.finish([a_transition(zombie, result="of the zombie")]).keys() == set()
+        assert store.finish([a_transition(taken_over, result="of the heir")]).keys() == {zombie.id}
         assert the_run(store, zombie.id).result == "of the heir"
 
     def test_the_same_node_cannot_finish_an_earlier_claim(self, store: Store) -> None:
@@ -218,8 +218,8 @@ class FinishContract:
         store.finish([given_back(first)])
         [second] = claim(store, node)
 
-        assert store.finish([a_transition(first)]) == set()
-        assert store.finish([a_transition(second)]) == {second.id}
+        assert store.finish([a_transition(first)]).keys() == set()
+        assert store.finish([a_transition(second)]).keys() == {second.id}
 
     # -- results and errors
 
@@ -264,7 +264,7 @@ class FinishContract:
 
         still_owned = store.finish(
             [a_transition(poisoned, result={"text": poison, "fine": "ö"}), a_transition(neighbour, result="ö")]
-        )
+        ).keys()
 
         run = the_run(store, poisoned.id)
         assert still_owned == {poisoned.id, neighbour.id}
@@ -277,7 +277,7 @@ class FinishContract:
         claimed = a_claim(store)
         error = {"message": poison, "type": "ValueError"}
 
-        still_owned = store.finish([a_transition(claimed, RunState.FAILED, reason=Reason.ERROR, error=error)])
+        still_owned = store.finish([a_transition(claimed, RunState.FAILED, reason=Reason.ERROR, error=error)]).keys()
 
         run = the_run(store, claimed.id)
         assert still_owned == {claimed.id}
@@ -298,7 +298,7 @@ class FinishContract:
 
         still_owned = store.finish(
             [a_retry(claimed, START + MINUTE, reason=Reason.TIMEOUT, error={"message": "too slow"})]
-        )
+        ).keys()
 
         run = the_run(store, claimed.id)
         assert still_owned == {claimed.id}
@@ -309,11 +309,26 @@ class FinishContract:
         claimed = a_claim_of_a_removed_job(store)
         clock.advance(1)
 
-        still_owned = store.finish([given_back(claimed)])
+        still_owned = store.finish([given_back(claimed)]).keys()
 
         run = the_run(store, claimed.id)
         assert still_owned == {claimed.id}
         assert (run.state, run.reason, run.finished_at) == (RunState.CANCELLED, Reason.JOB_REMOVED, clock.now())
+
+    def test_it_answers_what_was_stored_which_may_not_be_what_was_asked_for(self, store: Store) -> None:
+        gone = a_claim_of_a_removed_job(store)
+        stopped, kept, done = (a_claim(store, max_attempts=2) for _ in range(3))
+        store.cancel([stopped.id])
+
+        became = store.finish([*(a_retry(one, START + MINUTE) for one in (gone, stopped, kept)), a_transition(done)])
+
+        assert became == {
+            gone.id: (RunState.FAILED, Reason.ERROR),
+            stopped.id: (RunState.CANCELLED, Reason.CANCELLED),
+            kept.id: (RunState.SCHEDULED, Reason.ERROR),
+            done.id: (RunState.SUCCEEDED, None),
+        }
+        assert became == {run.id: (run.state, run.reason) for run in runs(store)}
 
     def test_a_removed_jobs_run_may_succeed(self, store: Store) -> None:
         claimed = a_claim_of_a_removed_job(store)

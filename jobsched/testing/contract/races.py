@@ -182,7 +182,7 @@ class RaceContract:
         claimed = claim(store, a_node(store))
 
         def finish(place: int) -> set[int]:
-            return stores[place].finish([a_transition(one, result=place, error={"by": place}) for one in claimed])
+            return set(stores[place].finish([a_transition(one, result=place, error={"by": place}) for one in claimed]))
 
         stores = [open_again() for _ in range(4)]
         owned = in_parallel(range(4), finish)

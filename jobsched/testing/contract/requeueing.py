@@ -100,7 +100,7 @@ class RequeueContract:
         store.requeue([before.id])
         claim(store, node)
 
-        assert store.finish([a_transition(before)]) == set()
+        assert store.finish([a_transition(before)]).keys() == set()
 
     def test_a_cancelled_run_whose_time_has_not_come_is_scheduled(self, store: Store) -> None:
         job = a_free_job()
@@ -256,5 +256,5 @@ def failed(store: Store, node: int, run: NewRun, *, attempt: int = 1, abandoned:
     ended = a_transition(
         claimed, FAILED, reason=Reason.ERROR, error=ERROR, result=None, attempt=attempt, abandoned=abandoned
     )
-    assert store.finish([ended]) == {claimed.id}
+    assert store.finish([ended]).keys() == {claimed.id}
     return claimed
