@@ -138,6 +138,8 @@ class _Answers:
     def _take(self, message: dict[str, Any]) -> None:
         if "stream" in message:
             self._log.write(str(message["stream"]), str(message["text"]))
+        elif self.outcome is not None:
+            return  # the handler has ended: what comes after is of a process that it left
         elif "raised" in message:
             from_json(message["raised"])
             self.outcome = {"raised": message["raised"]}

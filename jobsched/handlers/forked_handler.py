@@ -7,11 +7,13 @@ import signal
 import socket
 import sys
 import threading
+import traceback
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from jobsched.clock import SystemClock
+from jobsched.errors import HandlerExitError
 from jobsched.handlers.call import Call
 from jobsched.handlers.cancel import CancelToken
 from jobsched.handlers.python import perform_python
@@ -33,18 +35,24 @@ def main(stdin: int, stdout: int, stderr: int, channel: int) -> None:
     cancel = CancelToken(SystemClock())
     cancel.deadline = None if spec["remaining"] is None else SystemClock().monotonic() + spec["remaining"]
     threading.Thread(target=node.obey, args=(cancel,), name="jobsched-orders", daemon=True).start()
-    node.send(_outcome(_call(spec, cancel, node), spec["handler"]))
+    own = os.getpid()
+    outcome = _outcome(_call(spec, cancel, node), spec["handler"], own)
+    # A child that the handler forked comes back here as well: what became of it is not what became of the run.
+    if os.getpid() == own:
+        node.send(outcome)
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(0)
 
 
-def _outcome(call: Call, handler: str) -> dict[str, Any]:
+def _outcome(call: Call, handler: str, own: int) -> dict[str, Any]:
     try:
         # The node has looked whether this handler may run.
         return {"result": perform_python(call, default_registry.resolve(handler), SystemClock())}
     except BaseException as raised:  # noqa: BLE001 - whatever a handler raises is its run's result
+        if os.getpid() != own and not isinstance(raised, HandlerExitError):
+            traceback.print_exception(raised)
         return {"raised": to_json(raised)}
 
 

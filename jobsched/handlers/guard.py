@@ -18,7 +18,8 @@ log = logging.getLogger("jobsched")
 #: Where a guard can be: not on Windows, say, which has no process groups to kill either.
 _POSSIBLE = hasattr(os, "posix_spawn") and hasattr(os, "register_at_fork")
 
-# One `+ group:mark` or `- group:mark` a line. The group first; then those that left it, on Linux, by their mark.
+# One `+ group:mark` or `- group:mark` a line; an empty one only tries whether it listens.
+# The group first; then those that left it, on Linux, by their mark.
 _SCRIPT = """
 watched=' '
 while read -r sign each; do
@@ -38,7 +39,7 @@ done
 
 
 class Guard:
-    """Thread-safe; its process starts with the first group and is started again if somebody killed it.
+    """Thread-safe; its process starts with the first group, and again at the next call after somebody killed it.
 
     Does nothing on a platform that cannot have it.
     """
@@ -67,11 +68,19 @@ class Guard:
             if self._pipe is not None and mark is not None:
                 self._tell(f"- {group}:{mark}\n")
 
+    def look_after(self) -> None:
+        """Replace a guard that is gone; to be called now and then, since a long command gives no other occasion."""
+        with self._lock:
+            # Where none could start, that has been said; the next command tries again.
+            if self._watched and self._pipe is not None:
+                self._tell("\n")
+
     def _tell(self, line: str) -> None:
         if self._pipe is not None:
             try:
                 os.write(self._pipe, line.encode())
-            except OSError:
+            except OSError as error:
+                log.warning("the guard over commands does not listen (%s), so another takes its place", error.strerror)
                 self._discard(self._pipe)
             else:
                 return

@@ -13,8 +13,8 @@ _MOST_CAUSES = 10
 _OWN = str(Path(__file__).parent.parent)
 #: Characters of a text that cross; the run's record keeps fewer.
 _MOST = 100_000
-#: Errors of ours whose type decides what becomes of the run; their text is all that they hold.
-_JUDGED = {"PayloadError": PayloadError, "ResultError": ResultError}
+#: Errors of ours whose type decides what becomes of the run, as they cross; their text is all that they hold.
+_JUDGED = {"payload": PayloadError, "result": ResultError}
 
 
 def error_entry(error: BaseException) -> dict[str, Any]:
@@ -84,6 +84,11 @@ def to_json(error: BaseException) -> dict[str, Any]:
             told["snooze"] = until.total_seconds()
         case Cancel():
             told["cancel"] = True
+        # By class, not by name: handlers have a PayloadError of their own, which is tried again as any other.
+        case PayloadError():
+            told["judged"] = "payload"
+        case ResultError():
+            told["judged"] = "result"
     return told
 
 
@@ -102,6 +107,6 @@ def from_json(told: dict[str, Any]) -> Exception:
         return Snooze(told["snooze"])
     if "cancel" in told:
         return Cancel(message)
-    if (judged := _JUDGED.get(entry["type"])) is not None:
-        return judged(message)
+    if "judged" in told:
+        return _JUDGED[told["judged"]](message)
     return RemoteError(entry, tuple(map(str, told["classes"])))

@@ -19,6 +19,10 @@ Resolve: TypeAlias = Callable[[str, Mapping[str, str]], str]
 MIN_LENGTH = 6
 #: The longest way in which one character may be written: `\ud83d\ude00`, or four bytes as `%F0%9F%98%80`.
 _LONGEST_CHARACTER = 12
+#: Patterns that are kept, one for each set of values that a text seemed to show.
+_MOST_PATTERNS = 32
+#: Characters that URLs, JSON and HTML write as they are.
+_PLAIN = re.compile("[0-9A-Za-z]+")
 
 
 class Secrets:
@@ -32,17 +36,19 @@ class Secrets:
         self._resolve = resolve
         self._environ = _Noting(environ, self._note)
         self._names: dict[str, str] = {}
-        self._pattern: re.Pattern[str] | None = None
-        self._shown: list[str] = []
+        self._cores: list[tuple[str, str]] = []
+        self._patterns: dict[tuple[str, ...], re.Pattern[str]] = {}
 
     def resolve(self, text: str) -> str:
         """The text with its references replaced. Raises what `resolve` does."""
         return self._resolve(text, self._environ)
 
     def redact(self, text: str) -> str:
-        """The text with `${NAME}` wherever it shows a noted value; the same object if nothing was noted."""
-        pattern = self._compiled()
-        return text if pattern is None else pattern.sub(self._reference, text)
+        """The text with `${NAME}` wherever it shows a noted value; the same object if it can show none."""
+        values = self._perhaps_in(text)
+        if not values:
+            return text
+        return self._pattern(values).sub(lambda found: f"${{{self._names[values[_which(found)]]}}}", text)
 
     def redact_json(self, value: Any) -> Any:
         """The JSON value with all its texts redacted, those of its keys too."""
@@ -70,29 +76,39 @@ class Secrets:
 
     def settled(self, text: str) -> int:
         """How much of the text can be redacted before more of it has come: in the rest a noted value may have begun."""
-        pattern = self._compiled()
-        if pattern is None:
+        if not self._names:
             return len(text)
         end = max(0, len(text) - _LONGEST_CHARACTER * max(map(len, self._names)))
-        return next((found.start() for found in pattern.finditer(text) if found.start() < end < found.end()), end)
+        values = self._perhaps_in(text)
+        if not values:
+            return end
+        found = self._pattern(values).finditer(text)
+        return next((each.start() for each in found if each.start() < end < each.end()), end)
 
     def _note(self, name: str, value: str) -> None:
         for part in (value, unquote(value), *(line.strip() for line in value.splitlines())):
             if len(part) >= MIN_LENGTH and part not in self._names:
                 self._names[part] = name
-                self._pattern = None
+                # At the same place the longest value wins: another may be its beginning.
+                self._cores = sorted([*self._cores, (part, _core(part))], key=lambda each: len(each[0]), reverse=True)
 
-    def _compiled(self) -> re.Pattern[str] | None:
-        if self._pattern is None and self._names:
-            # At the same place the longest value wins: another may be its beginning.
-            values = sorted(self._names, key=len, reverse=True)
-            self._shown = [self._names[value] for value in values]
-            self._pattern = re.compile("|".join(f"({_any_spelling(value)})" for value in values))
-        return self._pattern
+    def _perhaps_in(self, text: str) -> tuple[str, ...]:
+        """The noted values that the text may show, longest first.
 
-    def _reference(self, found: re.Match[str]) -> str:
-        assert found.lastindex is not None, "each value is a group"
-        return f"${{{self._shown[found.lastindex - 1]}}}"
+        A key of fifty lines is fifty values, and a pattern that tries each at each place takes seconds for a megabyte,
+        while the whole node waits. A plain search for a part that no spelling changes takes almost nothing.
+        """
+        return tuple(value for value, core in self._cores if core in text)
+
+    def _pattern(self, values: tuple[str, ...]) -> re.Pattern[str]:
+        """Finds these values, each in a group of its own."""
+        pattern = self._patterns.get(values)
+        if pattern is None:
+            if len(self._patterns) >= _MOST_PATTERNS:
+                self._patterns = {}
+            pattern = re.compile("|".join(f"({_any_spelling(value)})" for value in values))
+            self._patterns[values] = pattern
+        return pattern
 
 
 class RedactingSink:
@@ -126,6 +142,16 @@ class _Noting(Mapping[str, str]):
 # -- how a value may be written
 
 
+def _core(value: str) -> str:
+    """Its longest part that is written in one way only; empty if there is none."""
+    return max(_PLAIN.findall(value), key=len, default="")
+
+
+def _which(found: re.Match[str]) -> int:
+    assert found.lastindex is not None, "each value is a group"
+    return found.lastindex - 1
+
+
 def _any_spelling(value: str) -> str:
     as_it_is = re.escape(value)
     spelt = "".join(map(_character, value))
@@ -134,7 +160,7 @@ def _any_spelling(value: str) -> str:
 
 def _character(character: str) -> str:
     r"""It, or how URLs (`%2F`), JSON (`\/`, `\u002f`) and HTML (`&#x27;`) write it; a backslash only as these do."""
-    if character.isascii() and character.isalnum():
+    if _PLAIN.fullmatch(character):
         return character
     if "\ud800" <= character <= "\udfff":
         # A byte that is no text: read back from somewhere it is a replacement character.

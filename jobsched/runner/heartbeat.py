@@ -10,6 +10,7 @@ from typing import Any
 
 from jobsched._version import __version__
 from jobsched.clock import Clock
+from jobsched.handlers.guard import guard
 from jobsched.observe.events import NodeFenced, NodeRejoined
 from jobsched.observe.listeners import Events
 from jobsched.runner.held import HeldRuns
@@ -98,6 +99,8 @@ class Heartbeat(Service):
         self._on_fenced()
 
     def step(self) -> float:
+        # Before the store is asked: commands go on while it is away.
+        guard.look_after()
         began = self.clock.monotonic()
         beat = self._store.heartbeat(self.node, self._info())
         if beat.alive:

@@ -56,6 +56,23 @@ SOURCE = """
     def raises():
         raise LookupError("no such thing")
 
+    class PayloadError(Exception):
+        pass
+
+    def fails_like_us():
+        raise PayloadError("of its own")
+
+    def forks(how):
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+            return "parent"
+        if how == "raises":
+            raise LookupError("of a child")
+        if how == "exits":
+            sys.exit(0)
+        return "child"
+
     def wish(what):
         raise {"retry": Retry(after=7, reason="soon"), "cancel": Cancel("never"), "snooze": Snooze(60),
                "until": Snooze(datetime(2030, 1, 1, tzinfo=UTC))}[what]
@@ -190,6 +207,32 @@ def test_its_wishes_cross(
         perform("wish", payload={"what": what})
 
     assert getattr(raised.value, attribute) == value
+
+
+def test_an_error_that_is_called_as_one_of_ours_is_its_own(perform: Callable[..., Any]) -> None:
+    with pytest.raises(RemoteError, match="of its own") as raised:
+        perform("fails_like_us")
+
+    assert "in fails_like_us" in entry(raised)["traceback"]
+
+
+@pytest.mark.parametrize(("how", "said"), [("raises", "LookupError: of a child\n"), ("exits", ""), ("returns", "")])
+def test_what_becomes_of_a_child_that_the_handler_forked_is_not_what_becomes_of_the_run(
+    perform: Callable[..., Any], bench: "Bench", how: str, said: str
+) -> None:
+    assert perform("forks", payload={"how": how}) == "parent"
+
+    assert bench.log.text("stderr").endswith(said)
+    assert bool(bench.log.text("stderr")) == bool(said)
+
+
+def test_of_several_outcomes_the_first_holds(bench: "Bench") -> None:
+    answers = apart._Answers(bench.call(PythonHandler("it")))
+
+    answers.feed(b'{"result": 1}\n{"result": 2}\n{"stream": "log", "text": "late"}\n')
+
+    assert answers.outcome == {"result": 1}
+    assert bench.log.text("log") == "late"
 
 
 def test_its_result_is_turned_into_json_there(perform: Callable[..., Any]) -> None:

@@ -88,6 +88,36 @@ def test_a_guard_that_was_killed_is_replaced_and_told_all(guarded: subprocess.Po
     ends(second)
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc")
+def test_a_guard_that_is_gone_is_replaced_while_the_same_commands_run(
+    guarded: subprocess.Popen[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    guard = Guard()
+    guard.watch(guarded.pid, "mark")
+    first = guard._pid
+    guard.look_after()
+    assert guard._pid == first
+    os.kill(first, signal.SIGKILL)
+    wait_gone(first)
+
+    guard.look_after()
+    assert "another takes its place" in caplog.text
+    assert guard._pipe is not None
+    os.close(guard._pipe)
+    guard._pipe = None
+
+    assert guarded.wait(30) == -signal.SIGKILL
+    ends(guard._pid)
+
+
+def test_without_commands_no_guard_is_looked_for() -> None:
+    guard = Guard()
+
+    guard.look_after()
+
+    assert guard._pipe is None
+
+
 def test_the_guard_ignores_what_stops_a_node_gently(
     guarded: subprocess.Popen[bytes], other: subprocess.Popen[bytes]
 ) -> None:

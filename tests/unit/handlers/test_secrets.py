@@ -1,5 +1,6 @@
 import html
 import json
+import re
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -119,6 +120,43 @@ def test_a_long_row_of_backslashes_is_searched_in_no_time() -> None:
     secrets = secrets_of(V="\\" * 60 + "!")
 
     assert secrets.redact("\\" * 10_000) == "\\" * 10_000
+
+
+WRITES = (str, json.dumps, html.escape, lambda text: quote(text.encode("utf-8", "replace")))
+A_VALUE = st.text(st.sampled_from('abc+/= "\n'), min_size=MIN_LENGTH, max_size=12)
+
+
+@settings(deadline=None)
+@given(st.data(), st.lists(A_VALUE, min_size=1, max_size=4))
+def test_the_values_that_a_text_cannot_show_change_nothing(data: st.DataObject, values: list[str]) -> None:
+    secrets = secrets_of(**{f"V{number}": value for number, value in enumerate(values)})
+    pieces = st.builds(lambda value, write: write(value), st.sampled_from(values), st.sampled_from(WRITES))
+    text = "".join(data.draw(st.lists(pieces | st.text("abc+/= \n"), max_size=6)))
+    every = tuple(value for value, _ in secrets._cores)
+    quick, cut = secrets.redact(text), secrets.settled(text)
+
+    secrets._perhaps_in = lambda _: every  # type: ignore[assignment, method-assign]
+
+    assert (secrets.redact(text), secrets.settled(text)) == (quick, cut)
+
+
+def test_a_text_is_searched_only_for_the_lines_of_a_key_that_it_may_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [f"MIIE{number:02}+{number:058}/=" for number in range(50)]
+    secrets = secrets_of(KEY="\n".join(lines))
+    searched: list[tuple[str, ...]] = []
+    pattern_of = secrets._pattern
+
+    def noting(values: tuple[str, ...]) -> re.Pattern[str]:
+        searched.append(values)
+        return pattern_of(values)
+
+    monkeypatch.setattr(secrets, "_pattern", noting)
+
+    ordinary = secrets.redact("2030-01-01 00:00:00 INFO nothing to see\n" * 1000)
+    leaking = secrets.redact(f"the key has {lines[7]}, and more\n")
+
+    assert (ordinary.count("INFO"), leaking) == (1000, "the key has ${KEY}, and more\n")
+    assert searched == [(lines[7],)]
 
 
 def test_all_texts_of_a_json_value_are_redacted() -> None:

@@ -3,6 +3,9 @@
 from datetime import timedelta
 from typing import cast
 
+import pytest
+
+from jobsched.handlers.guard import guard
 from jobsched.observe.listeners import Events
 from jobsched.runner.heartbeat import Fence, Heartbeat
 from jobsched.runner.held import HeldRuns
@@ -75,3 +78,21 @@ def test_a_node_that_beats_again_is_looked_at_before_it_can_be_silent_for_too_lo
     clock.advance(fence.step())
     fence.step()
     assert fenced == ["fenced", "fenced"]
+
+
+def test_each_heartbeat_looks_after_the_guard_over_commands_also_while_the_store_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def away(*_: object) -> Beat:
+        raise ConnectionError
+
+    looked: list[str] = []
+    monkeypatch.setattr(guard, "look_after", lambda: looked.append("looked"))
+    _, heartbeat, _, _ = a_fence()
+
+    heartbeat.step()
+    monkeypatch.setattr(StoreOfBeats, "heartbeat", away)
+    with pytest.raises(ConnectionError):
+        heartbeat.step()
+
+    assert looked == ["looked", "looked"]
