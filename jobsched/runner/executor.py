@@ -133,6 +133,9 @@ class Executor:
     def _call(self, held: Held) -> Call:
         handler = handler_from_text(held.claim.handler)
         if isinstance(handler, PythonHandler):
+            # Its module may hang when it is imported. What the decorator says of the time counts from then on.
+            if held.options.timeout is not None:
+                self._deadlines.watch(held, held.options.timeout, kills=False)
             self._heed_decorator(held, handler)
         claim, job, timeout = held.claim, held.job, held.options.timeout
         call = Call(

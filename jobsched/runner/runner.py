@@ -11,19 +11,17 @@ from typing import Any, Self, TypeVar
 
 from jobsched.client import Client
 from jobsched.clock import Clock, SystemClock
-from jobsched.errors import StoreError, UnknownHandlerError
+from jobsched.errors import StoreError
 from jobsched.handlers.call import current_log
 from jobsched.handlers.cancel import CancelReason
 from jobsched.handlers.middleware import Middleware
 from jobsched.handlers.registry import Registry, default_registry
 from jobsched.model.desired import DesiredState
-from jobsched.model.handler import PythonHandler
 from jobsched.model.instants import format_instant
 from jobsched.model.run import Claim, RunState
 from jobsched.observe.capture import Capture
 from jobsched.observe.events import (
     Event,
-    HandlerUnknown,
     NodeStarted,
     NodeStopped,
     NodeStopping,
@@ -41,6 +39,7 @@ from jobsched.runner.endings import of_claim
 from jobsched.runner.executor import Executor
 from jobsched.runner.heartbeat import Fence, Heartbeat
 from jobsched.runner.held import Held, HeldRuns
+from jobsched.runner.known_handlers import KnownHandlers
 from jobsched.runner.once import Once
 from jobsched.runner.options import Options
 from jobsched.runner.others import may_perform
@@ -104,7 +103,6 @@ class Runner:
         self._stop_lock = threading.Lock()
         self._stopped = self._hard = self.worn_out = False
         self._doorbell: Doorbell | None = None
-        self._unknown: frozenset[str] = frozenset()
         self.events = Events()
         self._put_together(self._registry)
         self.reload = Reload(self._store, self.heartbeat, paths, self._synced, self.events, vet) if paths else None
@@ -114,6 +112,7 @@ class Runner:
     def _put_together(self, registry: Registry) -> None:
         store, clock, options = self._store, self.clock, self.options
         self.held = HeldRuns(self._first_held)
+        self._known_handlers = KnownHandlers(clock, registry, self.events)
         self.definitions = Definitions(store, self._namespaces)
         self.heartbeat = Heartbeat(
             store,
@@ -296,7 +295,7 @@ class Runner:
             "generations": self.definitions.generations,
             "skew_seconds": round(self.heartbeat.skew.total_seconds(), 3),
         }
-        lacking = self._unknown.union(self.dispatcher.lacking)
+        lacking = self._known_handlers.unknown.union(self.dispatcher.lacking)
         if unknown := sorted(name for name in lacking if not self._registry.knows(name)):
             told["unknown_handlers"] = unknown
         if self.options.queues is not None:
@@ -312,7 +311,7 @@ class Runner:
     def _services(self) -> Iterable[Service]:
         yield from (self.completer, self.heartbeat, self._fence, self.deadlines, self.admission)
         yield from (self._canceller, self.dispatcher, self.scheduler, self._rescuer, self._pruner, self._generations)
-        yield self.pauses
+        yield from (self.pauses, self._known_handlers)
         if self.watcher is not None:
             yield self.watcher
 
@@ -352,10 +351,11 @@ class Runner:
 
     def _synced(self, desired: DesiredState) -> None:
         self.definitions.refresh()
-        self._check_handlers(desired)
+        self._known_handlers.check(desired)
         self.scheduler.wake()
 
     def _refresh(self) -> None:
+        self._known_handlers.say_if_slow()
         self.definitions.refresh()
         for namespace in self._namespaces if self.reload is not None else ():
             newest = self.definitions.newest(namespace)
@@ -368,22 +368,6 @@ class Runner:
             return may_perform(self._store.nodes(), claim)
         except StoreError:
             return True
-
-    def _check_handlers(self, desired: DesiredState) -> None:
-        """Say at once, not at the first slot, which handlers this node cannot perform."""
-        names: dict[str, list[str]] = {}
-        for job in desired.jobs.values():
-            for handler in (job.handler, job.on_failure and job.on_failure.handler):
-                if isinstance(handler, PythonHandler):
-                    names.setdefault(handler.name, []).append(job.name)
-        unknown = set()
-        for name, jobs in names.items():
-            try:
-                self._registry.resolve(name)
-            except UnknownHandlerError as error:
-                unknown.add(name)
-                self.events.emit(HandlerUnknown(handler=name, jobs=tuple(jobs), error=str(error)))
-        self._unknown = frozenset(unknown)
 
     def _cancel_all(self, reason: CancelReason) -> None:
         for held in self.held.all():

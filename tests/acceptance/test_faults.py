@@ -146,6 +146,31 @@ def test_what_a_handler_forks_ends_with_the_handlers_code_and_at_a_signal(place:
     assert "IndexError" in node.log
 
 
+def test_a_module_that_hangs_at_its_import_keeps_neither_start_nor_reload_nor_other_jobs_nor_the_end_waiting(
+    place: "Workplace",
+) -> None:
+    place.module("hangs", "import threading\nthreading.Event().wait()\ndef run(): pass\n")
+    place.write("""
+        jobs:
+          hangs: {handler: "hangs:run"}
+          well: {command: ["true"]}
+    """)
+    node = place.start_node()
+    place.client.trigger("well")
+    place.wait_for_run("well", RunState.SUCCEEDED)
+
+    place.write("""
+        jobs:
+          hangs: {handler: "hangs:run"}
+          added: {command: ["true"]}
+    """)
+    node.wait_for_log("generation 2 applied")
+    place.client.trigger("added")
+
+    place.wait_for_run("added", RunState.SUCCEEDED)
+    assert node.terminate() == 0
+
+
 def test_a_second_signal_ends_the_node_at_once_without_losing_the_run(workplace: "Workplace") -> None:
     workplace.write("""
         version: 1

@@ -1,10 +1,13 @@
 """What becomes of attempts: results, errors, retries, wishes of handlers, timeouts."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -499,3 +502,20 @@ def test_no_wish_or_error_of_a_handler_leaves_its_run_running(
     never = threading.Event()
     while len(node.held):
         never.wait(0.01)
+
+
+def test_a_module_that_hangs_at_its_import_fails_its_attempt_at_the_timeout(
+    bench: "Bench", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hangs_at_import.py").write_text("import gate\ngate.opened.wait()\ndef run(): pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    gate = SimpleNamespace(opened=threading.Event())
+    monkeypatch.setitem(sys.modules, "gate", gate)
+    soon = Timeout(timedelta(milliseconds=100), kill_after=timedelta(milliseconds=50))
+    bench.declare("hangs", "hangs_at_import:run", timeout=soon)
+    bench.node()
+
+    run = bench.ended(bench.trigger("hangs"))
+    gate.opened.set()
+
+    assert (run.state, run.reason) == (RunState.FAILED, Reason.TIMEOUT)
