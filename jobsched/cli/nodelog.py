@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from typing import cast
 
 from jobsched.cli.text import printable
 from jobsched.model.instants import format_instant
@@ -40,18 +41,52 @@ def _as_text(value: object) -> str:
     return format_instant(value) if isinstance(value, datetime) else str(value)
 
 
-def _worth_saying(record: logging.LogRecord) -> bool:
-    return record.name == "jobsched" or record.name.startswith("jobsched.") or record.levelno >= logging.WARNING
+class _NodeLogger(logging.Logger):
+    """`jobsched`'s own, that a module's logging set-up cannot silence: `dictConfig` disables all loggers it does not name,
+    and takes away the handlers of those that it does.
+    """
+
+    #: Where the node's log is written; a program may add others.
+    its_own: logging.Handler
+
+    @property
+    def disabled(self) -> bool:
+        return False
+
+    @disabled.setter
+    def disabled(self, value: bool) -> None:
+        """Never."""
+
+    def removeHandler(self, hdlr: logging.Handler) -> None:  # noqa: N802 - logging's name
+        if hdlr is not self.its_own:
+            super().removeHandler(hdlr)
 
 
 def set_up(form: str, *, verbose: bool) -> None:
     """Log to standard error from now on. `form`: auto, text or json."""
     chosen = ("text" if sys.stderr.isatty() else "json") if form == "auto" else form
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(TextLog() if chosen == "text" else JsonLog())
-    handler.addFilter(_worth_saying)
+    formatter = TextLog() if chosen == "text" else JsonLog()
+    _log_ours(_to_stderr(formatter), logging.DEBUG if verbose else logging.INFO)
+    others = _to_stderr(formatter)
+    others.setLevel(logging.WARNING)
     root = logging.getLogger()
-    root.addHandler(handler)
+    root.addHandler(others)
     # Handlers' own records, from INFO on, are kept with their run; the node's log is ours, and others' warnings.
     root.setLevel(logging.INFO)
-    logging.getLogger("jobsched").setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def _to_stderr(formatter: logging.Formatter) -> logging.Handler:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    return handler
+
+
+def _log_ours(handler: logging.Handler, level: int) -> None:
+    logger = logging.getLogger("jobsched")
+    # The modules that log hold the logger that there is, so it changes its class.
+    logger.__class__ = _NodeLogger
+    cast("_NodeLogger", logger).its_own = handler
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    # What a module attaches to the root logger would write each line once more.
+    logger.propagate = False

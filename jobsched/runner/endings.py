@@ -14,6 +14,9 @@ from jobsched.observe.events import (
     RunSucceeded,
 )
 
+#: Of the characters of an error in an event: a line of the node's log should stay one that can be read, and sent on.
+_LONGEST = 2000
+
 
 def ending(claim: Claim, transition: Transition, stored: Became | None) -> RunEvent:
     """The event of a transition that the store has accepted. `stored`: None if its answer was lost; then as it was meant."""
@@ -53,7 +56,8 @@ def of_claim(claim: Claim) -> dict[str, Any]:
 
 
 def _short(transition: Transition) -> str:
-    """The type of the error and the first line of its message."""
+    """The type of the error and the first line of its message, cut; all of it is kept with the run."""
     error = transition.error or {}
     first = str(error.get("message", "")).splitlines()
-    return f"{error.get('type', transition.reason)}: {first[0] if first else ''}"
+    text = f"{error.get('type', transition.reason)}: {first[0] if first else ''}"
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

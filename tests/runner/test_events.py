@@ -12,7 +12,16 @@ from tests.runner.test_on_failure import refuse_seven
 from jobsched import Context, Snooze
 from jobsched.model.job import Retries
 from jobsched.model.run import RunState
-from jobsched.observe.events import Event, NodeStarted, NodeStopped, RunEvent, RunLost, RunSnoozed, RunSucceeded
+from jobsched.observe.events import (
+    Event,
+    NodeStarted,
+    NodeStopped,
+    RunEvent,
+    RunFailed,
+    RunLost,
+    RunSnoozed,
+    RunSucceeded,
+)
 from jobsched.runner.runner import Runner
 from jobsched.testing.builders import a_node, claim
 
@@ -45,6 +54,23 @@ def test_a_run_is_told_of_from_its_start_to_its_end_in_order(bench: "Bench") -> 
         ("run_failed", 2),
     ]
     assert str(heard[-1]).endswith("failed: ValueError: attempt 2")
+
+
+def test_a_long_error_is_cut_in_the_event_and_kept_with_the_run(bench: "Bench") -> None:
+    heard: list[RunFailed] = []
+
+    @bench.handler
+    def fail() -> None:
+        raise ValueError("x" * 8_000)
+
+    node = bench.node()
+    node.on(RunFailed, heard.append)
+    run = bench.ended(bench.client.enqueue("fail", max_attempts=1).id)
+    node.shut_down()
+
+    [failed] = heard
+    assert (len(failed.error), failed.error[:14], failed.error[-2:]) == (2000, "ValueError: xx", "x…")
+    assert len(run.error[-1]["message"]) == 8_000
 
 
 def test_a_node_tells_of_its_own_start_and_end(bench: "Bench") -> None:
