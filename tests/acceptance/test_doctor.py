@@ -29,6 +29,9 @@ def test_a_node_that_cannot_perform_its_jobs_is_an_error_with_what_to_do(workpla
     workplace.jobsched("sync")
     before = findings(workplace)
     node = workplace.start_node()
+    # It looks for its handlers beside its work, and tells the others at its next heartbeat.
+    node.wait_for_log("cannot perform")
+    workplace.eventually(lambda: workplace.client.nodes()[0].info.get("unknown_handlers"), "the node says so")
 
     shown = workplace.jobsched("doctor", code=1).stdout
     found = findings(workplace, code=1)

@@ -173,13 +173,14 @@ def test_sigterm_loses_nothing(workplace: "Workplace") -> None:
         version: 1
         jobs:
           work:
-            command: ["sleep", "1"]
+            shell: echo begun >> begun; sleep 1
             concurrency: allow
     """)
+    begun = workplace.folder / "begun"
     node = workplace.start_node("--threads", "2")
     for _ in range(6):
         workplace.client.trigger("work")
-    workplace.wait_for_run("work", RunState.RUNNING, count=2)
+    workplace.eventually(lambda: begun.exists() and len(begun.read_text().splitlines()) >= 2, "two that have begun")
 
     code = node.terminate()
     after = workplace.runs("work")
