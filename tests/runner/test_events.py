@@ -212,6 +212,10 @@ def test_a_result_that_counts_for_nothing_is_told_of_as_dropped_even_where_succe
     bench.client.enqueue("work")
     assert dropped.wait(20)
     bench.store.clear()
+    for _ in range(400):
+        if any("dropped" in record.getMessage() for record in caplog.records):
+            break
+        threading.Event().wait(0.05)
 
     node.shut_down()
 
