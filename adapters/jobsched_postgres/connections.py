@@ -154,6 +154,15 @@ def _ask(connection: psycopg.Connection[Any]) -> None:
 
 
 def _prepare(connection: psycopg.Connection[Any], entry: ConnectionPoolEntry) -> None:
+    """What a new connection needs; the pool forgets one that cannot be made ready, without closing it."""
+    try:
+        _make_ready(connection, entry)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _make_ready(connection: psycopg.Connection[Any], entry: ConnectionPoolEntry) -> None:
     """JSON is handed over as its text; and we learn whether the options were heeded."""
     if connection.info.server_version < OLDEST_SERVER * 10_000:
         found = connection.info.server_version // 10_000
