@@ -4,13 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     ScalarSelect,
+    Select,
+    Text,
     TextClause,
     and_,
+    bindparam,
     case,
     func,
     literal_column,
@@ -136,17 +140,27 @@ def _next(connection: Connection, dialect: Dialect, namespaces: Sequence[str]) -
     """The earliest time that a run waits for, and whether one has come, by the store's clock."""
     instants: list[datetime] = []
     has_come = False
+    statement = _look(dialect)
     for namespace in namespaces:
-        due = _earliest(runs.c.available_at, in_state(RunState.SCHEDULED), namespace)
-        to_start = _earliest(runs.c.start_by, TO_START, namespace)
-        now = dialect.now_expression()
-        row: Sequence[Any] = connection.execute(select(due, to_start, due <= now, to_start <= now)).one()
+        row: Sequence[Any] = connection.execute(statement, {"namespace": namespace}).one()
         instants += [instant for instant in row[:2] if instant is not None]
         has_come = has_come or any(row[2:])
     return min(instants, default=None), has_come
 
 
-def _earliest(
-    instant: ColumnElement[datetime], condition: ColumnElement[bool] | TextClause, namespace: str
-) -> ScalarSelect[datetime]:
+#: Put together once for each store: an idle node asks it each second, and putting it together took longer than asking.
+_LOOKS: WeakKeyDictionary[Dialect, Select[datetime, datetime, bool, bool]] = WeakKeyDictionary()
+
+
+def _look(dialect: Dialect) -> Select[datetime, datetime, bool, bool]:
+    if dialect not in _LOOKS:
+        due = _earliest(runs.c.available_at, in_state(RunState.SCHEDULED))
+        to_start = _earliest(runs.c.start_by, TO_START)
+        now = dialect.now_expression()
+        _LOOKS[dialect] = select(due, to_start, due <= now, to_start <= now)
+    return _LOOKS[dialect]
+
+
+def _earliest(instant: ColumnElement[datetime], condition: ColumnElement[bool] | TextClause) -> ScalarSelect[datetime]:
+    namespace = bindparam("namespace", type_=Text)
     return select(func.min(instant)).where(condition, runs.c.namespace == namespace).scalar_subquery()

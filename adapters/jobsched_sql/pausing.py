@@ -28,8 +28,11 @@ class MovedError(Exception):
 
 def standing(connection: Connection, namespaces: Sequence[str]) -> list[Pause]:
     """All pauses, sorted by (namespace, scope, name)."""
-    statement = select(table).where(table.c.namespace.in_(list(namespaces)))
-    return sorted(map(_pause, connection.execute(statement)), key=lambda pause: (pause.namespace, *pause.target))
+    found = connection.execute(_STANDING, {"namespaces": list(namespaces)})
+    return sorted(map(_pause, found), key=lambda pause: (pause.namespace, *pause.target))
+
+
+_STANDING = select(table).where(table.c.namespace.in_(bindparam("namespaces", expanding=True)))
 
 
 def _pause(row: Row[*tuple[Any, ...]]) -> Pause:

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, Integer, Text, bindparam, select
 
 from jobsched.model.run import Created, NewRun
 from jobsched.model.state import DueJob, Firing
 from jobsched_sql.dialect import Dialect
 from jobsched_sql.insertion import SlotTaken, insert_runs, insert_slots
 from jobsched_sql.tables import jobs, pauses
+from jobsched_sql.types import Instant
 
 _Insert = Callable[[Connection, Dialect, Sequence[NewRun]], list[Created | None]]
 
@@ -17,23 +18,45 @@ _Insert = Callable[[Connection, Dialect, Sequence[NewRun]], list[Created | None]
 def next_due(connection: Connection, namespaces: Sequence[str]) -> datetime | None:
     """The earliest next slot. One small question per namespace: each is answered by the first entry of the index."""
     earliest = [
-        connection.execute(
-            select(jobs.c.next_at)
-            .where(jobs.c.namespace == namespace, jobs.c.next_at.is_not(None), *_not_paused(namespace))
-            .order_by(jobs.c.next_at)
-            .limit(1)
-        ).scalar_one_or_none()
-        for namespace in namespaces
+        connection.execute(_NEXT_DUE, {"namespace": namespace}).scalar_one_or_none() for namespace in namespaces
     ]
     return min((instant for instant in earliest if instant is not None), default=None)
 
 
-def _not_paused(namespace: str) -> tuple[ColumnElement[bool], ...]:
+def _not_paused(namespace: BindParameter[str]) -> tuple[ColumnElement[bool], ...]:
     """No pause holds the job. Both questions are asked once, not for each job: PostgreSQL would join what it knows no
     statistics of by reading all pauses for each job.
     """
     held = select(pauses.c.name).where(pauses.c.namespace == namespace)
     return ~held.where(pauses.c.scope == "all").exists(), jobs.c.name.not_in(held.where(pauses.c.scope == "job"))
+
+
+_NAMESPACE = bindparam("namespace", type_=Text)
+# Put together once: an idle node asks these each second, and putting them together took longer than asking.
+_NEXT_DUE = (
+    select(jobs.c.next_at)
+    .where(jobs.c.namespace == _NAMESPACE, jobs.c.next_at.is_not(None), *_not_paused(_NAMESPACE))
+    .order_by(jobs.c.next_at)
+    .limit(1)
+)
+_DUE = (
+    select(
+        jobs.c.name,
+        jobs.c.revision,
+        jobs.c.schedule_revision,
+        jobs.c.cursor_at,
+        jobs.c.next_at,
+        jobs.c.generation,
+    )
+    .where(
+        jobs.c.namespace == _NAMESPACE,
+        jobs.c.next_at.is_not(None),
+        jobs.c.next_at <= bindparam("until", type_=Instant),
+        *_not_paused(_NAMESPACE),
+    )
+    .order_by(jobs.c.next_at, jobs.c.name)
+    .limit(bindparam("most", type_=Integer))
+)
 
 
 def due(connection: Connection, namespaces: Sequence[str], until: datetime, limit: int) -> list[DueJob]:
@@ -43,13 +66,7 @@ def due(connection: Connection, namespaces: Sequence[str], until: datetime, limi
 
 
 def _due_in(connection: Connection, namespace: str, until: datetime, limit: int) -> list[DueJob]:
-    c = jobs.c
-    statement = (
-        select(c.name, c.revision, c.schedule_revision, c.cursor_at, c.next_at, c.generation)
-        .where(c.namespace == namespace, c.next_at.is_not(None), c.next_at <= until, *_not_paused(namespace))
-        .order_by(c.next_at, c.name)
-        .limit(limit)
-    )
+    found = connection.execute(_DUE, {"namespace": namespace, "until": until, "most": limit}).all()
     return [
         DueJob(
             namespace=namespace,
@@ -60,7 +77,7 @@ def _due_in(connection: Connection, namespace: str, until: datetime, limit: int)
             next_at=next_at,
             generation=generation,
         )
-        for name, revision, schedule_revision, cursor_at, next_at, generation in connection.execute(statement).all()
+        for name, revision, schedule_revision, cursor_at, next_at, generation in found
     ]
 
 

@@ -49,13 +49,16 @@ class Scheduler(Service):
         self._heartbeat, self._on_pending, self._on_more_history = heartbeat, on_pending, on_more_history
         self._reckoner = Reckoner(definitions)
         self._reckoned_for: datetime | None = None
+        #: The next slot, as the store said at the last look.
+        self._awaited: datetime | None = None
 
     def step(self) -> float:
         poll = self._options.poll.total_seconds()
         if not self._heartbeat.fit:
             raise NotNowError(poll)
         namespaces = self._definitions.namespaces
-        found, created = (0, 0) if self._options.once else self._fire_due()
+        has_come = not self._options.once and self._has_come(namespaces)
+        found, created = self._fire_due() if has_come else (0, 0)
         promoted = self._store.promote(namespaces, _BATCH)
         if promoted.count or promoted.missed:
             self._on_pending()
@@ -64,9 +67,17 @@ class Scheduler(Service):
             return min(poll, self._until(promoted.next_at))
         if promoted.count == _BATCH or found == _SLICES * _SLICE:
             return 0.0 if created or promoted.count else _NOTHING_FIRED
-        pause = min(poll, self._until(promoted.next_at), self._until_due(self._store.next_due(namespaces)))
+        if has_come or promoted.count:  # cursors have moved, or time has passed
+            self._awaited = self._store.next_due(namespaces)
+        pause = min(poll, self._until(promoted.next_at), self._until_due(self._awaited))
         # What is due and was not fired is being fired by another node, or cannot be: no need to ask without pause.
         return max(pause, _NOTHING_FIRED) if found and not created else pause
+
+    def _has_come(self, namespaces: Sequence[str]) -> bool:
+        """Whether a slot is to be fired. For one that was awaited nothing is asked: it is late already."""
+        if self._awaited is None or self._awaited > self._heartbeat.now():
+            self._awaited = self._store.next_due(namespaces)
+        return self._awaited is not None and self._awaited <= self._heartbeat.now()
 
     def _fire_due(self) -> tuple[int, int]:
         """How many jobs were found due, and how many runs were made of their slots.
