@@ -1,5 +1,6 @@
 """Programs that documents show are run."""
 
+import os
 import re
 import subprocess
 import sys
@@ -13,7 +14,44 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.acceptance
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+FILE = re.compile(r"^```(?:python|yaml)\n# (\S+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+def files_of(page: Path, folder: Path) -> set[str]:
+    """The files that a page shows, each a block whose first line names it, written to a folder; their names."""
+    found = dict(FILE.findall(page.read_text(encoding="utf-8")))
+    for name, text in found.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return set(found)
+
+
+def run_pytest(folder: Path) -> tuple[int, str]:
+    """As whoever has installed jobsched runs it, with warnings as errors; its exit code, and its output."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("JOBSCHED_", "PYTEST_"))}
+    (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--strict-config", "--strict-markers"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_tests_that_the_page_on_testing_shows_pass(tmp_path: Path) -> None:
+    names = files_of(ROOT / "docs" / "testing.md", tmp_path)
+
+    code, output = run_pytest(tmp_path)
+
+    assert {name for name in names if name.startswith("test_")} == {
+        f"test_{what}.py" for what in ("sign_up", "time", "handlers", "async", "by_hand")
+    }
+    assert (code, "14 passed" in output) == (0, True), output
 
 
 def test_the_readmes_program_runs_its_handler(workplace: "Workplace") -> None:
@@ -43,3 +81,26 @@ def test_the_readmes_program_runs_its_handler(workplace: "Workplace") -> None:
     assert with_client
     assert main
     assert (done.returncode, done.stdout) == (0, "{'size': 42}\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("traced", "web/request/orders.ship attempt 2\n"),
+        ("stored", "succeeded\nfailed\n[3]\n"),
+    ],
+)
+def test_the_programs_that_the_page_on_middleware_shows_run(workplace: "Workplace", name: str, says: str) -> None:
+    files_of(ROOT / "docs" / "middleware.md", workplace.folder)
+    workplace.client.store.migrate()
+
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", f"import {name}; {name}.main({workplace.url!r})"],
+        cwd=workplace.folder,
+        env=workplace.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert (done.returncode, done.stdout) == (0, says), done.stderr
