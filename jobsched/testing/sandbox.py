@@ -38,8 +38,8 @@ class Sandbox:
             folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="jobsched-", ignore_cleanup_errors=True))
             file = Path(folder) / "jobsched.db"
             file.write_bytes(_migrated())
-            self.url = _url(file)
-            self._store = open_store(self.url, clock=self.clock)
+            self.url = f"sqlite:///{file}"
+            self._store = open_store(_careless(self.url), clock=self.clock)
             cleanup.callback(self._store.close)
             self._cleanup = cleanup.pop_all()
         # By the machine's clock it waits for what others are to do: with time standing still that would be for ever.
@@ -116,7 +116,7 @@ def _migrated() -> bytes:
     """An empty database: to copy it costs a hundredth of making it."""
     with tempfile.TemporaryDirectory(prefix="jobsched-") as folder:
         file = Path(folder) / "jobsched.db"
-        store = open_store(_url(file))
+        store = open_store(_careless(f"sqlite:///{file}"))
         try:
             store.migrate()
         finally:
@@ -124,9 +124,9 @@ def _migrated() -> bytes:
         return file.read_bytes()
 
 
-def _url(file: Path) -> str:
-    # Nothing here is to outlast a power cut.
-    return f"sqlite:///{file}?synchronous=normal"
+def _careless(url: str) -> str:
+    """Nothing here is to outlast a power cut."""
+    return f"{url}?synchronous=normal"
 
 
 def _duration(time: timedelta | float | str) -> timedelta:

@@ -1,6 +1,5 @@
 """Programs that documents show are run."""
 
-import os
 import re
 import subprocess
 import sys
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.acceptance.shown_files import files_of, run_pytest
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Workplace
@@ -16,31 +16,6 @@ pytestmark = pytest.mark.acceptance
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-FILE = re.compile(r"^```(?:python|yaml)\n# (\S+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-
-
-def files_of(page: Path, folder: Path) -> set[str]:
-    """The files that a page shows, each a block whose first line names it, written to a folder; their names."""
-    found = dict(FILE.findall(page.read_text(encoding="utf-8")))
-    for name, text in found.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-    return set(found)
-
-
-def run_pytest(folder: Path) -> tuple[int, str]:
-    """As whoever has installed jobsched runs it, with warnings as errors; its exit code, and its output."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("JOBSCHED_", "PYTEST_"))}
-    (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--strict-config", "--strict-markers"],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    return done.returncode, done.stdout + done.stderr
 
 
 def test_the_tests_that_the_page_on_testing_shows_pass(tmp_path: Path) -> None:
