@@ -11,7 +11,7 @@ from typing import Any, Self
 from jobsched.async_client import AsyncClient
 from jobsched.client import Client
 from jobsched.clock import Clock, SystemClock
-from jobsched.errors import Cancel, RemoteError, Retry, Snooze
+from jobsched.errors import Cancel, HandlerExitError, RemoteError, Retry, Snooze
 from jobsched.handlers.call import Call
 from jobsched.handlers.cancel import CancelToken
 from jobsched.handlers.middleware import Middleware, within
@@ -21,7 +21,7 @@ from jobsched.handlers.registry import RegisteredHandler, Registry, default_regi
 from jobsched.model.handler import PythonHandler
 from jobsched.model.options import declared_names
 from jobsched.model.payload import Model, payload_of
-from jobsched.model.run import Claim
+from jobsched.model.run import Claim, RunState
 from jobsched.observe.runlog import RunLog
 from jobsched.runner.held import Held
 from jobsched.runner.options import Options
@@ -29,8 +29,8 @@ from jobsched.runner.runner import Runner
 from jobsched.testing.clock import FakeClock, PassingClock
 from jobsched.testing.runs import Runs
 
-#: A node that lives for a moment: its lease outlasts all time that a test lets pass.
-_FOREVER = timedelta(days=36500)
+#: No heartbeat renews the lease of a node that lives for a moment: it outlasts all time that a test lets pass, or the test.
+_FOREVER, _LONG = timedelta(days=36500), timedelta(hours=1)
 #: What a drain performs before it suspects that handlers enqueue each other without end.
 MOST_RUNS = 10_000
 
@@ -100,8 +100,9 @@ class Inline:
     ) -> None:
         """With a PassingClock deadlines are kept as time passes; with any other by a thread, as in a node."""
         self.client = client.client if isinstance(client, AsyncClient) else client
+        lease = _FOREVER if isinstance(clock, PassingClock) else _LONG
         # No other node will do what this one cannot: it is not left to anybody.
-        options = Options(threads=1, heartbeat=_FOREVER / 3, lease=_FOREVER, unknown_handler_patience=timedelta(0))
+        options = Options(threads=1, heartbeat=lease / 3, lease=lease, unknown_handler_patience=timedelta(0))
         self._runner = Runner(
             self.client, options=options, registry=registry, namespaces=[self.client.namespace], clock=clock
         )
@@ -136,7 +137,8 @@ class Inline:
             if run_id is None:
                 return
             self._performed[run_id] = None
-            if raises and (raised := self._what_failed(run_id)) is not None:
+            raised = self._what_failed(run_id)
+            if raised is not None and (raises or isinstance(raised, KeyboardInterrupt)):
                 raise raised
         raise RuntimeError(
             f"{MOST_RUNS:,} runs were performed, and more are due: is there a handler that enqueues itself?"
@@ -187,11 +189,11 @@ class Inline:
 
     def _what_failed(self, run_id: int) -> BaseException | None:
         if run_id in self._raised:
-            raised = self._raised.pop(run_id)
+            raised = _as_raised(self._raised.pop(run_id))
             return raised and raised.with_traceback(_from_the_handler(raised.__traceback__))
         # There is no such handler, or its definition cannot be read.
-        errors = self.client.run(run_id).error
-        return RemoteError(errors[-1], [errors[-1]["type"]]) if errors else None
+        run = self.client.run(run_id)
+        return RemoteError(run.error[-1], [run.error[-1]["type"]]) if run.state is RunState.FAILED else None
 
     def _note(self, call: Call, perform: Callable[[], Any]) -> Any:
         """The middleware that is the outermost of all."""
@@ -203,6 +205,13 @@ class Inline:
         except BaseException as raised:
             self._raised[call.run_id] = raised
             raise
+
+
+def _as_raised(error: BaseException | None) -> BaseException | None:
+    """A node takes Ctrl-C, and how pytest fails or skips a test, for a handler that wants to end its process; a test does not."""
+    if isinstance(error, HandlerExitError) and not isinstance(error.__cause__, SystemExit):
+        return error.__cause__ or error
+    return error
 
 
 def _from_the_handler(trace: TracebackType | None) -> TracebackType | None:
