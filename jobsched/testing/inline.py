@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -54,7 +54,7 @@ def drain(
 
 def perform(
     handler: str | Callable[..., Any],
-    payload: dict[str, Any] | Model | None = None,
+    payload: Mapping[str, Any] | Model | None = None,
     *,
     attempt: int = 1,
     max_attempts: int = 1,

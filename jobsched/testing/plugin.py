@@ -1,5 +1,6 @@
 """What pytest finds of jobsched: the fixture `jobsched`. Nothing else is imported until a test asks for it."""
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -16,3 +17,11 @@ def _sandbox() -> Iterator["Sandbox"]:
 
     with Sandbox() as sandbox:
         yield sandbox
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Of a comparison that failed, lists of runs in a line a run: all their fields would hide what differs."""
+    runs = sys.modules.get("jobsched.testing.runs")
+    if runs is None or not isinstance(left, runs.Runs):
+        return None
+    return [f"a list of {len(left)} {op} {right!r}", *left.lines]

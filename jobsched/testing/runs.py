@@ -34,8 +34,13 @@ class Runs(list[Run]):
         """`succeeded`, `pending` … of each."""
         return [str(run.state) for run in self]
 
+    @property
+    def lines(self) -> list[str]:
+        """What became of each, for people."""
+        return [_line(run) for run in self]
+
     def __repr__(self) -> str:
-        return "[" + ", ".join(f"<{_line(run)}>" for run in self) + "]"
+        return "[" + ", ".join(f"<{line}>" for line in self.lines) + "]"
 
 
 def enqueued(

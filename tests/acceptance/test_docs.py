@@ -65,14 +65,14 @@ def test_the_readmes_program_runs_its_handler(workplace: "Workplace") -> None:
         ("stored", "succeeded\nfailed\n[3]\n"),
     ],
 )
-def test_the_programs_that_the_page_on_middleware_shows_run(workplace: "Workplace", name: str, says: str) -> None:
-    files_of(ROOT / "docs" / "middleware.md", workplace.folder)
-    workplace.client.store.migrate()
+def test_the_programs_that_the_page_on_middleware_shows_run(place: "Workplace", name: str, says: str) -> None:
+    files_of(ROOT / "docs" / "middleware.md", place.folder)
+    place.client.store.migrate()
 
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", f"import {name}; {name}.main({workplace.url!r})"],
-        cwd=workplace.folder,
-        env=workplace.environment(),
+        [sys.executable, "-W", "error", "-c", f"import {name}; {name}.main({place.url!r})"],
+        cwd=place.folder,
+        env=place.environment(),
         capture_output=True,
         text=True,
         timeout=60,

@@ -17,6 +17,7 @@ from jobsched.handlers.call import Call
 from jobsched.handlers.registry import Registry
 from jobsched.model.run import RunState
 from jobsched.testing import Runs, Sandbox, drain, enqueued, inline, perform
+from jobsched.testing.plugin import pytest_assertrepr_compare
 
 
 @pytest.fixture
@@ -296,6 +297,14 @@ def test_a_list_of_runs_says_what_became_of_each(sandbox: Sandbox, registry: Reg
     assert repr(sandbox.enqueued(queue="other")).endswith("xxx…: pending>]")
     with pytest.raises(ValueError, match="is registered under no name: decorate it with @handler"):
         sandbox.enqueued(print)
+
+
+def test_a_comparison_that_failed_shows_a_line_a_run(sandbox: Sandbox) -> None:
+    sandbox.client.enqueue("work", {"n": 1})
+    found = sandbox.enqueued()
+
+    assert pytest_assertrepr_compare("==", found, []) == ["a list of 1 == []", 'run 1 of work {"n": 1}: pending']
+    assert pytest_assertrepr_compare("==", [1], found) is None
 
 
 def test_a_handler_alone_has_its_payload_as_json_and_its_result_too() -> None:
