@@ -4,7 +4,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -24,6 +24,7 @@ class Parameters:
     open: bool = False
     reserved: frozenset[str] = frozenset()  #: names that the context takes
     unreachable: tuple[str, ...] = ()  #: positional-only parameters without a default
+    in_order: tuple[str, ...] = ()  #: those that may be given by place, as Python calls them
 
     def problem(self, payload: Mapping[str, Any]) -> str | None:
         """What keeps this payload from being the keyword arguments; None if nothing does."""
@@ -47,6 +48,10 @@ class Parameters:
             return []
         return sorted(payload.keys() & self.reserved if self.open else payload.keys() - self.accepted)
 
+    def named(self, args: Sequence[Any]) -> dict[str, Any] | None:
+        """Arguments given by place, by their names; None if there are more of them than places."""
+        return dict(zip(self.in_order, args, strict=False)) if len(args) <= len(self.in_order) else None
+
     @property
     def taken(self) -> str:
         """The names that may be given, for people."""
@@ -68,6 +73,7 @@ def parameters_of(function: Callable[..., Any]) -> Parameters:
         accepted=frozenset(one.name for one in rest if one.kind in _NAMED),
         open=any(one.kind is one.VAR_KEYWORD for one in rest),
         reserved=frozenset(context_names),
+        in_order=tuple(one.name for one in rest if one.kind is one.POSITIONAL_OR_KEYWORD),
         unreachable=tuple(one.name for one in rest if one.kind is one.POSITIONAL_ONLY and one.default is one.empty),
     )
 

@@ -6,10 +6,12 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar, overload
+from typing import Any, Concatenate, TypeVar, overload
 
 from jobsched.errors import PayloadError, UnknownHandlerError
+from jobsched.handlers.enqueueing import C, Decorator, Enqueueing, HandlerFunction, P, Q, R
 from jobsched.handlers.parameters import Parameters, parameters_of
 from jobsched.model.options import NO_OPTIONS, HandlerOptions, declared_names, declared_options, handler_options
 
@@ -63,13 +65,17 @@ class Registry:
         self._imported: dict[str, RegisteredHandler] = {}
 
     @overload
-    def handler(self, function: F, /) -> F: ...
+    def handler(self, function: Callable[Concatenate[C, Q], R], /) -> HandlerFunction[Concatenate[C, Q], R, Q]: ...
 
     @overload
-    def handler(self, name: str | None = None, /, **options: Any) -> Callable[[F], F]: ...
+    def handler(self, function: Callable[P, R], /) -> HandlerFunction[P, R, P]: ...
+
+    @overload
+    def handler(self, name: str | None = None, /, **options: Any) -> Decorator: ...
 
     def handler(self, name: Any = None, /, **options: Any) -> Any:
-        """Decorator: the function is a handler, under `name` (default: `module:function`). The function is left as it is.
+        """Decorator: the function is a handler, under `name` (default: `module:function`). What comes out is the function
+        itself, which has `enqueue`, `options` and `payload` from now on: see `HandlerFunction`.
 
         `options`, spelled as in jobs.yaml: `retries` (a number, or a mapping), `timeout`, and `retry_on` and `no_retry_on`
         (exception classes, or names) hold where a job does not say otherwise itself; `queue` and `priority` are for runs
@@ -97,6 +103,7 @@ class Registry:
         self._options[registered.name] = options
         self._names[function] = registered.name
         self._imported.clear()
+        _let_enqueue(function, Enqueueing(registered.name, registered.parameters, {}))
         return function
 
     def imports(self, modules: Iterable[str]) -> None:
@@ -167,6 +174,13 @@ class Registry:
 default_registry = Registry(options=declared_options, names=declared_names)
 #: Registers in the registry that every runner of this process uses unless it is given another.
 handler = default_registry.handler
+
+
+def _let_enqueue(function: Callable[..., Any], enqueueing: Enqueueing[...]) -> None:
+    """An attribute each. What can have none, like a method or what is written in C, is enqueued by `Client.enqueue`."""
+    with suppress(AttributeError, TypeError):
+        for name in ("enqueue", "options", "payload"):
+            setattr(function, name, getattr(enqueueing, name))
 
 
 def _origin(function: Callable[..., Any]) -> str:

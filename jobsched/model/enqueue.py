@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from jobsched.errors import EnqueueError
 from jobsched.model.durations import parse_duration
@@ -17,6 +17,20 @@ from jobsched.model.text import storable
 _LONGEST_HANDLER = 500
 _MOST_ATTEMPTS = 2**31 - 1
 _PRIORITIES = 2**63
+
+
+class EnqueueOptions(TypedDict, total=False):
+    """How a run is made of its handler and payload: what `Client.enqueue` takes by name, with the same meaning."""
+
+    run_at: datetime | None
+    delay: timedelta | float | str | None
+    queue: str | None
+    priority: int | None
+    max_attempts: int | None
+    unique_key: str | None
+    on_conflict: Literal["ignore", "replace", "reschedule", "error"]
+    concurrency_key: str | None
+    connection: object
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.acceptance.shown_files import files_of, run_pytest
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Workplace
 
 pytestmark = pytest.mark.acceptance
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+
+
+def test_the_tests_that_the_page_on_testing_shows_pass(tmp_path: Path) -> None:
+    names = files_of(ROOT / "docs" / "testing.md", tmp_path)
+
+    code, output = run_pytest(tmp_path)
+
+    assert {name for name in names if name.startswith("test_")} == {
+        f"test_{what}.py" for what in ("sign_up", "time", "handlers", "async", "by_hand")
+    }
+    assert (code, "14 passed" in output) == (0, True), output
 
 
 def test_the_readmes_program_runs_its_handler(workplace: "Workplace") -> None:
@@ -43,3 +56,26 @@ def test_the_readmes_program_runs_its_handler(workplace: "Workplace") -> None:
     assert with_client
     assert main
     assert (done.returncode, done.stdout) == (0, "{'size': 42}\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("traced", "web/request/orders.ship attempt 2\n"),
+        ("stored", "succeeded\nfailed\n[3]\n"),
+    ],
+)
+def test_the_programs_that_the_page_on_middleware_shows_run(place: "Workplace", name: str, says: str) -> None:
+    files_of(ROOT / "docs" / "middleware.md", place.folder)
+    place.client.store.migrate()
+
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", f"import {name}; {name}.main({place.url!r})"],
+        cwd=place.folder,
+        env=place.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert (done.returncode, done.stdout) == (0, says), done.stderr

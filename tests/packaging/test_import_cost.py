@@ -53,3 +53,11 @@ def test_the_package_itself_costs_next_to_nothing(root: Path) -> None:
     modules = subprocess.check_output([sys.executable, "-c", script], cwd=root, text=True).split()
 
     assert set(modules) & {*HEAVY, "yaml", "pydantic", "croniter", "rich", "click"} == set()
+
+
+def test_what_pytest_loads_at_each_start_costs_next_to_nothing(root: Path) -> None:
+    script = "import pytest, sys; before = set(sys.modules); import jobsched.testing.plugin; print(*set(sys.modules) - before)"
+
+    added = subprocess.check_output([sys.executable, "-c", script], cwd=root, text=True).split()
+
+    assert set(added) == {"jobsched", "jobsched._version", "jobsched.testing", "jobsched.testing.plugin"}

@@ -80,12 +80,13 @@ def test_the_wheel_brings_its_migrations(names: set[str]) -> None:
     assert [name for name in migrations if "/versions/" in name and name.endswith(".py")] != []
 
 
-def test_the_wheel_names_the_command_and_the_stores(wheel: Path) -> None:
+def test_the_wheel_names_the_command_the_plugin_and_the_stores(wheel: Path) -> None:
     entry_points = configparser.ConfigParser()
     with zipfile.ZipFile(wheel) as archive:
         entry_points.read_string(archive.read(f"jobsched-{__version__}.dist-info/entry_points.txt").decode())
 
     assert dict(entry_points["console_scripts"]) == {"jobsched": "jobsched.cli:main"}
+    assert dict(entry_points["pytest11"]) == {"jobsched": "jobsched.testing.plugin"}
     assert dict(entry_points["jobsched.stores"]) == {
         "sqlite": "jobsched_sqlite:open_store",
         "postgresql": "jobsched_postgres:open_store",

@@ -1,11 +1,14 @@
 """The queue as a program uses it: many runs at once, lists of them, and a client that was closed."""
 
+import asyncio
+import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from jobsched import Client, Enqueue
+from jobsched import AsyncClient, Client, Context, Enqueue
 from jobsched.errors import ClosedError, EnqueueError, PayloadError, RefusedError, StoreError
 
 if TYPE_CHECKING:
@@ -87,3 +90,43 @@ def test_a_full_disk_is_said_in_words_and_nothing_is_enqueued(sqlite_url: str) -
             client.enqueue_many([Enqueue("work", {"text": "x" * 100_000})] * 10)
 
         assert client.runs() == []
+
+
+SOURCE = """
+import os
+from jobsched import Context, handler
+
+@handler
+async def send(ctx: Context, to: str, subject: str = "none"):
+    return {"to": to, "subject": subject, "pid": os.getpid()}
+"""
+
+
+def test_a_decorated_function_is_performed_in_a_process_of_its_own_by_its_import_path(
+    bench: "Bench", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "enqueued_by_path.py").write_text(SOURCE)
+    monkeypatch.syspath_prepend(tmp_path)
+    bench.declare("mail", "enqueued_by_path:send", executor="process")
+    bench.node()
+
+    run = bench.ended(bench.trigger("mail", to="ana"))
+
+    assert (run.result["to"], run.result["subject"]) == ("ana", "none")
+    assert run.result["pid"] != os.getpid()
+
+
+def test_a_handler_is_enqueued_by_its_own_parameters_also_awaited(either_bench: "Bench") -> None:
+    @either_bench.registry.handler("send")
+    def send(ctx: Context, to: str, subject: str = "none") -> str:
+        return f"{ctx.attempt} {to} {subject}"
+
+    async def awaited() -> int:
+        async with AsyncClient(either_bench.client.store) as client:
+            return (await send.options(queue="mail").enqueue(client, "bob", subject="hi")).id
+
+    made = send.enqueue(either_bench.client, to="ana").id, asyncio.run(awaited())
+    either_bench.node()
+
+    runs = [either_bench.ended(one) for one in made]
+    assert [(run.result, run.queue) for run in runs] == [("1 ana none", "default"), ("1 bob hi", "mail")]

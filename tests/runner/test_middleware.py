@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from jobsched import Runner
 from jobsched.errors import Retry
 from jobsched.handlers.call import Call
 from jobsched.model.run import RunState
@@ -55,3 +56,13 @@ def test_what_middleware_raises_the_attempt_has_raised(bench: "Bench") -> None:
     run = bench.ended(bench.client.enqueue("work", max_attempts=2).id)
 
     assert (run.state, run.attempt, run.result) == (RunState.SUCCEEDED, 2, "done")
+
+
+def test_what_is_used_before_the_start_is_around_the_first_attempt(bench: "Bench") -> None:
+    bench.registry.handler("work")(lambda: 1)
+    made = bench.client.enqueue("work")
+    node = Runner(bench.client, registry=bench.registry)
+    node.use(lambda _, perform: perform() + 1)
+
+    with node:
+        assert bench.ended(made.id).result == 2
