@@ -18,6 +18,7 @@ from jobsched.model.definition import definition
 from jobsched.model.desired import DesiredState, Settings
 from jobsched.model.handler import CommandHandler, HttpHandler, PythonHandler, ShellHandler
 from jobsched.model.job import Concurrency, Dst, History, Job, Retries, Timeout
+from jobsched.model.queue import QueueLimits
 
 EXAMPLE = """\
 # yaml-language-server: $schema=./jobs.schema.json
@@ -221,7 +222,7 @@ def test_all_settings_are_taken() -> None:
         history_max_age=timedelta(days=1),
         poll=timedelta(milliseconds=200),
         log_format="json",
-        queues={"mail": 2},
+        queues={"mail": QueueLimits(limit=2)},
     )
 
 
@@ -291,7 +292,7 @@ WRONG = [
     ),
     (
         "jobs: {}\nsettings: {queues: {a: {}}}\n",
-        "2:24: error: settings.queues.a: says nothing of its queue (write `limit` or `threads` below it)",
+        "2:24: error: settings.queues.a: says nothing of its queue (write `limit`, `rate`, `max_queued` or `threads` below it)",
     ),
     ("jobs: {}\ncalendars: {a: {weekdays: [sat]}}\n", "2:1: error: calendars: not supported yet"),
     ("jobs:\n  a b: {handler: x}\n", '2:3: error: jobs.a b: "a b" is no name (use letters, digits'),
