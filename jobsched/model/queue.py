@@ -41,7 +41,8 @@ class Rate:
 
     def next_at(self, last: datetime | None, now: datetime) -> datetime:
         """When the next may start; an instant that has come if it may now."""
-        return now if last is None else _sane(last, now) + self.interval - EARLIEST
+        known = _known(last, now)
+        return now if known is None else known + self.interval - EARLIEST
 
     def places(self, last: datetime | None, now: datetime) -> int:
         """How many may start now."""
@@ -61,24 +62,25 @@ class Rate:
         return self.next_at(self.after(last, now, places) if places else last, now) + (ahead - places) * self.interval
 
     def _after_one(self, last: datetime | None, now: datetime) -> datetime:
-        return now if last is None else max(now, _sane(last, now) + self.interval)
+        known = _known(last, now)
+        return now if known is None else max(now, known + self.interval)
 
     def __str__(self) -> str:
         return f"{self.runs}/{format_duration(self.period)}"
 
 
-def _sane(last: datetime, now: datetime) -> datetime:
-    """No start is ever stored later than this: after a clock was set back, nobody waits until it has caught up."""
-    return min(last, now + EARLIEST)
+def _known(last: datetime | None, now: datetime) -> datetime | None:
+    """The last start, unless it is later than any that is ever stored: after a clock was set back, nobody waits for it."""
+    return None if last is None or last > now + EARLIEST else last
 
 
 def parse_rate(value: object) -> Rate:
     """The rate that a text like `100/1m` stands for. Raises ValueError saying what is wrong, and what to write."""
-    if not isinstance(value, str):
+    if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError(f"is no rate; {_EXAMPLE}")  # noqa: TRY004 - pydantic wants ValueError
-    number, slash, period = value.partition("/")
+    number, slash, period = str(value).partition("/")
     if not slash:
-        raise ValueError(f"{value!r} does not say in how long; {_EXAMPLE}")
+        raise ValueError(f"{value} does not say in how long; {_EXAMPLE}")
     if not re.fullmatch(r"\d{1,7}", number.strip(), re.ASCII):
         raise ValueError(f"{number!r} is no number of runs; {_EXAMPLE}")
     return _checked(Rate(int(number), _period(period)))
