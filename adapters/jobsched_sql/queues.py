@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, delete, insert, select, text, update
+from sqlalchemy import Connection, Integer, Select, Text, delete, insert, select, text, update
 from sqlalchemy.engine import Row
 
 from jobsched.model.queue import QueueLimits, Rate, parse_rate
@@ -12,6 +12,7 @@ from jobsched.model.run import Lack, RunState
 from jobsched_sql.dialect import Dialect, Key, Queue
 from jobsched_sql.tables import LIMITS_STARTS, in_state, runs
 from jobsched_sql.tables import queues as queues_table
+from jobsched_sql.types import Instant
 
 #: Runs that one statement lets in.
 _AT_ONCE = 500
@@ -117,32 +118,30 @@ def _places(one: Limited, row: Row[*tuple[Any, ...]], now: datetime | None) -> i
     return min(free)
 
 
-# The counts of a rate alone, and of none in which nothing is blocked.
+# All that an idle node asks about rates: nothing is blocked, and no row comes.
 _WAITING_BY_RATE = text("""
-select q.queue,
+select q.queue, q.rate, q.rate_last_at,
   (select count(*) from jobsched_runs r where r.state = 'pending' and r.namespace = q.namespace and r.queue = q.queue
      and (r.started_at is null or r.started_at < r.available_at)) as let_in
 from jobsched_queues q
 where q.namespace = :namespace and q.rate is not null and exists (
   select 1 from jobsched_runs r where r.state = 'blocked' and r.namespace = q.namespace and r.queue = q.queue)
-""")
+""").columns(queue=Text, rate=Text, rate_last_at=Instant, let_in=Integer)
 
 
 def next_places(connection: Connection, dialect: Dialect, namespaces: Collection[str]) -> dict[str, datetime | None]:
     """Of queues with a rate in which runs are blocked: when it lets the next one in. See the port."""
-    rated = {queue: one for queue, one in limits(connection, namespaces).items() if one.rate is not None}
-    now = instant(connection, dialect, rated)
+    asked = [{"namespace": namespace} for namespace in namespaces]
+    rows = [row for namespace in asked for row in connection.execute(_WAITING_BY_RATE, namespace)]
     found: dict[str, datetime | None] = {}
-    if now is None:
+    if not rows:
         return found
-    for namespace in sorted({queue.namespace for queue in rated}):
-        for row in connection.execute(_WAITING_BY_RATE, {"namespace": namespace}):
-            one = rated.get(Queue(namespace, row.queue))
-            if one is None or one.rate is None:
-                continue
-            at = None if row.let_in >= one.rate.burst else one.rate.next_at(one.last, now)
-            others = found.get(row.queue)
-            found[row.queue] = min(at, others) if at is not None and others is not None else at or others
+    now = dialect.now(connection)
+    for row in rows:
+        rate = parse_rate(row.rate)
+        at = None if row.let_in >= rate.burst else rate.next_at(row.rate_last_at, now)
+        others = found.get(row.queue)
+        found[row.queue] = min(at, others) if at is not None and others is not None else at or others
     return found
 
 
