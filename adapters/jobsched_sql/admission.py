@@ -23,6 +23,8 @@ AD_HOC_LIMIT = 1
 #: Keys that one transaction of `admit` holds at most, so that others never wait long for one. Where queues have limits it
 #: is more, since the order of runs of many keys in one queue is kept among those that are held together.
 _HELD_AT_ONCE, _HELD_WITH_QUEUES = 20, 500
+#: Of the keys that wait in one queue so many are counted at once: the first of them mostly have places enough.
+_HEADS_AT_ONCE = 100
 #: How far holders are counted for people: no limit is above it.
 _COUNTED = 1_000_000
 
@@ -194,8 +196,11 @@ def _look_into(connection: Connection, dialect: Dialect, queue: Queue, places: i
             found.waiting.add(queue)
         return
     heads = queues.heads(connection, queue) if places else []
-    with_places = set(_with_places(connection, dialect, [key for key in heads if key is not None]))
-    first = [key for key in heads if key is None or key in with_places][:places]
+    first: list[Key | None] = []
+    while heads and len(first) < places:
+        some, heads = heads[:_HEADS_AT_ONCE], heads[_HEADS_AT_ONCE:]
+        with_places = set(_with_places(connection, dialect, [key for key in some if key is not None]))
+        first += [key for key in some if key is None or key in with_places][: places - len(first)]
     if first:
         found.waiting.add(queue)
         here = [key for key in first if key is not None]

@@ -1,7 +1,7 @@
 """`max_queued` of queues: how many runs may wait in one before `enqueue` refuses more."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 
 from sqlalchemy import Connection, select, text
 
@@ -9,6 +9,8 @@ from jobsched.errors import QueueFull
 from jobsched_sql.dialect import Queue
 from jobsched_sql.tables import queues
 
+#: A statement does not name more queues than that; then it asks for all.
+_MOST_NAMES = 500
 #: A state each, for the sake of the partial indexes; no further than is asked.
 _WAITING = text("""
 select count(*) from (
@@ -30,26 +32,23 @@ def check_room(connection: Connection, made: Iterable[Queue], *, lock: bool) -> 
     counts = Counter(made)
     if not counts:
         return
-    capped = [queue for queue, _ in _most(connection, {queue.namespace for queue in counts}) if queue in counts]
-    for queue in capped:
-        # Asked again: it may have changed before the lock was had.
-        for _, most in _most(connection, [queue.namespace], queue.queue, lock=lock):
-            asked = {"namespace": queue.namespace, "queue": queue.queue, "enough": most + counts[queue]}
-            waiting: int = connection.execute(_WAITING, asked).scalar_one()
-            if waiting > most:
-                raise QueueFull(queue.queue, waiting - counts[queue], most, counts[queue])
+    for queue, most in _most(connection, counts, lock=lock):
+        asked = {"namespace": queue.namespace, "queue": queue.queue, "enough": most + counts[queue]}
+        waiting: int = connection.execute(_WAITING, asked).scalar_one()
+        if waiting > most:
+            raise QueueFull(queue.queue, waiting - counts[queue], most, counts[queue])
 
 
-def _most(
-    connection: Connection, namespaces: Collection[str], name: str | None = None, *, lock: bool = False
-) -> Iterator[tuple[Queue, int]]:
-    """The queues that have a `max_queued`, in the order in which they are locked."""
+def _most(connection: Connection, wanted: Collection[Queue], *, lock: bool) -> list[tuple[Queue, int]]:
+    """Those of these queues that have a `max_queued`, locked in the order of the whole store."""
     c = queues.c
+    names = sorted({queue.queue for queue in wanted})
     statement = select(c.namespace, c.queue, c.max_queued).where(
-        c.namespace.in_(sorted(namespaces)), c.max_queued.is_not(None)
+        c.namespace.in_(sorted({queue.namespace for queue in wanted})), c.max_queued.is_not(None)
     )
-    if name is not None:
-        statement = statement.where(c.queue == name)
+    if len(names) <= _MOST_NAMES:
+        statement = statement.where(c.queue.in_(names))
     statement = statement.order_by(c.namespace, c.queue)
-    for row in connection.execute(statement.with_for_update() if lock else statement).fetchall():
-        yield Queue(row.namespace, row.queue), row.max_queued
+    rows = connection.execute(statement.with_for_update() if lock else statement).fetchall()
+    found = [(Queue(row.namespace, row.queue), row.max_queued) for row in rows]
+    return [(queue, most) for queue, most in found if queue in wanted]
