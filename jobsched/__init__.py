@@ -13,7 +13,7 @@ from jobsched._version import __version__
 if TYPE_CHECKING:
     from jobsched.async_client import AsyncClient
     from jobsched.client import Client
-    from jobsched.errors import Cancel, JobschedError, Retry, Snooze
+    from jobsched.errors import Cancel, JobschedError, QueueFull, Retry, Snooze
     from jobsched.handlers.context import Context
     from jobsched.handlers.registry import handler
     from jobsched.model.enqueue import Enqueue
@@ -26,6 +26,7 @@ _PLACES = {
     "Context": "jobsched.handlers.context",
     "Enqueue": "jobsched.model.enqueue",
     "JobschedError": "jobsched.errors",
+    "QueueFull": "jobsched.errors",
     "Retry": "jobsched.errors",
     "Runner": "jobsched.runner.runner",
     "Snooze": "jobsched.errors",
@@ -39,6 +40,7 @@ __all__ = [
     "Context",
     "Enqueue",
     "JobschedError",
+    "QueueFull",
     "Retry",
     "Runner",
     "Snooze",

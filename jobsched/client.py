@@ -28,6 +28,7 @@ from jobsched.model.enqueue import Enqueue
 from jobsched.model.instants import as_utc
 from jobsched.model.pause import Pause, Pauses, PauseScope
 from jobsched.model.payload import Model, check_payload_size
+from jobsched.model.queue import QueueLimits
 from jobsched.model.run import Answer, Created, Lack, LogLine, NewRun, Refusal, Run, RunFilter, RunState, Source
 from jobsched.model.state import Generation, Node, StoredJob
 from jobsched.model.stats import Stats
@@ -312,7 +313,8 @@ class Client:
         and that one is returned as `existing`; if it waits, `on_conflict` has it replaced (it becomes what the new one
         would have been) or rescheduled (it gets the new one's time); or UniqueKeyError is raised. Of the namespace's
         runs with the same `concurrency_key` one runs at a time, or as many as the jobs that declare it say.
-        `connection`: see `enqueue_many`. Raises EnqueueError, PayloadError.
+        `connection`: see `enqueue_many`. Raises EnqueueError, PayloadError; QueueFull if as many runs wait in the queue as
+        its `max_queued` allows.
         """
         wanted = Enqueue(
             handler,
@@ -512,8 +514,8 @@ class Client:
         """How many unfinished runs there are, by (queue, state)."""
         return self.store.counts([self.namespace])
 
-    def queue_limits(self) -> dict[str, int]:
-        """How many runs of a queue may run at once, over all nodes, of those queues that have a limit."""
+    def queue_limits(self) -> dict[str, QueueLimits]:
+        """What the file allows of queues over all nodes (`limit`, `rate`, `max_queued`), of those that it says something of."""
         return self.store.queue_limits(self.namespace)
 
     def stats(self, *, since: datetime) -> Stats:

@@ -21,7 +21,8 @@
     ├── RefusedError                what was asked of a run cannot be done to it
     ├── BackfillError               a range of slots that cannot be filled
     ├── EnqueueError                a run that cannot be made as it was asked for
-    │   └── UniqueKeyError          its unique key is taken, and that was to be an error
+    │   ├── UniqueKeyError          its unique key is taken, and that was to be an error
+    │   └── QueueFull               as many runs wait in its queue as may
     ├── ClosedError                 the client was closed
     ├── PayloadError                a payload that is no JSON object, too large, or does not fit its handler
     ├── ResultError                 a handler returned what JSON cannot hold
@@ -176,6 +177,21 @@ class UniqueKeyError(EnqueueError):
     def __init__(self, unique_key: str, run_id: int) -> None:
         super().__init__(f"run {run_id} has the unique key {unique_key!r} and is not over; nothing was made")
         self.unique_key, self.run_id = unique_key, run_id
+
+
+class QueueFull(EnqueueError):
+    """As many runs wait in a queue as its `max_queued` allows, or the new ones would be too many; none was made.
+
+    `depth`: how many wait; `limit`: how many may.
+    """
+
+    def __init__(self, queue: str, depth: int, limit: int, more: int = 1) -> None:
+        beyond = "" if more == 1 else f", and {more:,} more do not fit"
+        super().__init__(
+            f"queue {queue!r} is full: {depth:,} runs wait in it, and its max_queued is {limit:,}{beyond}; nothing was made. "
+            f"Enqueue again when some have started, or raise settings.queues.{queue}.max_queued"
+        )
+        self.queue, self.depth, self.limit = queue, depth, limit
 
 
 class ClosedError(JobschedError):

@@ -153,10 +153,12 @@ class PostgresDialect(Dialect):
 
     # -- runs and keys
 
-    def insert(self, connection: Connection, placed: Sequence[Placed]) -> list[Inserted | None]:
+    def insert(
+        self, connection: Connection, placed: Sequence[Placed], *, however_many: bool = True
+    ) -> list[Inserted | None]:
         if not placed:
             return []
-        asked = (self.given_now(), batches.runs(placed))
+        asked = (self.given_now(), batches.runs(placed), however_many)
         rows = connection.exec_driver_sql(statements.INSERT_RUNS, asked).fetchall()
         if len(rows) == len(placed):
             return [Inserted(row[0], RunState(row[1])) for row in rows]

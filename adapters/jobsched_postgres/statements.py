@@ -10,8 +10,8 @@ insert into jobsched_runs
   (namespace, job, handler, source, queue, priority, state, reason, max_attempts, scheduled_at, available_at,
    start_by, finished_at, generation, concurrency_key, unique_key, payload, covers_first, covers_last, covers_count, created_at)
 select run.namespace, job, handler, source, run.queue, priority,
-  case when state = 'pending' and limited.queue is not null then 'blocked' when state is not null then state
-    when available_at > clock.now then 'scheduled' when limited.queue is not null then 'blocked' else 'pending' end, reason, max_attempts,
+  case when state = 'pending' and limited.starts then 'blocked' when state is not null then state
+    when available_at > clock.now then 'scheduled' when limited.starts then 'blocked' else 'pending' end, reason, max_attempts,
   scheduled_at, coalesce(available_at, clock.now), start_by, case when state = 'skipped' then clock.now end, generation,
   concurrency_key, unique_key, payload::json, covers_first, covers_last, covers_count, clock.now
 from json_to_recordset(%s) as run (
@@ -20,7 +20,9 @@ from json_to_recordset(%s) as run (
   concurrency_key text, unique_key text, payload text, covers_first timestamptz, covers_last timestamptz,
   covers_count bigint)
 cross join clock
-left join jobsched_queues limited on limited.namespace = run.namespace and limited.queue = run.queue
+left join (select namespace, queue, max_queued, max_running is not null or rate is not null as starts from jobsched_queues)
+  limited on limited.namespace = run.namespace and limited.queue = run.queue
+where limited.max_queued is null or %s::boolean
 order by position
 on conflict do nothing
 returning id, state, namespace, job, scheduled_at, unique_key

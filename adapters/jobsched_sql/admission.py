@@ -6,6 +6,7 @@ statement sees the state from before the lock was had, and lets more than the li
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Connection, select, text
 
@@ -22,6 +23,8 @@ AD_HOC_LIMIT = 1
 #: Keys that one transaction of `admit` holds at most, so that others never wait long for one. Where queues have limits it
 #: is more, since the order of runs of many keys in one queue is kept among those that are held together.
 _HELD_AT_ONCE, _HELD_WITH_QUEUES = 20, 500
+#: Of the keys that wait in one queue so many are counted at once: the first of them mostly have places enough.
+_HEADS_AT_ONCE = 100
 #: How far holders are counted for people: no limit is above it.
 _COUNTED = 1_000_000
 
@@ -92,8 +95,17 @@ def _room(limit: int, load: Load) -> Room:
     return Room(limit=limit, holders=load.holders, blocked=load.blocked, retrying=load.retrying)
 
 
-def admit(dialect: Dialect, namespaces: Sequence[str], keys: Sequence[str] | None, in_queues: Sequence[str]) -> int:
-    """Blocked runs become pending while their key and their queue have free places; how many did.
+class Admitted(NamedTuple):
+    """How many runs were let in; and whether one of the queues asked about has a rate, so that time brings more places."""
+
+    runs: int
+    by_rate: bool = False
+
+
+def admit(
+    dialect: Dialect, namespaces: Sequence[str], keys: Sequence[str] | None, in_queues: Sequence[str]
+) -> Admitted:
+    """Blocked runs become pending while their key and their queue have free places.
 
     Of these keys and queues; None: of any.
     """
@@ -102,11 +114,12 @@ def admit(dialect: Dialect, namespaces: Sequence[str], keys: Sequence[str] | Non
         first, rest = sorted(found.keys[:_HELD_WITH_QUEUES]), sorted(found.keys[_HELD_WITH_QUEUES:])
         admitted = dialect.write(_admitting(dialect, first, found.waiting))
         if admitted >= queues.MANY:
-            return admitted + admit(dialect, namespaces, keys, in_queues)
+            return Admitted(admitted + admit(dialect, namespaces, keys, in_queues).runs, found.by_rate)
     else:
         admitted, rest = 0, sorted(found.keys)
     chunks = [rest[start : start + _HELD_AT_ONCE] for start in range(0, len(rest), _HELD_AT_ONCE)]
-    return admitted + sum(dialect.write(_admitting(dialect, chunk, ())) for chunk in chunks)
+    admitted += sum(dialect.write(_admitting(dialect, chunk, ())) for chunk in chunks)
+    return Admitted(admitted, found.by_rate)
 
 
 def _admitting(dialect: Dialect, chunk: Sequence[Key], waiting: Collection[Queue]) -> Work[int]:
@@ -123,7 +136,7 @@ def admit_locked(
     limited = queues.limits(connection, namespaces, lock=True)
     places = _free_places(connection, dialect, limits) if limits else {}
     if limited or waiting:
-        return queues.fill(connection, places, queues.free_places(connection, limited), waiting)
+        return queues.fill(connection, places, limited, queues.instant(connection, dialect, limited), waiting)
     return dialect.unblock(connection, places) if places else 0
 
 
@@ -146,6 +159,7 @@ class _Admissible:
 
     keys: list[Key]
     waiting: set[Queue]
+    by_rate: bool = False
 
 
 def _admissible(
@@ -168,7 +182,8 @@ def _admissible(
         asked |= limited.keys()
     else:
         asked = {queue for queue in limited if queue.queue in in_queues}
-    places = queues.free_places(connection, limited) if asked else {}
+    found.by_rate = any(queue in limited and limited[queue].rate is not None for queue in asked)
+    places = queues.free_places(connection, limited, queues.instant(connection, dialect, limited)) if asked else {}
     for queue in sorted(asked):
         _look_into(connection, dialect, queue, places.get(queue), found)
     return found
@@ -181,8 +196,11 @@ def _look_into(connection: Connection, dialect: Dialect, queue: Queue, places: i
             found.waiting.add(queue)
         return
     heads = queues.heads(connection, queue) if places else []
-    with_places = set(_with_places(connection, dialect, [key for key in heads if key is not None]))
-    first = [key for key in heads if key is None or key in with_places][:places]
+    first: list[Key | None] = []
+    while heads and len(first) < places:
+        some, heads = heads[:_HEADS_AT_ONCE], heads[_HEADS_AT_ONCE:]
+        with_places = set(_with_places(connection, dialect, [key for key in some if key is not None]))
+        first += [key for key in some if key is None or key in with_places][: places - len(first)]
     if first:
         found.waiting.add(queue)
         here = [key for key in first if key is not None]
@@ -244,13 +262,10 @@ def lacks(connection: Connection, dialect: Dialect, run_id: int) -> list[Lack]:
     if row.concurrency_key is not None:
         key = Key(row.namespace, row.concurrency_key)
         limit = _limits(connection, [key])[key]
-        found.append(Lack("key", key.key, limit, dialect.loads(connection, [key], _COUNTED)[key].holders))
-    limited = queues.limits(connection, [row.namespace])
-    queue = Queue(row.namespace, row.queue)
-    if queue in limited:
-        held = limited[queue] - queues.free_places(connection, limited)[queue]
-        found.append(Lack("queue", queue.queue, limited[queue], held))
-    return [lack for lack in found if lack.held >= lack.limit]
+        held = dialect.loads(connection, [key], _COUNTED)[key].holders
+        if held >= limit:
+            found.append(Lack("key", key.key, limit, held))
+    return found + queues.lacks(connection, dialect, Queue(row.namespace, row.queue), run_id)
 
 
 #: The conditions of unfinished runs are those of the partial indexes. What a job declares beside its own key, and a

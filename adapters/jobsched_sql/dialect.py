@@ -147,8 +147,12 @@ class Dialect(ABC):
     # -- runs and keys
 
     @abstractmethod
-    def insert(self, connection: Connection, placed: Sequence[Placed]) -> list[Inserted | None]:
-        """Insert in order; None where a unique rule was in the way. What would be pending is blocked if its queue has a limit."""
+    def insert(
+        self, connection: Connection, placed: Sequence[Placed], *, however_many: bool = True
+    ) -> list[Inserted | None]:
+        """Insert in order; None where a unique rule was in the way. What would be pending is blocked if its queue has a limit
+        or a rate. Without `however_many` all are of one queue, and None if that has a `max_queued`: somebody has to count.
+        """
 
     @abstractmethod
     def slots_taken(self, connection: Connection, runs: Sequence[NewRun]) -> set[tuple[str, str, datetime]]:

@@ -1,15 +1,16 @@
 """Making runs: how enqueue, fire and sync insert them, one way for all."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, select
 
 from jobsched.errors import StoreUnavailableError
-from jobsched.model.run import Created, NewRun, Reason, RunState
+from jobsched.model.run import Created, NewRun, Reason, RunState, Source
 from jobsched_sql import conflicts
 from jobsched_sql.admission import Room, key_of, lock_rooms
+from jobsched_sql.depths import check_room
 from jobsched_sql.dialect import Dialect, Inserted, Key, Placed, Queue
 from jobsched_sql.queues import limits
 from jobsched_sql.replacing import as_they_stand, make_way, replaced_keys
@@ -23,15 +24,41 @@ _AT_ONCE = 5000
 
 
 def enqueue(dialect: Dialect, runs: Sequence[NewRun]) -> list[Created]:
-    """Make runs, all or none. Runs that neither count nor exclude others take one statement."""
+    """Make runs, all or none. Runs that neither count nor exclude others take one statement. Raises QueueFull."""
     if not runs:
         return []
     plain = len(runs) <= _AT_ONCE and all(
         run.key is None and run.unique_key is None and run.scheduled_at is None for run in runs
     )
-    transact = dialect.write_once if plain else dialect.write
-    made = transact(lambda connection: insert_runs(connection, dialect, runs))
+    if plain and len({(run.namespace, run.queue) for run in runs}) == 1:
+        made = dialect.write_once(lambda connection: _insert_uncounted(connection, dialect, runs))
+        if None not in made:
+            return [created for created in made if created is not None]
+    made = dialect.write(lambda connection: _insert_counted(connection, dialect, runs))
     return [created for created in made if created is not None]
+
+
+def _insert_uncounted(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]) -> list[Created | None]:
+    """None of them, if what waits in their queue has to be counted: most have no `max_queued`, and no question is asked."""
+    return insert_runs(connection, dialect, runs, however_many=not any(map(_is_refusable, runs)))
+
+
+def _insert_counted(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]) -> list[Created | None]:
+    made = insert_runs(connection, dialect, runs)
+    check_room(connection, _refusable(runs, made), lock=True)
+    return made
+
+
+def _is_refusable(run: NewRun) -> bool:
+    """What a program enqueues may be refused; slots, triggers and what is made of a failure must not get lost."""
+    return run.source is Source.ENQUEUE
+
+
+def _refusable(runs: Sequence[NewRun], made: Sequence[Created | None]) -> Iterator[Queue]:
+    """The queues of those just made that a full queue refuses, one for each."""
+    for run, one in zip(runs, made, strict=True):
+        if _is_refusable(run) and one is not None and not one.existing:
+            yield Queue(run.namespace, run.queue)
 
 
 class SlotTaken(Exception):  # noqa: N818 - no error: the transaction is made again, by `insert_runs`
@@ -55,7 +82,8 @@ def enqueue_within(connection: Connection, dialect: Dialect, runs: Sequence[NewR
     """Make runs in a transaction of somebody else's, all or none.
 
     No key and no queue is locked, since nobody knows how long that transaction lasts: what needs a place is scheduled
-    for now, and gets it, like any run whose time has come, when it can be seen.
+    for now, and gets it, like any run whose time has come, when it can be seen; and what others enqueue at the same time
+    is not counted. Raises QueueFull.
     """
     limited = limits(connection, {run.namespace for run in runs})
 
@@ -66,6 +94,7 @@ def enqueue_within(connection: Connection, dialect: Dialect, runs: Sequence[NewR
     connection.exec_driver_sql("savepoint jobsched_enqueue")
     try:
         made = _make(connection, dialect, runs, place)
+        check_room(connection, _refusable(runs, made), lock=False)
     except Exception:
         connection.exec_driver_sql("rollback to savepoint jobsched_enqueue")
         raise
@@ -73,8 +102,13 @@ def enqueue_within(connection: Connection, dialect: Dialect, runs: Sequence[NewR
     return [created for created in made if created is not None]
 
 
-def insert_runs(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]) -> list[Created | None]:
-    """What became of each run: None for a slot that has a row already, the existing run for a unique key that is taken."""
+def insert_runs(
+    connection: Connection, dialect: Dialect, runs: Sequence[NewRun], *, however_many: bool = True
+) -> list[Created | None]:
+    """What became of each run: None for a slot that has a row already, the existing run for a unique key that is taken.
+
+    `however_many`: see `Dialect.insert`.
+    """
     rooms: dict[Key, Room] | None = None
 
     def place(some: Sequence[NewRun]) -> list[Placed]:
@@ -83,7 +117,7 @@ def insert_runs(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]
             rooms = lock_rooms(connection, dialect, some)
         return _place_all(connection, dialect, some, rooms)
 
-    made = _make(connection, dialect, runs, place)
+    made = _make(connection, dialect, runs, place, however_many=however_many)
     return _after_replacing(connection, dialect, runs, made, rooms or {})
 
 
@@ -92,6 +126,8 @@ def _make(
     dialect: Dialect,
     runs: Sequence[NewRun],
     place: Callable[[Sequence[NewRun]], Sequence[Placed]],
+    *,
+    however_many: bool = True,
 ) -> list[Created | None]:
     outcome: dict[int, Created | None] = {}
     for _ in range(_ROUNDS):
@@ -103,7 +139,8 @@ def _make(
             if index not in outcome and index == first.get(_identity(runs[index]), index)
         ]
         placed = place([runs[index] for index in todo])
-        for index, one, inserted in zip(todo, placed, _insert(connection, dialect, placed), strict=True):
+        rows = _insert(connection, dialect, placed, however_many=however_many)
+        for index, one, inserted in zip(todo, placed, rows, strict=True):
             if inserted is not None:
                 outcome[index] = _created(one, inserted)
             elif one.run.unique_key is None:
@@ -114,9 +151,11 @@ def _make(
     raise StoreUnavailableError("a unique key was taken and freed too often while its run was looked up; try again")
 
 
-def _insert(connection: Connection, dialect: Dialect, placed: Sequence[Placed]) -> list[Inserted | None]:
+def _insert(
+    connection: Connection, dialect: Dialect, placed: Sequence[Placed], *, however_many: bool = True
+) -> list[Inserted | None]:
     parts = (placed[start : start + _AT_ONCE] for start in range(0, len(placed), _AT_ONCE))
-    return [inserted for part in parts for inserted in dialect.insert(connection, part)]
+    return [inserted for part in parts for inserted in dialect.insert(connection, part, however_many=however_many)]
 
 
 def admitted_since(connection: Connection, made: Sequence[Created]) -> list[Created]:

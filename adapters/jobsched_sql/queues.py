@@ -1,15 +1,18 @@
-"""Limits of queues, over all nodes: a run of a limited queue needs a place of it, beside one of its key if it has one."""
+"""Limits and rates of queues, over all nodes: a run of such a queue needs a place of it, beside one of its key if it has one."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, delete, insert, select, text, update
+from sqlalchemy import Connection, Integer, Select, Text, delete, insert, select, text, update
 from sqlalchemy.engine import Row
 
-from jobsched.model.run import RunState
-from jobsched_sql.dialect import Key, Queue
-from jobsched_sql.tables import in_state, runs
+from jobsched.model.queue import QueueLimits, Rate, parse_rate
+from jobsched.model.run import Lack, RunState
+from jobsched_sql.dialect import Dialect, Key, Queue
+from jobsched_sql.tables import LIMITS_STARTS, in_state, runs
 from jobsched_sql.tables import queues as queues_table
+from jobsched_sql.types import Instant
 
 #: Runs that one statement lets in.
 _AT_ONCE = 500
@@ -17,48 +20,156 @@ _AT_ONCE = 500
 MANY = 5000
 
 
-def limits(connection: Connection, namespaces: Collection[str], *, lock: bool = False) -> dict[Queue, int]:
-    """The limited queues of these namespaces; with `lock` held until the end. Most namespaces have none."""
+class Limited(NamedTuple):
+    """What a queue has places by: a limit, or a rate with its last start, or both."""
+
+    limit: int | None
+    rate: Rate | None
+    last: datetime | None
+
+
+def limits(connection: Connection, namespaces: Collection[str], *, lock: bool = False) -> dict[Queue, Limited]:
+    """The queues of these namespaces that have places; with `lock` held until the end. Most namespaces have none."""
     c = queues_table.c
-    statement = select(queues_table).where(c.namespace.in_(sorted(namespaces))).order_by(c.namespace, c.queue)
+    chosen = select(queues_table).where(c.namespace.in_(sorted(namespaces)), LIMITS_STARTS)
+    statement = chosen.order_by(c.namespace, c.queue)
     rows = connection.execute(statement.with_for_update() if lock else statement)
-    return {Queue(row.namespace, row.queue): row.max_running for row in rows}
+    return {
+        Queue(row.namespace, row.queue): Limited(row.max_running, _rate(row.rate), row.rate_last_at) for row in rows
+    }
 
 
-def declare(connection: Connection, namespace: str, wanted: Mapping[str, int]) -> None:
-    """These are the limited queues of the namespace from now on, and no others."""
-    c, known = queues_table.c, limits(connection, [namespace], lock=True)
+def _rate(stored: str | None) -> Rate | None:
+    return None if stored is None else parse_rate(stored)
+
+
+def declared(connection: Connection, namespace: str, *, lock: bool = False) -> dict[str, QueueLimits]:
+    """What the last sync said of queues, of those that it said something of."""
+    c = queues_table.c
+    statement = select(queues_table).where(c.namespace == namespace).order_by(c.queue)
+    rows = connection.execute(statement.with_for_update() if lock else statement)
+    return {
+        row.queue: QueueLimits(limit=row.max_running, rate=_rate(row.rate), max_queued=row.max_queued) for row in rows
+    }
+
+
+def declare(connection: Connection, namespace: str, wanted: Mapping[str, QueueLimits]) -> None:
+    """These are the limits of the namespace's queues from now on, and no others. What has started counts by a new rate too."""
+    c, known = queues_table.c, declared(connection, namespace, lock=True)
     for queue in known:
-        if queue.queue not in wanted:
-            connection.execute(delete(queues_table).where(c.namespace == namespace, c.queue == queue.queue))
-    for name, limit in sorted(wanted.items()):
-        if Queue(namespace, name) in known:
-            changed = update(queues_table).where(c.namespace == namespace, c.queue == name)
-            connection.execute(changed.values(max_running=limit))
-        else:
-            connection.execute(insert(queues_table).values(namespace=namespace, queue=name, max_running=limit))
+        if queue not in wanted:
+            connection.execute(delete(queues_table).where(c.namespace == namespace, c.queue == queue))
+    for name, one in sorted(wanted.items()):
+        values: dict[str, Any] = {
+            "max_running": one.limit,
+            "rate": None if one.rate is None else str(one.rate),
+            "max_queued": one.max_queued,
+        }
+        if name not in known:
+            connection.execute(insert(queues_table).values(namespace=namespace, queue=name, **values))
+        elif one != known[name]:
+            if one.rate is None:
+                values["rate_last_at"] = None
+            connection.execute(update(queues_table).where(c.namespace == namespace, c.queue == name).values(**values))
 
 
-# Running runs are few; those of other queues in their index are passed over.
+# Running runs are few; those of other queues in their index are passed over. `let_in` are those that a rate has let in and
+# that wait for a thread. One that was started and given back has had its start: it must not stand in the way of others.
 _HOLDERS = text("""
 select q.queue,
-  (select count(*) from jobsched_runs r where r.state = 'pending' and r.namespace = q.namespace and r.queue = q.queue)
-  + (select count(*) from jobsched_runs r where r.state = 'running' and r.namespace = q.namespace and r.queue = q.queue)
-  + (select count(*) from jobsched_runs r
-     where r.abandoned_by is not null and r.namespace = q.namespace and r.queue = q.queue) as holders
-from jobsched_queues q where q.namespace = :namespace
+  case when q.max_running is not null then
+    (select count(*) from jobsched_runs r where r.state = 'pending' and r.namespace = q.namespace and r.queue = q.queue)
+    + (select count(*) from jobsched_runs r where r.state = 'running' and r.namespace = q.namespace and r.queue = q.queue)
+    + (select count(*) from jobsched_runs r
+       where r.abandoned_by is not null and r.namespace = q.namespace and r.queue = q.queue) end as holders,
+  case when q.rate is not null then
+    (select count(*) from jobsched_runs r where r.state = 'pending' and r.namespace = q.namespace and r.queue = q.queue
+       and (r.started_at is null or r.started_at < r.available_at)) end as let_in
+from jobsched_queues q
+where q.namespace = :namespace and (q.max_running is not null or q.rate is not null)
 """)
 
 
-def free_places(connection: Connection, limited: Mapping[Queue, int]) -> dict[Queue, int]:
-    """How many more runs each queue may hold: below 0 after its limit was lowered. In a statement after the lock, as with keys."""
+def instant(connection: Connection, dialect: Dialect, limited: Mapping[Queue, Limited]) -> datetime | None:
+    """The store's clock, asked only where one of these queues has a rate."""
+    return dialect.now(connection) if any(one.rate is not None for one in limited.values()) else None
+
+
+def free_places(connection: Connection, limited: Mapping[Queue, Limited], now: datetime | None) -> dict[Queue, int]:
+    """How many more runs each queue may let in: below 0 if a limit or a rate was lowered, and those that wait for a thread
+    are too many. In a statement after the lock, as with keys. `now`: `instant`.
+    """
     places: dict[Queue, int] = {}
     for namespace in sorted({queue.namespace for queue in limited}):
         for row in connection.execute(_HOLDERS, {"namespace": namespace}):
             queue = Queue(namespace, row.queue)
             if queue in limited:
-                places[queue] = limited[queue] - row.holders
+                places[queue] = _places(limited[queue], row, now)
     return places
+
+
+def _places(one: Limited, row: Row[*tuple[Any, ...]], now: datetime | None) -> int:
+    free: list[int] = []
+    if one.limit is not None:
+        free.append(one.limit - (row.holders or 0))
+    if one.rate is not None and now is not None:
+        # Else what was let in while no thread was free, or the queue was paused, would start all at once.
+        free += [one.rate.burst - (row.let_in or 0), one.rate.places(one.last, now)]
+    return min(free)
+
+
+# All that an idle node asks about rates: nothing is blocked, and no row comes.
+_WAITING_BY_RATE = text("""
+select q.queue, q.rate, q.rate_last_at,
+  (select count(*) from jobsched_runs r where r.state = 'pending' and r.namespace = q.namespace and r.queue = q.queue
+     and (r.started_at is null or r.started_at < r.available_at)) as let_in
+from jobsched_queues q
+where q.namespace = :namespace and q.rate is not null and exists (
+  select 1 from jobsched_runs r where r.state = 'blocked' and r.namespace = q.namespace and r.queue = q.queue)
+""").columns(queue=Text, rate=Text, rate_last_at=Instant, let_in=Integer)
+
+
+def next_places(connection: Connection, dialect: Dialect, namespaces: Collection[str]) -> dict[str, datetime | None]:
+    """Of queues with a rate in which runs are blocked: when it lets the next one in. See the port."""
+    asked = [{"namespace": namespace} for namespace in namespaces]
+    rows = [row for namespace in asked for row in connection.execute(_WAITING_BY_RATE, namespace)]
+    found: dict[str, datetime | None] = {}
+    if not rows:
+        return found
+    now = dialect.now(connection)
+    for row in rows:
+        rate = parse_rate(row.rate)
+        at = None if row.let_in >= rate.burst else rate.next_at(row.rate_last_at, now)
+        others = found.get(row.queue)
+        found[row.queue] = min(at, others) if at is not None and others is not None else at or others
+    return found
+
+
+_AHEAD = text("""
+select count(*) from jobsched_runs r
+where r.state = 'blocked' and r.namespace = :namespace and r.queue = :queue
+  and (r.priority, r.available_at, r.id) < (select o.priority, o.available_at, o.id from jobsched_runs o where o.id = :run)
+""")
+
+
+def lacks(connection: Connection, dialect: Dialect, queue: Queue, run_id: int) -> list[Lack]:
+    """What keeps this blocked run from being let in by its queue, as it looks without any lock."""
+    limited = {name: one for name, one in limits(connection, [queue.namespace]).items() if name == queue}
+    if not limited:
+        return []
+    one, now = limited[queue], instant(connection, dialect, limited)
+    row = next(row for row in connection.execute(_HOLDERS, {"namespace": queue.namespace}) if row.queue == queue.queue)
+    found: list[Lack] = []
+    if one.limit is not None and row.holders >= one.limit:
+        found.append(Lack("queue", queue.queue, one.limit, row.holders))
+    if one.rate is not None and now is not None:
+        asked = {"namespace": queue.namespace, "queue": queue.queue, "run": run_id}
+        ahead: int = connection.execute(_AHEAD, asked).scalar_one()
+        until = one.rate.due_at(one.last, now, ahead)
+        full = row.let_in >= one.rate.burst
+        if full or until > now:
+            found.append(Lack("rate", queue.queue, one.rate.runs, ahead, one.rate.period, None if full else until))
+    return found
 
 
 # Hops from queue to queue, and from key to key, in the index: 100,000 blocked runs of one key cost one hop.
@@ -115,12 +226,17 @@ def heads(connection: Connection, queue: Queue) -> list[Key | None]:
 
 
 def fill(
-    connection: Connection, key_places: Mapping[Key, int], queue_places: Mapping[Queue, int], waiting: Iterable[Queue]
+    connection: Connection,
+    key_places: Mapping[Key, int],
+    limited: Mapping[Queue, Limited],
+    now: datetime | None,
+    waiting: Iterable[Queue],
 ) -> int:
     """Blocked runs of these keys, and those without a key of the queues `waiting`, become pending in the order of claims.
 
-    Each takes a place of both. Keys and queues are locked and counted; what a lowered limit has too many of is put back.
+    Each takes a place of both. Keys and queues are locked; what a lowered limit or rate has too many of is put back.
     """
+    queue_places = free_places(connection, limited, now)
     keys, places, count = dict(key_places), dict(queue_places), 0
     for queue, free in places.items():
         if free < 0:
@@ -131,7 +247,17 @@ def fill(
         # The state is asked again: since we looked, one may have been cancelled by hand.
         let_in = update(runs).where(runs.c.id.in_(chosen), in_state(RunState.BLOCKED))
         count += connection.execute(let_in.values(state=RunState.PENDING.value)).rowcount
+    if now is not None:
+        for queue, left in places.items():
+            _count_starts(connection, queue, limited[queue], now, queue_places[queue] - left)
     return count
+
+
+def _count_starts(connection: Connection, queue: Queue, one: Limited, now: datetime, starts: int) -> None:
+    if one.rate is not None and starts > 0:
+        c = queues_table.c
+        row = update(queues_table).where(c.namespace == queue.namespace, c.queue == queue.queue)
+        connection.execute(row.values(rate_last_at=one.rate.after(one.last, now, starts)))
 
 
 def _put_back(connection: Connection, queue: Queue, count: int) -> None:

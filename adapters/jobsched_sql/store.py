@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from jobsched.model.backfill import Refill, SlotRow
 from jobsched.model.health import Inspection
 from jobsched.model.pause import Pause, Pauses
+from jobsched.model.queue import QueueLimits
 from jobsched.model.run import (
     Answer,
     Became,
@@ -49,6 +50,7 @@ from jobsched_sql import (
     nodes,
     pausing,
     questions,
+    queues,
     retention,
     schema,
     slots,
@@ -158,9 +160,11 @@ class SqlStore:
 
     def _announced(self, made: list[Created], runs: Sequence[NewRun]) -> list[Created]:
         new = {created.state for created in made if not created.existing}
-        if RunState.BLOCKED in new and self._settle(runs):
+        admitted = self._settle(runs) if RunState.BLOCKED in new else admission.Admitted(0)
+        if admitted.runs:
             made = self._dialect.read(lambda connection: insertion.admitted_since(connection, made))
-        if new & _MAKES_WORK:
+        # A node that knows of no run which waits for a rate does not look when its next place comes.
+        if new & _MAKES_WORK or admitted.by_rate:
             self._dialect.ring("runs")
         self._ring_replaced(runs)
         return made
@@ -169,13 +173,15 @@ class SqlStore:
         if any(run.replaces for run in runs):
             self._dialect.ring("cancels")
 
-    def _settle(self, runs: Sequence[NewRun]) -> int:
+    def _settle(self, runs: Sequence[NewRun]) -> admission.Admitted:
         """Look at keys and queues of which runs were blocked. What a queue lets in is decided here alone; and a holder of
         a key may have finished after it was counted, and before the blocked run could be seen by whoever admits after a finish.
         """
         keys = sorted({run.key for run in runs if run.key is not None})
         namespaces = sorted({run.namespace for run in runs})
-        return self.admit(namespaces, keys, sorted({run.queue for run in runs})) if runs else 0
+        if not runs:
+            return admission.Admitted(0)
+        return self._admit(namespaces, keys, sorted({run.queue for run in runs}))
 
     def promote(self, namespaces: Sequence[str], limit: int) -> Promoted:
         promoted = due_runs.promote(self._dialect, namespaces, limit)
@@ -183,9 +189,17 @@ class SqlStore:
         return promoted
 
     def admit(self, namespaces: Sequence[str], keys: Sequence[str] | None = None, queues: Sequence[str] = ()) -> int:
-        admitted = admission.admit(self._dialect, namespaces, keys, queues)
-        self._ring_if(admitted)
+        return self._admit(namespaces, keys, queues).runs
+
+    def _admit(
+        self, namespaces: Sequence[str], keys: Sequence[str] | None, in_queues: Sequence[str]
+    ) -> admission.Admitted:
+        admitted = admission.admit(self._dialect, namespaces, keys, in_queues)
+        self._ring_if(admitted.runs)
         return admitted
+
+    def next_places(self, namespaces: Sequence[str]) -> dict[str, datetime | None]:
+        return self._dialect.read(lambda connection: queues.next_places(connection, self._dialect, namespaces))
 
     def _ring_if(self, count: int) -> None:
         if count:
@@ -349,8 +363,8 @@ class SqlStore:
     def generations(self, namespace: str, limit: int = 20) -> list[Generation]:
         return self._dialect.read(lambda connection: sync.newest(connection, namespace, limit))
 
-    def queue_limits(self, namespace: str) -> dict[str, int]:
-        return self._dialect.read(lambda connection: sync.queue_limits(connection, namespace))
+    def queue_limits(self, namespace: str) -> dict[str, QueueLimits]:
+        return self._dialect.read(lambda connection: queues.declared(connection, namespace))
 
     def jobs(self, namespace: str, names: Sequence[str] | None = None) -> list[StoredJob]:
         return self._dialect.read(lambda connection: questions.jobs(connection, namespace, names))

@@ -28,12 +28,8 @@ def actual(connection: Connection, namespace: str) -> ActualState:
         jobs=found,
         generation=next(iter(newest(connection, namespace, 1)), None),
         pauses=tuple(pausing.standing(connection, [namespace])),
-        queues=queue_limits(connection, namespace),
+        queues=queues.declared(connection, namespace),
     )
-
-
-def queue_limits(connection: Connection, namespace: str) -> dict[str, int]:
-    return {queue.queue: limit for queue, limit in queues.limits(connection, [namespace]).items()}
 
 
 def stored_job(row: Row[*tuple[object, ...]]) -> StoredJob:

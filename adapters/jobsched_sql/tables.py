@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     literal_column,
+    or_,
     select,
     text,
 )
@@ -191,9 +192,14 @@ queues = Table(
     metadata,
     Column("namespace", Text, nullable=False),
     Column("queue", Text, nullable=False),
-    Column("max_running", BigInteger, nullable=False),
+    Column("max_running", BigInteger),
+    Column("rate", Text),
+    Column("rate_last_at", Instant),
+    Column("max_queued", BigInteger),
     PrimaryKeyConstraint("namespace", "queue", name="jobsched_queues_pk"),
     CheckConstraint("max_running > 0", name="jobsched_queues_limit_positive"),
+    CheckConstraint("max_queued > 0", name="jobsched_queues_max_queued_positive"),
+    CheckConstraint("rate is not null or rate_last_at is null", name="jobsched_queues_last_is_of_a_rate"),
 )
 
 
@@ -208,6 +214,7 @@ def _partial(name: str, where: str, *columns: str, unique: bool = False) -> None
 _partial("jobsched_runs_pending", "state = 'pending'", "namespace", "priority", "available_at", "id")
 _partial("jobsched_runs_pending_by_queue", "state = 'pending'", "namespace", "queue", "priority", "available_at", "id")
 _partial("jobsched_runs_scheduled", "state = 'scheduled'", "namespace", "available_at", "id", "queue")
+_partial("jobsched_runs_scheduled_by_queue", "state = 'scheduled'", "namespace", "queue")
 _partial(
     "jobsched_runs_blocked",
     "state = 'blocked'",
@@ -268,6 +275,9 @@ WAITING = text("state in ('scheduled', 'pending', 'blocked')")
 #: A slot that its starting deadline may still skip: due, and never claimed.
 TO_START = text("start_by is not null and claim_no = 0 and state in ('pending', 'blocked')")
 
+#: A queue that lets runs in by places; one that has nothing but a `max_queued` does not.
+LIMITS_STARTS = or_(queues.c.max_running.is_not(None), queues.c.rate.is_not(None))
+
 
 def in_state(state: RunState) -> ColumnElement[bool]:
     """The run is in this state, written out for the sake of the partial indexes."""
@@ -277,4 +287,4 @@ def in_state(state: RunState) -> ColumnElement[bool]:
 def in_limited_queue() -> ColumnElement[bool]:
     """The run needs a place of its queue before it may be pending."""
     limit = select(queues.c.queue).where(queues.c.namespace == runs.c.namespace, queues.c.queue == runs.c.queue)
-    return limit.correlate(runs).exists()
+    return limit.where(LIMITS_STARTS).correlate(runs).exists()

@@ -117,8 +117,10 @@ class SqliteDialect(Dialect):
 
     # -- runs and keys
 
-    def insert(self, connection: Connection, placed: Sequence[Placed]) -> list[Inserted | None]:
-        return runs.insert(connection, placed, self._time.now())
+    def insert(
+        self, connection: Connection, placed: Sequence[Placed], *, however_many: bool = True
+    ) -> list[Inserted | None]:
+        return runs.insert(connection, placed, self._time.now(), however_many=however_many)
 
     def slots_taken(self, connection: Connection, slots: Sequence[NewRun]) -> set[tuple[str, str, datetime]]:
         return runs.slots_taken(connection, slots)

@@ -15,12 +15,19 @@ from jobsched_sql.types import from_micros, to_micros
 from jobsched_sqlite import statements
 
 
-def insert(connection: Connection, placed: Sequence[Placed], now: datetime) -> list[Inserted | None]:
+def insert(
+    connection: Connection, placed: Sequence[Placed], now: datetime, *, however_many: bool
+) -> list[Inserted | None]:
     """Ids are given here, in order: nobody else writes."""
     if not placed:
         return []
     last: int = connection.exec_driver_sql(statements.LAST_ID).scalar_one()
-    limited = {Queue(*row) for row in connection.exec_driver_sql(statements.LIMITED_QUEUES)}
+    queues = connection.exec_driver_sql(statements.LIMITED_QUEUES).fetchall()
+    limited = {Queue(row[0], row[1]) for row in queues if row[2]}
+    if not however_many:
+        full = {Queue(row[0], row[1]) for row in queues if row[3]}
+        if any((one.run.namespace, one.run.queue) in full for one in placed):
+            return [None] * len(placed)
     states = [_state(one, now, limited) for one in placed]
     micros = to_micros(now)
     rows = [_row(last + n, one, state, micros) for n, (one, state) in enumerate(zip(placed, states, strict=True), 1)]

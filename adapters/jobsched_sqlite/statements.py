@@ -52,7 +52,10 @@ select f.namespace, f.key,
 from (select json_extract(value, '$[0]') as namespace, json_extract(value, '$[1]') as key from json_each(:keys)) f
 """
 
-LIMITED_QUEUES = "select namespace, queue from jobsched_queues"
+#: Whether it limits what starts, and what waits.
+LIMITED_QUEUES = """
+select namespace, queue, max_running is not null or rate is not null, max_queued is not null from jobsched_queues
+"""
 
 UNBLOCK = """
 update jobsched_runs set state = 'pending' where id in (

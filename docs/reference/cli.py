@@ -30,6 +30,7 @@ from jobsched.model.definition import FieldChange
 from jobsched.model.handler import CommandHandler
 from jobsched.model.job import Job
 from jobsched.model.pause import Pause, PauseScope
+from jobsched.model.queue import QueueLimits, Rate
 from jobsched.model.report import run_as_json
 from jobsched.model.run import Answer, Covers, LogLine, Refusal, Run, RunState, Source
 from jobsched.model.state import Generation, Node, StoredJob
@@ -60,7 +61,7 @@ EXIT_CODES = {
     "run": "0 when it was stopped and all was saved; 1 if it could not start, or not save all; with `--until-idle` also if a run failed. "
     "75 when too many threads had to be given up (`max_abandoned`): start it anew. After a third signal: 128 and the signal's number.",
     "trigger": "0; with `--wait`: 0 only if the run succeeded.",
-    "enqueue": "0 made, or there already; 1 if it cannot be made.",
+    "enqueue": "0 made, or there already; 1 if it cannot be made, or its queue is full (`max_queued`).",
     "init": "0 written; 1 if the file is there.",
     "exec": "0 done; 1 failed; of a command its own, 128 and the signal's number when one ended it; 130 and 143 when it was stopped.",
     "cancel": "0; 1 if one was over already, or it was declined; with `--wait`: 1 if one ended otherwise.",
@@ -226,7 +227,7 @@ JSON: dict[str, tuple[str, Callable[[], Any]]] = {
                 GENERATION,
                 [NODE],
                 {("mail", RunState.RUNNING): 1},
-                {"mail": 2},
+                {"mail": QueueLimits(limit=2, rate=Rate(100, timedelta(minutes=1)))},
                 NOW + timedelta(minutes=5),
                 [UNDER_WAY],
                 {8: "45% copying"},

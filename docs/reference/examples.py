@@ -13,7 +13,7 @@ SETTINGS_EXAMPLES = {
     "threads": "threads: 16",
     "max_abandoned": "max_abandoned: 3",
     "pass_env": 'pass_env: [LANG, TZ, "AWS_*"]',
-    "queues": "queues: {mail: {limit: 4, threads: 2}}",
+    "queues": "queues: {mail: {limit: 4, rate: 100/1m, max_queued: 10000, threads: 2}}",
     "heartbeat": "heartbeat: 5s",
     "lease": "lease: 1m",
     "grace": "grace: 2m",
@@ -68,6 +68,8 @@ TOP_ERRORS = {
     "settings: {lease: 20s}\njobs: {}": "file",
     "settings: {threads: 0}\njobs: {}": "file",
     "settings: {queues: {mail: 2}}\njobs: {}": "file",
+    "settings: {queues: {mail: {rate: 100}}}\njobs: {}": "file",
+    "settings: {queues: {mail: {rate: 0/1m}}}\njobs: {}": "file",
     "jobs: {a b: {shell: ls}}": "file",
     "jobs: {}\njobs: {}": "file",
 }

@@ -71,6 +71,9 @@ def _parts(schema: Mapping[str, Any]) -> Iterator[str]:
     yield "## settings\n"
     yield "Read when a node starts. An option of the command line goes first, then `JOBSCHED_<SETTING>` of the environment, then the file.\n"
     yield from _table(definitions["SettingsOptions"]["properties"], {("settings",): ""}, SETTINGS_EXAMPLES)
+    yield "### A queue\n"
+    yield definitions["QueueOptions"]["description"] + " See [runs](runs.md#rates-and-full-queues).\n"
+    yield from _table(definitions["QueueOptions"]["properties"], {("queues",): ""}, {})
     yield "## A job\n"
     yield "One of `handler`, `command`, `shell`, `http`; at most one of `cron`, `every`, `at`. Without one of these it runs by trigger only.\n"
     for topic, fields in TOPICS.items():

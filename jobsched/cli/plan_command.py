@@ -1,6 +1,6 @@
 """jobsched plan."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from jobsched.cli.text import printable
 if TYPE_CHECKING:
     from jobsched.model.desired import DesiredState
     from jobsched.model.state import ActualState
-    from jobsched.sync.plan import JobPlan, Plan
+    from jobsched.sync.plan import JobPlan, Plan, QueuePlan
 
 _MOST_NAMED = 10
 _SIGNS = {"create": ("+", "green"), "update": ("~", "yellow"), "remove": ("-", "red")}
@@ -103,14 +103,21 @@ def print_plan(planned: "Plan", desired: "DesiredState") -> None:
         if item.pause is not None and item.action != "remove":
             say(f"    paused {until_text(item.pause)}", fg="yellow")
     for queue in planned.queues:
-        say(f"~ queue {queue.queue}: limit {_limit(queue.before)} -> {_limit(queue.after)}", fg="yellow")
+        say(f"~ queue {queue.queue}: {', '.join(_changed_limits(queue))}", fg="yellow")
     counts = [f"{len(planned.of(action))} to {action}" for action in _SIGNS]
     say(f"{planned.namespace}: {', '.join(counts)}, {planned.unchanged} unchanged")
     if planned.paused:
         say(_unchanged_but_paused(planned.paused), fg="yellow")
 
 
-def _limit(limit: int | None) -> str:
+def _changed_limits(queue: "QueuePlan") -> Iterator[str]:
+    before, after = queue.before.as_json(), queue.after.as_json()
+    for word in before:
+        if before[word] != after[word]:
+            yield f"{word} {_limit(before[word])} -> {_limit(after[word])}"
+
+
+def _limit(limit: int | str | None) -> str:
     return "none" if limit is None else str(limit)
 
 
@@ -152,7 +159,8 @@ def as_json(planned: "Plan") -> Mapping[str, Any]:
             for item in planned.jobs
         ],
         "queues": [
-            {"name": item.queue, "limit_before": item.before, "limit_after": item.after} for item in planned.queues
+            {"name": item.queue, "before": item.before.as_json(), "after": item.after.as_json()}
+            for item in planned.queues
         ],
         "unchanged": planned.unchanged,
         "paused": planned.paused,

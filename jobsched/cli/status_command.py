@@ -18,6 +18,7 @@ from jobsched.errors import StoreUnavailableError
 if TYPE_CHECKING:
     from jobsched.client import Client
     from jobsched.model.pause import Pause
+    from jobsched.model.queue import QueueLimits
     from jobsched.model.run import Run, RunState
     from jobsched.model.state import Generation, Node
 
@@ -57,7 +58,7 @@ class Seen:
     newest: "Generation | None"
     nodes: "list[Node]"
     counts: "dict[tuple[str, RunState], int]"
-    limits: dict[str, int]
+    limits: "dict[str, QueueLimits]"
     next_at: datetime | None
     running: "list[Run]"  #: the newest
     progress: dict[int, str]
@@ -118,11 +119,7 @@ def _print(seen: Seen) -> None:
         empty="no node runs; start one with: jobsched run",
     )
     say()
-    rows = [
-        [queue, str(state), str(count), str(seen.limits.get(queue, "-"))]
-        for (queue, state), count in sorted(seen.counts.items())
-    ]
-    print_table(["QUEUE", "STATE", "RUNS", "LIMIT"], rows, empty="no unfinished runs")
+    print_table(["QUEUE", "STATE", "RUNS", "LIMIT", *_more_limits(seen)], _queue_rows(seen), empty="no unfinished runs")
     say_pauses(seen.pauses, now)
     if seen.running:
         say()
@@ -134,6 +131,25 @@ def _print(seen: Seen) -> None:
             since = parse_instant(str(node.info["error_since"]))
             say(f"\nnode {node.id}, since {moment(since, now)}:", fg="red")
             say(str(node.info["error"]))
+
+
+def _more_limits(seen: Seen) -> dict[str, str]:
+    """Further columns of queues, by their heads: of what no queue has, there is none."""
+    columns = {"RATE": "rate", "MAX QUEUED": "max_queued"}
+    return {
+        head: word
+        for head, word in columns.items()
+        if any(limits.as_json()[word] is not None for limits in seen.limits.values())
+    }
+
+
+def _queue_rows(seen: Seen) -> list[list[str]]:
+    rows = []
+    for (queue, state), count in sorted(seen.counts.items()):
+        limits = seen.limits[queue].as_json() if queue in seen.limits else {}
+        shown = [limits.get(word) for word in ("limit", *_more_limits(seen).values())]
+        rows.append([queue, str(state), str(count), *("-" if limit is None else str(limit) for limit in shown)])
+    return rows
 
 
 def next_text(seen: Seen, slot: datetime) -> str:
@@ -222,7 +238,7 @@ def as_json(seen: Seen) -> dict[str, Any]:
             }
             for run in seen.running
         ],
-        "queue_limits": seen.limits,
+        "queue_limits": {queue: limits.as_json() for queue, limits in seen.limits.items()},
         "pauses": [pause_as_json(pause) for pause in seen.pauses],
         "next_at": None if seen.next_at is None else format_instant(seen.next_at),
     }

@@ -13,8 +13,23 @@ _TREACHEROUS = {0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 
 
 def lacks_text(lacks: "Sequence[Lack]") -> str:
     """What a blocked run waits for, in a clause."""
-    wanted = (f"{lack.kind} {printable(lack.name)} ({lack.held} of {lack.limit} taken)" for lack in lacks)
-    return "it waits for a place of " + " and of ".join(wanted) if lacks else "it is about to be let in"
+    places = " and of ".join(
+        f"{lack.kind} {printable(lack.name)} ({lack.held} of {lack.limit} taken)"
+        for lack in lacks
+        if lack.kind != "rate"
+    )
+    waits = [f"a place of {places}"] if places else []
+    waits += [_rate_text(lack) for lack in lacks if lack.kind == "rate"]
+    return f"it waits for {' and for '.join(waits)}" if waits else "it is about to be let in"
+
+
+def _rate_text(lack: "Lack") -> str:
+    from jobsched.model.durations import format_duration
+
+    rate = f"{lack.limit}/{format_duration(lack.per or timedelta(0))}"
+    until = "until those let in before have a thread" if lack.until is None else f"until about {local_time(lack.until)}"
+    before = f", {lack.held} before it" if lack.held else ""
+    return f"the rate of queue {printable(lack.name)} ({rate}{before}), {until}"
 
 
 def printable(text: str, *, keep: str = "\n\t") -> str:

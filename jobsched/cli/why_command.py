@@ -1,7 +1,6 @@
 """jobsched why."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -121,12 +120,12 @@ def _range(run: "Run", zone: str) -> str:
 
 def as_json(fate: "Fate", lacks: "Mapping[int, Sequence[Lack]] | None" = None) -> dict[str, Any]:
     from jobsched.model.instants import format_instant
-    from jobsched.model.report import run_as_json
+    from jobsched.model.report import lack_as_json, run_as_json
 
     return {
         "at": format_instant(fate.at),
         "unrecorded": None if fate.unrecorded is None else str(fate.unrecorded),
         "pause": pause_as_json(fate.pause),
         "run": None if fate.run is None else run_as_json(fate.run),
-        "waits_for": [asdict(lack) for lack in lacks.get(fate.run.id, ())] if fate.run and lacks else [],
+        "waits_for": [lack_as_json(lack) for lack in lacks.get(fate.run.id, ())] if fate.run and lacks else [],
     }

@@ -10,9 +10,11 @@ from jobsched.config import variables
 from jobsched.config.kinds import anything, before, integer, made_by, mapping, text
 from jobsched.model.durations import format_duration, parse_duration
 from jobsched.model.instants import parse_instant
+from jobsched.model.queue import Rate, parse_rate
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _DURATION_PATTERN = r"^(\d+(\.\d+)?|(?=\d)(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?)$"
+_RATE_PATTERN = r"^[1-9]\d{0,6}/(\d+(\.\d+)?|(?=\d)(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?)$"
 _INSTANT_PATTERN = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([Zz]|[+-]\d{2}:?\d{2})$"
 _DURATION_SCHEMA = {
     "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": _DURATION_PATTERN}],
@@ -41,6 +43,13 @@ def _duration(minimum: timedelta = timedelta(0), *, above_zero: bool = False) ->
         return duration
 
     return check
+
+
+def _rate(value: Any) -> Rate:
+    try:
+        return parse_rate(value)
+    except ValueError as error:
+        raise wrong(str(error)) from None
 
 
 def _instant(value: Any) -> datetime:
@@ -89,6 +98,7 @@ def _variable_names(value: Any) -> Any:
 DURATION = made_by(_duration(), _DURATION_SCHEMA)
 POSITIVE_DURATION = made_by(_duration(above_zero=True), _DURATION_SCHEMA)
 PERIOD = made_by(_duration(timedelta(seconds=1)), _DURATION_SCHEMA)
+RATE = made_by(_rate, {"type": "string", "pattern": _RATE_PATTERN, "examples": ["100/1m", "5/1s"]})
 INSTANT = made_by(_instant, {"type": "string", "pattern": _INSTANT_PATTERN, "examples": ["2026-12-24T08:00:00Z"]})
 TEXT = text(least=1)
 NAME = text(pattern=NAME_PATTERN, most=100)

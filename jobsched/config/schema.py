@@ -148,7 +148,7 @@ def _on_failure(value: Any) -> Any:
 
 def _queue(value: Any) -> Any:
     if value == {}:
-        raise wrong("says nothing of its queue", "write `limit` or `threads` below it")
+        raise wrong("says nothing of its queue", "write `limit`, `rate`, `max_queued` or `threads` below it")
     return value
 
 
@@ -273,14 +273,24 @@ JOB = Group(
     at=may(INSTANT, "Once, at this instant; not before start_at, not after end_at."),
 )
 
-_A_LIMIT = {"anyOf": [{"required": ["limit"]}, {"required": ["threads"]}]}
+_A_LIMIT = {"anyOf": [{"required": [name]} for name in ("limit", "rate", "max_queued", "threads")]}
 QUEUE = Group(
     "QueueOptions",
-    "A queue's own limits: one of them, or both.",
+    "A queue's own limits: one of them, or several.",
     _A_LIMIT,
     limit=may(
         integer(1, 1_000_000),
         "How many of its runs may run at once, over all nodes. Part of a sync: an edit takes effect at once.",
+    ),
+    rate=may(
+        kinds.RATE,
+        "How many of its runs may start in a time, over all nodes: `100/1m`. Evenly spaced, so `6000/1h` comes to the same, "
+        "and `1/600ms` too. Part of a sync: an edit takes effect at once.",
+    ),
+    max_queued=may(
+        integer(1, 1_000_000),
+        "How many of its runs may wait; beyond it `enqueue` refuses with `QueueFull`, while slots, triggers, retries and "
+        "requeues still get in. Part of a sync: an edit takes effect at once.",
     ),
     threads=may(
         integer(1, 10_000),
@@ -315,8 +325,8 @@ SETTINGS = Group(
     ),
     queues=may(
         mapping(kinds.NAME, before(_queue, QUEUE.kind)),
-        "Of a queue: `limit` over all nodes, which is part of a sync, so that an edit takes effect at once; and `threads`, the "
-        "share that it may have of each node's threads, read at start as the other settings are.",
+        "Of a queue: `limit` and `rate` over all nodes and `max_queued`, which are part of a sync, so that an edit takes effect "
+        "at once; and `threads`, the share that it may have of each node's threads, read at start as the other settings are.",
     ),
     heartbeat=may(POSITIVE_DURATION, "How often a node reports that it is alive."),
     lease=may(POSITIVE_DURATION, "How long after its last heartbeat a node is taken for dead; at least 3 heartbeats."),

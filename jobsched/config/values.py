@@ -9,6 +9,7 @@ from jobsched.model.desired import Settings
 from jobsched.model.handler import CommandHandler, HttpHandler, PythonHandler, ShellHandler
 from jobsched.model.job import CalendarUse, Concurrency, Dst, History, OnFailure, Retries, Timeout
 from jobsched.model.options import parts
+from jobsched.model.queue import QueueLimits
 
 _Group = TypeVar("_Group", History, Dst)
 
@@ -70,9 +71,13 @@ def settings_values(options: Mapping[str, Any]) -> Settings:
         history_max_age=options.get("history", {}).get("max_age"),
         poll=options.get("poll"),
         log_format=options.get("log_format"),
-        queues={name: queue["limit"] for name, queue in queues.items() if "limit" in queue},
+        queues={name: limits for name, queue in queues.items() if (limits := _queue_limits(queue)) != QueueLimits()},
         queue_threads={name: queue["threads"] for name, queue in queues.items() if "threads" in queue},
     )
+
+
+def _queue_limits(given: Mapping[str, Any]) -> QueueLimits:
+    return QueueLimits(limit=given.get("limit"), rate=given.get("rate"), max_queued=given.get("max_queued"))
 
 
 def _over(kind: type[_Group]) -> Callable[[dict[str, Any], _Group | None], _Group]:

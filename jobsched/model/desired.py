@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Literal
 
 from jobsched.model.job import Job
+from jobsched.model.queue import QueueLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,7 @@ class Settings:
     history_max_age: timedelta | None = None
     poll: timedelta | None = None
     log_format: Literal["auto", "text", "json"] | None = None
-    queues: Mapping[str, int] = field(default_factory=dict)  #: limits, over all nodes: a sync puts them into the store
+    queues: Mapping[str, QueueLimits] = field(default_factory=dict)  #: over all nodes: a sync puts them into the store
     queue_threads: Mapping[str, int] = field(default_factory=dict)  #: of a node's threads, at most so many for a queue
 
 

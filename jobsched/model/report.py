@@ -5,8 +5,9 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
+from jobsched.model.durations import format_duration
 from jobsched.model.instants import format_instant
-from jobsched.model.run import Run
+from jobsched.model.run import Lack, Run
 from jobsched.model.state import Generation
 
 #: The names that `run_as_json` gives, in its order.
@@ -56,3 +57,15 @@ def generation_as_json(generation: Generation) -> dict[str, Any]:
 
 def _instant(value: datetime | None) -> str | None:
     return None if value is None else format_instant(value)
+
+
+def lack_as_json(lack: Lack) -> dict[str, Any]:
+    """What a blocked run waits for; `per` as in jobs.yaml."""
+    return {
+        "kind": lack.kind,
+        "name": lack.name,
+        "limit": lack.limit,
+        "held": lack.held,
+        "per": None if lack.per is None else format_duration(lack.per),
+        "until": _instant(lack.until),
+    }

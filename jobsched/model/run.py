@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
@@ -186,12 +186,16 @@ class Became(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """What a blocked run waits for: a place of its key, or of its queue."""
+    """What a blocked run waits for: a place of its key, or of its queue, or its turn by the rate of its queue."""
 
-    kind: Literal["key", "queue"]
+    kind: Literal["key", "queue", "rate"]
     name: str
-    limit: int
-    held: int  #: places that are taken; more than the limit after it was lowered
+    limit: int  #: places; of a rate: its starts in `per`
+    held: (
+        int  #: places that are taken, more than the limit after it was lowered; of a rate: runs that go before this one
+    )
+    per: timedelta | None = None  #: of a rate
+    until: datetime | None = None  #: of a rate, about; None: until a thread is free for those that it has let in
 
 
 @dataclass(frozen=True, slots=True)

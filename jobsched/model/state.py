@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from jobsched.model.job import Job
 from jobsched.model.pause import Pause
+from jobsched.model.queue import QueueLimits
 from jobsched.model.run import NewRun
 
 
@@ -43,7 +44,7 @@ class ActualState:
     jobs: Mapping[str, StoredJob]
     generation: Generation | None  #: the newest
     pauses: tuple[Pause, ...] = ()
-    queues: Mapping[str, int] = field(default_factory=dict)  #: limits, of those that have one
+    queues: Mapping[str, QueueLimits] = field(default_factory=dict)  #: those that have limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +86,7 @@ class SyncChange:
     writes: tuple[JobWrite, ...]
     removals: tuple[JobRemoval, ...]
     summary: Mapping[str, Any]
-    queues: Mapping[str, int] | None = None  #: limits from now on, of those that have one; None: as they are
+    queues: Mapping[str, QueueLimits] | None = None  #: those that have limits from now on; None: as they are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

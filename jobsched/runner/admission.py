@@ -1,4 +1,6 @@
-"""Admission: lets blocked runs go on when their key and queue have a free place; a slow sweep heals what a crash left."""
+"""Admission: lets blocked runs go on when their key and queue have a free place, or the queue's rate a new one; a slow sweep
+heals what a crash left.
+"""
 
 import threading
 from collections.abc import Callable, Collection
@@ -6,6 +8,9 @@ from collections.abc import Callable, Collection
 from jobsched.clock import Clock
 from jobsched.model.run import Claim
 from jobsched.runner.definitions import Definitions
+from jobsched.runner.heartbeat import Heartbeat
+from jobsched.runner.options import Options
+from jobsched.runner.rates import LEAST_PAUSE, NextPlaces
 from jobsched.runner.service import Service
 from jobsched.store.port import Store
 
@@ -13,13 +18,23 @@ _SWEEP_SECONDS = 15.0
 
 
 class Admission(Service):
-    """`places_freed` asks for a round about some keys and queues; each sweep is about all of them."""
+    """`places_freed` asks for a round about some keys and queues, time for one about queues with a rate; a sweep is about all."""
 
     name = "admission"
 
-    def __init__(self, store: Store, clock: Clock, definitions: Definitions, on_pending: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        options: Options,
+        definitions: Definitions,
+        heartbeat: Heartbeat,
+        on_pending: Callable[[], None],
+    ) -> None:
         super().__init__(clock)
         self._store, self._definitions, self._on_pending = store, definitions, on_pending
+        self._rates = NextPlaces(store, options, definitions, heartbeat)
+        self._looked = float("-inf")
         self._lock = threading.Lock()
         self._keys: set[str] = set()
         self._queues: set[str] = set()
@@ -34,6 +49,19 @@ class Admission(Service):
             with self._lock:
                 self._keys |= keys
                 self._queues |= queues
+            self.wake()
+
+    def claimed(self, claims: Collection[Claim]) -> None:
+        """These runs have a thread: their queue may have waited for that before its rate lets in more."""
+        queues = self._rates.want_a_thread
+        if queues and (queues := queues & {claim.queue for claim in claims}):
+            with self._lock:
+                self._queues |= queues
+            self.wake()
+
+    def rung(self) -> None:
+        """Somebody may have made runs that wait for the rate of their queue."""
+        if self._definitions.rated_queues:
             self.wake()
 
     def thread_ended(self, claim: Claim) -> None:
@@ -53,6 +81,10 @@ class Admission(Service):
             keys, self._keys = self._keys, set()
             queues, self._queues = self._queues, set()
         sweep = self.clock.monotonic() - self._swept >= _SWEEP_SECONDS
+        early = self._looked + LEAST_PAUSE - self.clock.monotonic()
+        if early > 0 and not (sweep or keys or queues):
+            return early
+        queues |= self._rates.come()
         try:
             if (sweep or keys or queues) and self._store.admit(
                 self._definitions.namespaces, None if sweep else sorted(keys), sorted(queues)
@@ -65,7 +97,9 @@ class Admission(Service):
             raise
         if sweep:
             self._swept = self.clock.monotonic()
-        return _SWEEP_SECONDS
+        pause = min(self._rates.look(), _SWEEP_SECONDS)
+        self._looked = self.clock.monotonic()
+        return pause
 
     def _free_places(self) -> None:
         while self._ended:

@@ -22,8 +22,9 @@ class Definitions:
         self._lock = threading.Lock()
         self._jobs: dict[tuple[str, str], tuple[int, Job]] = {}
         self._newest: dict[str, Generation] = {}
-        #: Queues of any of the namespaces that have a limit; a sync changes them.
+        #: Queues of any of the namespaces that have a limit, and those that have a rate; a sync changes them.
         self.limited_queues: frozenset[str] = frozenset()
+        self.rated_queues: frozenset[str] = frozenset()
         self._declared: set[str] = set()
         self._all_read_at: dict[str, int | None] = {}
 
@@ -44,8 +45,9 @@ class Definitions:
         }
         if newest == self._newest:
             return
-        limits = [self._store.queue_limits(namespace) for namespace in self.namespaces]
-        self.limited_queues = frozenset(queue for of_namespace in limits for queue in of_namespace)
+        limits = [item for name in self.namespaces for item in self._store.queue_limits(name).items()]
+        self.limited_queues = frozenset(queue for queue, of_queue in limits if of_queue.limit is not None)
+        self.rated_queues = frozenset(queue for queue, of_queue in limits if of_queue.rate is not None)
         self._newest = newest
 
     def job(self, namespace: str, name: str, revision: int) -> Job | None:

@@ -1,7 +1,7 @@
 """Dispatcher: claims due runs for free threads, in batches, and hands them to the pool."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
@@ -89,8 +89,10 @@ class Dispatcher(Service):
         pool: Pool,
         pauses: NodePauses,
         give_back: Callable[[Held], None],
+        on_claimed: Callable[[Sequence[Claim]], None] = lambda _claims: None,
     ) -> None:
         super().__init__(clock)
+        self._on_claimed = on_claimed
         self._store, self._options, self._definitions = store, options, definitions
         self._heartbeat, self._held, self._pool = heartbeat, held, pool
         self._pauses, self._give_back = pauses, give_back
@@ -155,6 +157,7 @@ class Dispatcher(Service):
         )
         if not claims:
             return 0
+        self._on_claimed(claims)
         runs = [Held(claim, CancelToken(self.clock), RunLog(claim.id, claim.attempt, self.clock)) for claim in claims]
         self._held.add(runs)
         fault_point("after_claim")

@@ -129,9 +129,18 @@ class Runner:
             store, clock, options, self._namespaces, self.heartbeat, self._pauses_changed, self.events
         )
         self.dispatcher = Dispatcher(
-            store, clock, options, self.definitions, self.heartbeat, self.held, self.pool, self.pauses, self._give_back
+            store,
+            clock,
+            options,
+            self.definitions,
+            self.heartbeat,
+            self.held,
+            self.pool,
+            self.pauses,
+            self._give_back,
+            self._claimed,
         )
-        self.admission = Admission(store, clock, self.definitions, self.dispatcher.wake)
+        self.admission = Admission(store, clock, options, self.definitions, self.heartbeat, self.dispatcher.wake)
         pruner = Pruner(store, clock, self._namespaces)
         self.completer = Completer(
             store,
@@ -325,6 +334,9 @@ class Runner:
         for service in (self.completer, self._canceller):
             service.wake()
 
+    def _claimed(self, claims: Sequence[Claim]) -> None:
+        self.admission.claimed(claims)
+
     def _thread_freed(self) -> None:
         self.dispatcher.thread_freed()
 
@@ -337,6 +349,7 @@ class Runner:
             self.pauses.wake()
         else:
             self.dispatcher.wake()
+            self.admission.rung()
         self.scheduler.wake()
 
     def _pauses_changed(self) -> None:

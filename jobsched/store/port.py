@@ -14,6 +14,7 @@ from jobsched.model.backfill import Refill, SlotRow
 from jobsched.model.health import Inspection
 from jobsched.model.job import History
 from jobsched.model.pause import Pause
+from jobsched.model.queue import QueueLimits
 from jobsched.model.run import (
     Answer,
     Became,
@@ -167,8 +168,15 @@ class Store(Protocol):
     def admit(self, namespaces: Sequence[str], keys: Sequence[str] | None = None, queues: Sequence[str] = ()) -> int:
         """Blocked runs of these keys and queues (`keys` None: of all) become pending while there is a place of both; how many.
 
-        Never more than its limit hold a key, or a queue, at once. Pending runs that a queue's lowered limit has no place
-        for are blocked again.
+        Never more than its limit hold a key, or a queue, at once; and never does a queue with a rate let in more than that,
+        nor more than its `burst` ahead of a thread. Pending runs that a queue's lowered limit or rate has no place for are
+        blocked again.
+        """
+
+    def next_places(self, namespaces: Sequence[str]) -> dict[str, datetime | None]:
+        """Of queues with a rate in which runs are blocked: when it lets the next one in, which may have come already.
+
+        None: once those that it has let in find a thread. Then, and at that instant, `admit` has something to do.
         """
 
     def claim(
@@ -271,8 +279,8 @@ class Store(Protocol):
     def generations(self, namespace: str, limit: int = 20) -> list[Generation]:
         """The newest syncs, newest first."""
 
-    def queue_limits(self, namespace: str) -> dict[str, int]:
-        """The limits of queues, over all nodes, of those that have one."""
+    def queue_limits(self, namespace: str) -> dict[str, QueueLimits]:
+        """What the last sync said of queues, of those that it said something of."""
 
     def jobs(self, namespace: str, names: Sequence[str] | None = None) -> list[StoredJob]:
         """Jobs by name (None: all), sorted by name; those that do not exist are left out."""

@@ -10,6 +10,7 @@ from jobsched.model.definition import FieldChange, job_differences
 from jobsched.model.desired import DesiredState
 from jobsched.model.job import SCHEDULE_FIELDS, Job
 from jobsched.model.pause import Pause, Pauses
+from jobsched.model.queue import QueueLimits
 from jobsched.model.run import NewRun
 from jobsched.model.state import ActualState, JobRemoval, JobWrite, StoredJob, SyncChange
 from jobsched.schedule.fires import account, account_paused, first_account
@@ -36,11 +37,11 @@ class JobPlan:
 
 @dataclass(frozen=True, slots=True)
 class QueuePlan:
-    """What becomes of the limit of one queue; None: it has none."""
+    """What becomes of the limits of one queue."""
 
     queue: str
-    before: int | None
-    after: int | None
+    before: QueueLimits
+    after: QueueLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +103,11 @@ def plan(desired: DesiredState, actual: ActualState, at: datetime) -> Plan:
     )
 
 
-def _of_queues(desired: Mapping[str, int], actual: Mapping[str, int]) -> tuple[QueuePlan, ...]:
-    plans = (QueuePlan(queue, actual.get(queue), desired.get(queue)) for queue in sorted({*desired, *actual}))
+def _of_queues(desired: Mapping[str, QueueLimits], actual: Mapping[str, QueueLimits]) -> tuple[QueuePlan, ...]:
+    none = QueueLimits()
+    plans = (
+        QueuePlan(queue, actual.get(queue, none), desired.get(queue, none)) for queue in sorted({*desired, *actual})
+    )
     return tuple(item for item in plans if item.before != item.after)
 
 
@@ -157,7 +161,7 @@ def summary(planned: Plan) -> Mapping[str, Any]:
         "created": [item.name for item in planned.of("create")],
         "updated": {item.name: [change.field for change in item.changes] for item in planned.of("update")},
         "removed": [item.name for item in planned.of("remove")],
-        **({"queues": {item.queue: item.after for item in planned.queues}} if planned.queues else {}),
+        **({"queues": {item.queue: item.after.as_json() for item in planned.queues}} if planned.queues else {}),
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from jobsched.model.handler import PythonHandler
 from jobsched.model.job import Concurrency, ConcurrencyPolicy, Job
 from jobsched.model.pause import Pause, PauseScope
+from jobsched.model.queue import QueueLimits
 from jobsched.model.run import Claim, NewRun, OwnedRun, Reason, Run, RunFilter, RunState, Source, Transition
 from jobsched.model.state import Firing, JobRemoval, JobWrite, StoredJob, SyncChange
 from jobsched.store.port import Store
@@ -101,6 +102,11 @@ def an_edit(stored: StoredJob, job: Job, **fields: Any) -> JobWrite:
         "seen_revision": stored.revision,
     }
     return JobWrite(job=job, **defaults | fields)
+
+
+def queue_limits(limits: Mapping[str, int | QueueLimits]) -> dict[str, QueueLimits]:
+    """As settings have them; a bare number is a limit."""
+    return {queue: QueueLimits(limit=one) if isinstance(one, int) else one for queue, one in limits.items()}
 
 
 def a_change(

@@ -150,10 +150,13 @@ class Inline:
         return Runs(self.client.run(each) for each in self._performed)
 
     def next_at(self) -> datetime | None:
-        """When there will be something to do, after now: a scheduled run, a slot, the end of a pause; None: never."""
+        """When there will be something to do, after now: a scheduled run, a slot, the end of a pause, a start that the rate
+        of a queue allows; None: never.
+        """
         namespaces, now = [self.client.namespace], self._clock.now()
         moments = [self._store.promote(namespaces, 1).next_at, self._store.next_due(namespaces)]
         moments += [pause.until for pause in self._store.pauses(namespaces)]
+        moments += self._store.next_places(namespaces).values()
         return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
     def _step(self) -> int | None:
@@ -173,6 +176,8 @@ class Inline:
     def _look_for_work(self) -> None:
         self._runner.definitions.refresh()
         self._runner.scheduler.fire_all_due()
+        # It goes by time and by what it is told; here time stands still, and runs are claimed behind its back.
+        self._runner.admission.sweep()
         self._runner.admission.step()
 
     def _claim(self) -> Claim | None:

@@ -26,7 +26,9 @@ from jobsched.testing.contract.nodes import NodeContract
 from jobsched.testing.contract.pausing import PauseContract
 from jobsched.testing.contract.pruning import PruneContract
 from jobsched.testing.contract.questions import QuestionContract
+from jobsched.testing.contract.queue_depths import QueueDepthContract
 from jobsched.testing.contract.queue_limits import QueueLimitContract
+from jobsched.testing.contract.queue_rates import QueueRateContract
 from jobsched.testing.contract.races import RaceContract
 from jobsched.testing.contract.replacing import ReplaceContract
 from jobsched.testing.contract.requeueing import RequeueContract
@@ -43,6 +45,8 @@ class StoreContract(
     EnqueueContract,
     KeyContract,
     QueueLimitContract,
+    QueueRateContract,
+    QueueDepthContract,
     ClaimContract,
     FinishContract,
     FailureContract,

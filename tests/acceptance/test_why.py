@@ -1,7 +1,7 @@
 """`jobsched why`: what a person is told of slots that ran, that were missed, and that are none."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +10,7 @@ from jobsched.client import Client
 from jobsched.model.run import Covers, Reason, RunState
 from jobsched.model.state import Firing
 from jobsched.schedule.fires import account
+from jobsched.testing.builders import a_node, claim
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Workplace
@@ -66,6 +67,38 @@ def test_a_slot_that_waits_for_its_key_and_its_queue_says_so(workplace: "Workpla
         ("queue", 1, 1),
     ]
     assert workplace.jobsched("trigger", "tick").stdout.endswith(f" of tick is blocked: {waits}\n")
+
+
+def test_a_run_that_waits_for_the_rate_of_its_queue_says_so_and_until_when(workplace: "Workplace") -> None:
+    workplace.write("""
+        version: 1
+        settings: {queues: {mail: {rate: 1/1h, max_queued: 4}}}
+        jobs: {tick: {command: ["true"], queue: mail, concurrency: allow}}
+    """)
+    workplace.jobsched("sync")
+    workplace.client.trigger("tick")
+    [claimed] = claim(workplace.client.store, a_node(workplace.client.store))
+
+    told = [
+        workplace.jobsched("trigger", "tick").stdout,
+        workplace.jobsched("enqueue", "ship", "--queue", "mail").stdout,
+    ]
+    workplace.client.enqueue("ship", queue="mail")
+    workplace.client.enqueue("ship", queue="mail")
+    refused = workplace.jobsched("enqueue", "ship", "--queue", "mail", code=1)
+
+    waits, _, until = told[0].partition(", until about ")
+    assert waits.endswith("is blocked: it waits for the rate of queue mail (1/1h)")
+    assert abs(datetime.fromisoformat(until.strip()) - claimed.started_at - timedelta(hours=1)) < timedelta(minutes=1)
+    assert "is blocked: it waits for the rate of queue mail (1/1h, 1 before it), until about " in told[1]
+    assert "queue 'mail' is full: 4 runs wait in it, and its max_queued is 4; nothing was made" in refused.stderr
+    status = workplace.jobsched("status").stdout
+    assert [line.split() for line in status.splitlines() if line.startswith("mail ") or "QUEUE" in line] == [
+        ["QUEUE", "STATE", "RUNS", "LIMIT", "RATE", "MAX", "QUEUED"],
+        ["mail", "blocked", "4", "-", "1/1h", "4"],
+        ["mail", "running", "1", "-", "1/1h", "4"],
+    ]
+    assert workplace.as_json("status")["queue_limits"] == {"mail": {"limit": None, "rate": "1/1h", "max_queued": 4}}
 
 
 def test_slots_that_an_outage_cost_are_told_with_the_range(workplace: "Workplace") -> None:

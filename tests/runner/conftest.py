@@ -13,12 +13,14 @@ from jobsched.handlers.registry import Registry
 from jobsched.model.desired import DesiredState, Settings
 from jobsched.model.handler import PythonHandler
 from jobsched.model.job import Job
+from jobsched.model.queue import QueueLimits
 from jobsched.model.run import Run, RunState
 from jobsched.runner.options import Options
 from jobsched.runner.runner import Runner
 from jobsched.store.open import open_store
 from jobsched.store.port import Store
 from jobsched.sync.apply import sync
+from jobsched.testing.builders import queue_limits
 
 PATIENCE = timedelta(seconds=20)
 QUICK = Options(
@@ -82,9 +84,9 @@ class Bench:
         self._apply()
         return self._jobs[name]
 
-    def limit_queues(self, **limits: int) -> None:
+    def limit_queues(self, **limits: int | QueueLimits) -> None:
         """Sync limits of queues beside the jobs declared before."""
-        self._settings = Settings(queues=limits)
+        self._settings = Settings(queues=queue_limits(limits))
         self._apply()
 
     def undeclare(self, name: str) -> None:

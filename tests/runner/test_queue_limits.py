@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from jobsched.model.job import Concurrency, Timeout
+from jobsched.model.queue import QueueLimits, Rate
 from jobsched.model.run import Reason, RunState
 
 if TYPE_CHECKING:
@@ -101,6 +102,37 @@ def test_a_limit_holds_over_two_nodes_and_other_queues_go_on(bench: "Bench") -> 
 
     assert {bench.ended(run_id).state for run_id in limited + free} == {SUCCEEDED}
     assert max(most) <= 3
+
+
+def test_two_nodes_share_a_rate_and_look_when_its_next_place_comes(bench: "Bench") -> None:
+    rate = Rate(20, timedelta(seconds=1))
+    bench.handler(other)
+    bench.limit_queues(mail=QueueLimits(rate=rate))
+    # Neither a poll nor a sweep comes in time to help.
+    never = timedelta(minutes=1)
+    bench.node(poll=never), bench.node(poll=never)
+
+    runs = [bench.client.enqueue("other", queue="mail").id for _ in range(30)]
+    begun = sorted(run.started_at for run in map(bench.ended, runs) if run.started_at)
+
+    # Of those let in, no more than a burst may wait for a thread, and start with those of the next moments.
+    windows = [sum(at <= one < at + rate.period / 2 for one in begun) for at in begun]
+    assert len(begun) == 30
+    assert max(windows) <= rate.runs / 2 + 2 * rate.burst
+
+
+def test_a_rate_that_comes_by_an_edit_is_heeded_by_nodes_at_work(bench: "Bench") -> None:
+    bench.handler(other)
+    bench.node()
+    assert bench.ended(bench.client.enqueue("other", queue="mail").id).state is SUCCEEDED
+
+    bench.limit_queues(mail=QueueLimits(rate=Rate(1, timedelta(hours=1))))
+    first, second = [bench.client.enqueue("other", queue="mail").id for _ in range(2)]
+    held = bench.ended(first).state, bench.client.run(second).state
+    bench.limit_queues(mail=QueueLimits(rate=Rate(20, timedelta(seconds=1))))
+
+    assert held == (SUCCEEDED, BLOCKED)
+    assert bench.ended(second).state is SUCCEEDED
 
 
 def test_an_edit_of_the_limit_is_heeded_by_nodes_at_work(bench: "Bench") -> None:

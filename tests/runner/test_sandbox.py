@@ -15,8 +15,10 @@ from jobsched import Client, Context, Retry
 from jobsched.errors import PayloadError, RemoteError
 from jobsched.handlers.call import Call
 from jobsched.handlers.registry import Registry
+from jobsched.model.queue import QueueLimits, Rate
 from jobsched.model.run import RunState
 from jobsched.testing import Runs, Sandbox, drain, enqueued, inline, perform
+from jobsched.testing.builders import a_change
 from jobsched.testing.plugin import pytest_assertrepr_compare
 
 
@@ -49,6 +51,24 @@ def test_runs_are_performed_in_this_thread_by_priority_with_what_they_enqueue(
     assert sandbox.drain().results == [1, 3, 2]
     assert sandbox.drain() == []
     assert threads == {threading.get_ident()}
+
+
+def test_runs_start_at_the_rate_of_their_queue_as_time_is_moved(sandbox: Sandbox, registry: Registry) -> None:
+    begun = []
+
+    @registry.handler("work")
+    def work() -> None:
+        begun.append(sandbox.clock.now())
+
+    sandbox.client.store.apply(a_change(queues={"mail": QueueLimits(rate=Rate(1, timedelta(minutes=1)))}))
+    for _ in range(4):
+        sandbox.client.enqueue("work", queue="mail")
+
+    at_once = len(sandbox.drain())
+    sandbox.run_for("2m")
+
+    minutes = [round((one - begun[0]) / timedelta(minutes=1), 1) for one in begun]
+    assert (at_once, minutes) == (1, [0, 1, 2])
 
 
 def test_what_a_handler_raises_is_raised_once_its_run_says_so(sandbox: Sandbox, registry: Registry) -> None:

@@ -4,6 +4,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import psycopg
 import pytest
 
 from jobsched.client import Client
+from jobsched.model.queue import QueueLimits, Rate
 from jobsched.model.run import RunState, Source
-from jobsched.testing.builders import a_node, claim
+from jobsched.testing.builders import a_change, a_node, claim
 
 PAGE = Path(__file__).parents[2] / "docs" / "runs.md"
 
@@ -109,6 +111,27 @@ def test_what_sql_asks_wrongly_is_refused_in_words(
         made_by(sql, f"jobsched_enqueue({arguments})")
 
     assert client.runs() == []
+
+
+def test_a_full_queue_refuses_sql_in_words(sql: "psycopg.Connection[Any]", client: Client) -> None:
+    client.store.apply(a_change(queues={"mail": QueueLimits(max_queued=1)}))
+    first = made_by(sql, "jobsched_enqueue('ship', queue => 'mail', unique_key => 'k')")
+
+    with pytest.raises(psycopg.errors.ConfigurationLimitExceeded, match="queue mail is full") as refused:
+        made_by(sql, "jobsched_enqueue('ship', queue => 'mail')")
+
+    assert "raise settings.queues.mail.max_queued" in str(refused.value.diag.message_hint)
+    assert made_by(sql, "jobsched_enqueue('ship', queue => 'mail', unique_key => 'k')") == first
+    assert [run.state for run in client.runs()] == [RunState.PENDING]
+
+
+def test_a_run_of_sql_waits_for_the_rate_of_its_queue(sql: "psycopg.Connection[Any]", client: Client) -> None:
+    client.store.apply(a_change(queues={"mail": QueueLimits(rate=Rate(1, timedelta(hours=1)))}))
+    made = [made_by(sql, "jobsched_enqueue('ship', queue => 'mail')") for _ in range(2)]
+
+    client.store.promote(["default"], 10)
+
+    assert [client.run(id_).state for id_ in made] == [RunState.PENDING, RunState.BLOCKED]
 
 
 def test_the_documented_insert_makes_a_run_on_sqlite(sqlite_url: str) -> None:

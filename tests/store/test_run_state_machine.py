@@ -28,6 +28,7 @@ from jobsched.testing.builders import (
     given_back,
     given_jobs,
     newest_number,
+    queue_limits,
     runs,
 )
 from jobsched.testing.clock import FakeClock
@@ -106,7 +107,7 @@ class RunMachine(RuleBasedStateMachine):
         }
         given_jobs(store, *self.jobs.values(), now=clock.now())
         seen = newest_number(store, self.namespace)
-        store.apply(a_change(namespace=self.namespace, queues={"narrow": LIMITS[NARROW]}, seen=seen))
+        store.apply(a_change(namespace=self.namespace, queues=queue_limits({"narrow": LIMITS[NARROW]}), seen=seen))
         self.cursors = dict.fromkeys(self.jobs, clock.now())
         self.nodes = [a_node(store), a_node(store)]
         self.model: dict[int, ModelRun] = {}

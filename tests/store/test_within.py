@@ -13,12 +13,13 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session
 
 from jobsched.client import Client
-from jobsched.errors import EnqueueError, PayloadError, SchemaError
+from jobsched.errors import EnqueueError, PayloadError, QueueFull, SchemaError
 from jobsched.model.enqueue import Enqueue
+from jobsched.model.queue import QueueLimits
 from jobsched.model.run import RunState
 from jobsched.store.open import open_store
 from jobsched.store.port import Store
-from jobsched.testing.builders import a_node, a_run, claim
+from jobsched.testing.builders import a_change, a_node, a_run, claim
 
 
 @dataclass
@@ -164,6 +165,19 @@ def test_a_mistake_leaves_the_callers_transaction_as_it_was(shop: Shop) -> None:
 
     assert shop.client.runs() == []
     assert shop.orders() == 1
+
+
+def test_a_full_queue_refuses_in_the_callers_transaction_and_leaves_it_as_it_was(shop: Shop) -> None:
+    shop.store.apply(a_change(queues={"mail": QueueLimits(max_queued=2)}))
+    with shop.engine.connect() as connection:
+        connection.execute(text("insert into orders values (1)"))
+        shop.client.enqueue("ship", queue="mail", connection=connection)
+        with pytest.raises(QueueFull) as refused:
+            shop.client.enqueue_many([Enqueue("ship", queue="mail")] * 2, connection=connection)
+        connection.commit()
+
+    assert (refused.value.depth, refused.value.limit) == (1, 2)
+    assert (shop.orders(), len(shop.client.runs())) == (1, 1)
 
 
 @pytest.mark.parametrize("given", ["sqlite:///x.db", 7])

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from jobsched.model.job import Job
+from jobsched.model.queue import QueueLimits
 from jobsched.model.run import Answer, Lack, Reason, RunState
 from jobsched.store.port import Store
 from jobsched.testing.builders import (
@@ -26,6 +27,7 @@ from jobsched.testing.builders import (
     given_back,
     given_jobs,
     newest_number,
+    queue_limits,
     runs,
     states,
     the_run,
@@ -43,7 +45,8 @@ class QueueLimitContract:
         given_limits(store, {"mail": 3, "sms": 4})
         given_jobs(store, a_free_job())
 
-        assert store.queue_limits(NAMESPACE) == store.actual(NAMESPACE).queues == {"mail": 3, "sms": 4}
+        expected = queue_limits({"mail": 3, "sms": 4})
+        assert store.queue_limits(NAMESPACE) == store.actual(NAMESPACE).queues == expected
         assert store.queue_limits("elsewhere") == {}
 
     def test_runs_of_a_limited_queue_are_let_in_up_to_its_limit(self, store: Store) -> None:
@@ -330,9 +333,9 @@ class QueueLimitContract:
         assert len(runs(store)) == 8 * 5 * 3
 
 
-def given_limits(store: Store, limits: Mapping[str, int]) -> None:
+def given_limits(store: Store, limits: Mapping[str, int | QueueLimits]) -> None:
     """These queues have limits, in a sync that changes nothing else."""
-    store.apply(a_change(seen=newest_number(store), queues=limits))
+    store.apply(a_change(seen=newest_number(store), queues=queue_limits(limits)))
 
 
 def drained(store: Store) -> set[RunState]:

@@ -3,6 +3,7 @@
 from jobsched.cli.node_options import options_of
 from jobsched.config.load import check_sources
 from jobsched.config.sources import Source
+from jobsched.model.queue import QueueLimits
 
 
 def test_a_node_keeps_the_shares_of_its_file_and_leaves_the_limits_to_the_store() -> None:
@@ -13,4 +14,4 @@ def test_a_node_keeps_the_shares_of_its_file_and_leaves_the_limits_to_the_store(
     options = options_of(state.settings, threads=None, queues=None, once=False)
 
     assert options.queue_threads == {"mail": 2, "both": 1}
-    assert state.settings.queues == {"night": 3, "both": 5}
+    assert state.settings.queues == {"night": QueueLimits(limit=3), "both": QueueLimits(limit=5)}

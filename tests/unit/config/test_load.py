@@ -18,6 +18,7 @@ from jobsched.model.definition import definition
 from jobsched.model.desired import DesiredState, Settings
 from jobsched.model.handler import CommandHandler, HttpHandler, PythonHandler, ShellHandler
 from jobsched.model.job import Concurrency, Dst, History, Job, Retries, Timeout
+from jobsched.model.queue import QueueLimits, Rate
 
 EXAMPLE = """\
 # yaml-language-server: $schema=./jobs.schema.json
@@ -208,7 +209,7 @@ def test_the_settings_retention_is_the_default_of_the_jobs() -> None:
 def test_all_settings_are_taken() -> None:
     text = (
         "jobs: {}\nsettings: {database: 'sqlite:///x.db', threads: 3, heartbeat: 5s, lease: 20s, grace: 0, imports: [a.b],"
-        " history: {max_age: 1d}, poll: 200ms, log_format: json, queues: {mail: {limit: 2}}}\n"
+        " history: {max_age: 1d}, poll: 200ms, log_format: json, queues: {mail: {limit: 2, rate: 100/1m, max_queued: 9}}}\n"
     )
 
     assert state_of(text).settings == Settings(
@@ -221,7 +222,7 @@ def test_all_settings_are_taken() -> None:
         history_max_age=timedelta(days=1),
         poll=timedelta(milliseconds=200),
         log_format="json",
-        queues={"mail": 2},
+        queues={"mail": QueueLimits(limit=2, rate=Rate(100, timedelta(minutes=1)), max_queued=9)},
     )
 
 
@@ -291,7 +292,23 @@ WRONG = [
     ),
     (
         "jobs: {}\nsettings: {queues: {a: {}}}\n",
-        "2:24: error: settings.queues.a: says nothing of its queue (write `limit` or `threads` below it)",
+        "2:24: error: settings.queues.a: says nothing of its queue (write `limit`, `rate`, `max_queued` or `threads` below it)",
+    ),
+    (
+        "jobs: {}\nsettings: {queues: {a: {rate: 0/1m}}}\n",
+        "2:31: error: settings.queues.a.rate: a rate of 0 would let nothing run; to hold a queue: jobsched pause --queue",
+    ),
+    (
+        "jobs: {}\nsettings: {queues: {a: {rate: 100}}}\n",
+        "2:31: error: settings.queues.a.rate: 100 does not say in how long; write how many in how long, like 100/1m",
+    ),
+    (
+        "jobs: {}\nsettings: {queues: {a: {rate: x/1m}}}\n",
+        "2:31: error: settings.queues.a.rate: 'x' is no number of runs; write how many in how long, like 100/1m",
+    ),
+    (
+        "jobs: {}\nsettings: {queues: {a: {max_queued: 0}}}\n",
+        "2:37: error: settings.queues.a.max_queued: must be at least 1, not 0",
     ),
     ("jobs: {}\ncalendars: {a: {weekdays: [sat]}}\n", "2:1: error: calendars: not supported yet"),
     ("jobs:\n  a b: {handler: x}\n", '2:3: error: jobs.a b: "a b" is no name (use letters, digits'),

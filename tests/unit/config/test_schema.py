@@ -89,7 +89,7 @@ FILE_VALUES: dict[str, list[Any]] = {
     "settings.threads": [3],
     "settings.max_abandoned": [3],
     "settings.pass_env": [["LANG", "AWS_*"]],
-    "settings.queues": [{"a": {"limit": 1}}, {"a": {"threads": 1}}],
+    "settings.queues": [{"a": {"limit": 1}}, {"a": {"rate": "1/1m"}}, {"a": {"max_queued": 1}}, {"a": {"threads": 1}}],
     "settings.heartbeat": ["5s"],
     "settings.lease": ["60s"],
     "settings.grace": ["5s"],

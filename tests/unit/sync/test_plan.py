@@ -12,11 +12,12 @@ from jobsched.model.desired import DesiredState, Settings
 from jobsched.model.handler import CommandHandler
 from jobsched.model.job import Job, Retries
 from jobsched.model.pause import Pause
+from jobsched.model.queue import QueueLimits
 from jobsched.model.run import NewRun, Reason
 from jobsched.model.state import ActualState, Generation, JobWrite, StoredJob
 from jobsched.sync.apply import is_stale
 from jobsched.sync.plan import Plan, QueuePlan, change_of, plan, summary
-from jobsched.testing.builders import a_pause
+from jobsched.testing.builders import a_pause, queue_limits
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -40,8 +41,8 @@ def actual(*jobs: StoredJob) -> ActualState:
     return ActualState(namespace="default", jobs={item.job.name: item for item in jobs}, generation=None)
 
 
-def limiting(**queues: int) -> DesiredState:
-    return replace(desired(), settings=Settings(queues=queues))
+def limiting(**queues: int | QueueLimits) -> DesiredState:
+    return replace(desired(), settings=Settings(queues=queue_limits(queues)))
 
 
 def only_write(planned: Plan) -> JobWrite:
@@ -247,26 +248,36 @@ def covered(slots: tuple[NewRun, ...]) -> list[tuple[Reason | None, int | None]]
 
 
 def test_limits_of_queues_are_compared_one_by_one() -> None:
-    before = replace(actual(), queues={"gone": 1, "kept": 2, "raised": 3})
+    before = replace(actual(), queues=queue_limits({"gone": 1, "kept": 2, "raised": 3}))
 
     planned = plan(limiting(kept=2, raised=4, new=5), before, NOW)
 
-    assert planned.queues == (QueuePlan("gone", 1, None), QueuePlan("new", None, 5), QueuePlan("raised", 3, 4))
+    assert planned.queues == (
+        QueuePlan("gone", QueueLimits(limit=1), QueueLimits()),
+        QueuePlan("new", QueueLimits(), QueueLimits(limit=5)),
+        QueuePlan("raised", QueueLimits(limit=3), QueueLimits(limit=4)),
+    )
     assert not planned.empty
-    assert summary(planned)["queues"] == {"gone": None, "new": 5, "raised": 4}
+    assert {queue: limits["limit"] for queue, limits in summary(planned)["queues"].items()} == {
+        "gone": None,
+        "new": 5,
+        "raised": 4,
+    }
 
 
 def test_limits_that_changed_are_written_whole() -> None:
     wanted = limiting(kept=2, raised=4)
 
-    change = change_of(plan(wanted, replace(actual(), queues={"kept": 2, "raised": 3}), NOW), wanted, "somebody")
+    change = change_of(
+        plan(wanted, replace(actual(), queues=queue_limits({"kept": 2, "raised": 3})), NOW), wanted, "somebody"
+    )
 
-    assert change.queues == {"kept": 2, "raised": 4}
+    assert change.queues == queue_limits({"kept": 2, "raised": 4})
 
 
 def test_limits_that_did_not_change_are_left_alone() -> None:
     wanted = limiting(kept=2)
-    planned = plan(wanted, replace(actual(), queues={"kept": 2}), NOW)
+    planned = plan(wanted, replace(actual(), queues=queue_limits({"kept": 2})), NOW)
 
     assert planned.empty
     assert change_of(planned, wanted, "somebody").queues is None
