@@ -18,6 +18,10 @@ from benchmarks.table import Table
 
 SUBJECTS = {
     "queue": "The queue beside its peers",
+    "latency": "From enqueued to begun",
+    "keyed": "Keyed work beside unkeyed",
+    "nodes": "Eight nodes beside two",
+    "growth": "Large tables beside small ones",
     "start_up": "Starting the command",
     "schedules": "The next slot",
     "files": "Files of many jobs",
@@ -25,6 +29,8 @@ SUBJECTS = {
     "herd": "Jobs due in the same second",
     "idle": "A node with nothing to do",
 }
+#: What takes minutes at any size that would say something.
+LONG = ("nodes", "growth", "herd")
 
 
 def main() -> None:
@@ -41,7 +47,7 @@ def main() -> None:
         "--markdown", metavar="FILE", type=Path, help="write the tables there, as docs/performance.md has them"
     )
     given = parser.parse_args()
-    wanted = given.only.split(",") if given.only else list(SUBJECTS)
+    wanted = given.only.split(",") if given.only else [name for name in SUBJECTS if not (given.quick and name in LONG)]
     if unknown := [name for name in wanted if name not in SUBJECTS]:
         parser.error(f"no subject {', '.join(unknown)}; there are {', '.join(SUBJECTS)}")
     threading.current_thread().name = "bench"

@@ -24,6 +24,8 @@ START_SECONDS = 60
 #: Whoever has performed nothing for so long will not.
 STUCK_SECONDS = 20
 DRAIN_SECONDS = 120
+#: Of many, no slower than this a second.
+DRAIN_LEAST = 2_000
 
 
 class ContestError(Exception):
@@ -190,7 +192,7 @@ def await_drained(made: list[Worker], tally: Tally, prepared: Prepared, over: An
     """When nothing was left. The database is asked only when most are performed, or none has been for a while."""
     began = moved = time.monotonic()
     seen = 0
-    while time.monotonic() - began < DRAIN_SECONDS:
+    while time.monotonic() - began < max(DRAIN_SECONDS, prepared.total / DRAIN_LEAST):
         time.sleep(0.005)
         performed = tally.performed
         if performed != seen:

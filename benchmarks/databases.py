@@ -69,3 +69,12 @@ def asking(url: str) -> Iterator[Callable[[str], object]]:
         return
     with psycopg.connect(url, autocommit=True) as connection:
         yield lambda statement: (connection.execute(statement).fetchone() or [None])[0]
+
+
+def execute(url: str, statement: str) -> None:
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=10)) as lite, lite:
+            lite.execute(statement)
+        return
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement)  # type: ignore[call-overload]
