@@ -18,7 +18,7 @@ LONGEST_SECONDS = 120
 
 
 def measure(bench: Bench) -> None:
-    size = 4 if bench.quick else 1
+    size = 5 if bench.quick else 1
     for kind in (POSTGRES, SQLITE):
         with bench.table.alone(f"{kind}: many keys"):
             beside(bench, kind, unkeyed=20_000 // size, keyed=5_000 // size, keys=50, least=0.85)
@@ -64,6 +64,7 @@ def rate(bench: Bench, kind: str, unkeyed: int, keyed: int, keys: int) -> float:
 
 def batches(unkeyed: int, keyed: int, keys: int) -> Iterator[list[Enqueue]]:
     """Of a thousand unkeyed runs, each with its part of the keyed ones before it."""
+    assert unkeyed % 1000 == 0
     calls = unkeyed // 1000
     for _ in range(calls):
         made = [Enqueue("noop", payload(n), concurrency_key=f"key-{n % keys}") for n in range(keyed // calls)]
