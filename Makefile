@@ -152,8 +152,8 @@ $(BENCH_READY): requirements/bench.txt
 # As pinned with hashes; no script of a package is run.
 $(NODE_PEERS)/node_modules/.installed: $(NODE_PEERS)/package-lock.json
 	@echo "Installing what is compared with of node's world into $(NODE_PEERS)/node_modules ..."
-	@cd $(NODE_PEERS) && npm ci --ignore-scripts --no-audit --no-fund --silent
-	@touch $@
+	@cd $(NODE_PEERS) && npm ci --ignore-scripts --no-audit --no-fund --silent && touch node_modules/.installed \
+	  || echo "npm could not install them: they are left out"
 
 # pip comes last into a new environment: where it stands, the environment is whole.
 $(BIN)/pip:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.bench import Bench
 from benchmarks.databases import Databases
-from benchmarks.machine import described
+from benchmarks.machine import NODE_PEERS, described, peers
 from benchmarks.table import Table
 
 SUBJECTS = {
@@ -30,7 +30,7 @@ SUBJECTS = {
     "idle": "A node with nothing to do",
 }
 #: What takes minutes at any size that would say something.
-LONG = ("nodes", "growth", "herd")
+LONG = ("nodes", "growth", "herd", "idle")
 
 
 def main() -> None:
@@ -54,9 +54,10 @@ def main() -> None:
     began, table = time.monotonic(), Table()
     with ExitStack() as cleanup:
         databases = Databases(cleanup)
-        head = described(databases.settings())
+        node = given.node if (NODE_PEERS / "node_modules" / ".installed").exists() else None
+        head = [*described(databases.settings()), *peers(python=given.peers is not None, node=node is not None)]
         print("\n".join(head), flush=True)
-        bench = Bench(table, databases, given.quick, given.peers, given.node)
+        bench = Bench(table, databases, given.quick, given.peers, node)
         for name in wanted:
             table.section(SUBJECTS[name])
             with table.alone(SUBJECTS[name]):

@@ -1,12 +1,17 @@
 """On what it was measured, and with what: the head of the report."""
 
+import json
 import os
 import platform
+import re
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.measure import ROOT
+
+NODE_PEERS = ROOT / "benchmarks" / "peers" / "node"
+PEERS = ("pgqueuer", "procrastinate", "chancy", "dbos", "absurd-sdk", "huey", "apscheduler")
 
 
 def described(databases: str) -> list[str]:
@@ -18,6 +23,21 @@ def described(databases: str) -> list[str]:
         f"{os.cpu_count()} cores ({processor()}), {memory:.0f} GiB, {platform.system()} {platform.release()}, load before it {load}.",
         f"Python {platform.python_version()}; {databases}.",
     ]
+
+
+def peers(*, python: bool, node: bool) -> list[str]:
+    """What stands beside it, as pinned."""
+    found: list[str] = []
+    if python:
+        pins = dict(
+            re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / "requirements" / "bench.txt").read_text(), re.MULTILINE)
+        )
+        found += [f"{name} {pins[name]}" for name in PEERS]
+    if node:
+        wanted = json.loads((NODE_PEERS / "package.json").read_text())["dependencies"]
+        found += [f"{name} {version}" for name, version in wanted.items() if name != "pg"]
+    said = f"Beside it: {', '.join(found)}." if found else "No peer is measured: `make bench` installs them."
+    return [said] if node else [said, "Peers of node's world are left out: there is no node with what they need."]
 
 
 def processor() -> str:

@@ -1,5 +1,7 @@
 """DBOS: workflows of one function on a queue that is polled each 50 ms (its default is a second); finished ones stay.
 
+A process takes as many at once as there are: without `worker_concurrency`.
+
 It enqueues by its client, one by one.
 """
 

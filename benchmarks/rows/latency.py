@@ -60,11 +60,11 @@ def rounds(bench: Bench, kind: str, all_of_them: Sequence[Contestant], measured:
     """All that were measured of each, in rounds one after the other."""
     found: dict[str, list[float]] = defaultdict(list)
     able = [one for one in all_of_them if one.can_run(bench)]
-    for _ in range(2 if bench.quick else 5):
+    for _ in range(1 if bench.quick else 5):
         for one in tuple(able):
             before = len(bench.table.failed)
             with bench.table.alone(f"{kind}: {one.label}: latency"), bench.databases.fresh(kind) as url:
-                found[one.label] += measured(bench, one, url, 60 if bench.quick else 300)
+                found[one.label] += measured(bench, one, url, 100 if bench.quick else 300)
             if len(bench.table.failed) > before:
                 able.remove(one)
     return found

@@ -1,5 +1,5 @@
 // pg-boss: fetch 500, perform, complete 500, in a loop of our own (its `work` polls each half second at best);
-// finished jobs stay. Many by `insert`.
+// finished jobs stay. Many by `insert`. 10, since later versions ask for a node of 22.
 
 import { readFileSync } from "node:fs";
 import PgBoss from "pg-boss";
