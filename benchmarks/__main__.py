@@ -5,6 +5,7 @@ rows/ a subject, a file of peers/ a peer, with the settings that serve it best a
 """
 
 import argparse
+import logging
 import threading
 import time
 from contextlib import ExitStack
@@ -51,6 +52,7 @@ def main() -> None:
     if unknown := [name for name in wanted if name not in SUBJECTS]:
         parser.error(f"no subject {', '.join(unknown)}; there are {', '.join(SUBJECTS)}")
     threading.current_thread().name = "bench"
+    logging.getLogger("jobsched").setLevel(logging.ERROR)  # what a node says is no part of the report
     began, table = time.monotonic(), Table()
     with ExitStack() as cleanup:
         databases = Databases(cleanup)
