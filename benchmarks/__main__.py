@@ -57,7 +57,10 @@ def main() -> None:
     with ExitStack() as cleanup:
         databases = Databases(cleanup)
         node = given.node if (NODE_PEERS / "node_modules" / ".installed").exists() else None
-        head = [*described(databases.settings()), *peers(python=given.peers is not None, node=node is not None)]
+        head = [
+            *described(databases.settings(), quick=given.quick),
+            *peers(python=given.peers is not None, node=node is not None),
+        ]
         print("\n".join(head), flush=True)
         bench = Bench(table, databases, given.quick, given.peers, node)
         for name in wanted:

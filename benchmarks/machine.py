@@ -14,12 +14,12 @@ NODE_PEERS = ROOT / "benchmarks" / "peers" / "node"
 PEERS = ("pgqueuer", "procrastinate", "chancy", "dbos", "absurd-sdk", "huey", "apscheduler")
 
 
-def described(databases: str) -> list[str]:
+def described(databases: str, *, quick: bool) -> list[str]:
     """Lines of Markdown. The load is that before anything was measured."""
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return [
-        f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit()}, by `make bench`.",
+        f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit()}, by `{'make bench-quick' if quick else 'make bench'}`.",
         f"{os.cpu_count()} cores ({processor()}), {memory:.0f} GiB, {platform.system()} {platform.release()}, load before it {load}.",
         f"Python {platform.python_version()}; {databases}.",
     ]
