@@ -21,6 +21,10 @@ DOCS_VENV := .venv-docs
 DOCS_READY := $(DOCS_VENV)/.installed
 BENCH_VENV := .venv-bench
 BENCH_READY := $(BENCH_VENV)/.installed
+# Peers of node's world are measured where it is: elsewhere the bench says what it leaves out.
+NODE := $(if $(shell command -v npm),$(shell command -v node))
+NODE_PEERS := benchmarks/peers/node
+NODE_READY := $(if $(NODE),$(NODE_PEERS)/node_modules/.installed)
 UV_VERSION := 0.13.9
 OTHER_PYTHONS := 3.12 3.13
 # Where Debian puts its versions; tests/conftest.py starts the one that it is told to.
@@ -29,7 +33,7 @@ OTHER_POSTGRES := $(wildcard /usr/lib/postgresql/*/bin)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run test check lint fmt types imports pytest fast-tests test-all test-pythons test-postgres faults soak reference docs bench lock clean
+.PHONY: help run test check lint fmt types imports pytest fast-tests test-all test-pythons test-postgres faults soak reference docs bench bench-quick lock clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -97,8 +101,11 @@ docs: $(DOCS_READY) ## build docs/ as HTML into build/docs; warnings are errors
 	$(DOCS_VENV)/bin/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs build/docs
 	@echo "build/docs/index.html"
 
-bench: $(DEV_READY) $(BENCH_READY) ## measure size and speed on this machine (some minutes; BENCH_FLAGS=--quick: fewer)
-	$(BIN)/python benchmarks/bench.py --peers $(BENCH_VENV)/bin/python $(BENCH_FLAGS)
+bench: $(DEV_READY) $(BENCH_READY) $(NODE_READY) ## measure size and speed beside peers (some 40 minutes; BENCH_FLAGS="--only queue --markdown FILE")
+	$(BIN)/python -m benchmarks --peers $(BENCH_VENV)/bin/python $(if $(NODE_READY),--node $(NODE)) $(BENCH_FLAGS)
+
+bench-quick: $(DEV_READY) $(BENCH_READY) ## the same in some three minutes, beside one peer a database, for a first look
+	$(BIN)/python -m benchmarks --quick --peers $(BENCH_VENV)/bin/python $(BENCH_FLAGS)
 
 lock: ## resolve pyproject.toml anew into requirements/*.txt (LOCK_FLAGS=--upgrade: to the newest versions)
 	$(PYTHON) -m venv .venv-lock
@@ -114,7 +121,7 @@ compile = .venv-lock/bin/uv pip compile $(2) --quiet --universal --python-versio
 	--output-file requirements/$(1).txt
 
 clean: ## remove environments, caches and builds; databases and backups stay
-	rm -rf .venv .venv-* build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	rm -rf .venv .venv-* $(NODE_PEERS)/node_modules build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: installed once, and again only when a pin or the project's metadata has changed.
@@ -141,6 +148,12 @@ $(BENCH_READY): requirements/bench.txt
 	@$(PYTHON) -m venv $(BENCH_VENV)
 	@$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check --no-input --quiet install --require-hashes --only-binary :all: -r requirements/bench.txt
 	@touch $@
+
+# As pinned with hashes; no script of a package is run.
+$(NODE_PEERS)/node_modules/.installed: $(NODE_PEERS)/package-lock.json
+	@echo "Installing what is compared with of node's world into $(NODE_PEERS)/node_modules ..."
+	@cd $(NODE_PEERS) && npm ci --ignore-scripts --no-audit --no-fund --silent && touch node_modules/.installed \
+	  || echo "npm could not install them: they are left out"
 
 # pip comes last into a new environment: where it stands, the environment is whole.
 $(BIN)/pip:

@@ -17,12 +17,13 @@ _INDEX = "index"
 
 
 def _prepare(_app: Sphinx, page: str, source: list[str]) -> None:
-    """The index lists all pages in its own order; files outside of docs/ are named, but no pages to lead to."""
+    """An index lists all pages in its own order; files outside of docs/ are named, but no pages to lead to."""
     text = source[0]
-    if page == _INDEX:
-        names = re.findall(r"^\| \[[^\]]+\]\(([a-z-]+)\.md\)", text, re.MULTILINE)
+    if page.rpartition("/")[2] == _INDEX:
+        names = re.findall(r"^\| \[[^\]]+\]\(([a-z/-]+)\.md\)", text, re.MULTILINE)
         text += "\n```{toctree}\n:hidden:\n\n" + "\n".join(names) + "\n```\n"
-    source[0] = re.sub(r"\[([^\]]+)\]\(\.\./[^)]*\)", r"\1", text)
+    outside = re.escape("../" * (page.count("/") + 1))
+    source[0] = re.sub(rf"\[([^\]]+)\]\({outside}[^)]*\)", r"\1", text)
 
 
 def setup(app: Sphinx) -> None:

@@ -1,0 +1,49 @@
+"""What a node costs that has ten thousand jobs and nothing to do."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.bench import Bench
+from benchmarks.databases import POSTGRES, SQLITE
+from benchmarks.measure import cpu_seconds, memory_mib
+from benchmarks.table import at_most, both
+
+#: Syncing ten thousand jobs and settling takes less.
+SETTLING_SECONDS = 12
+
+
+def measure(bench: Bench) -> None:
+    if not sys.platform.startswith("linux"):
+        bench.table.note("idle: CPU and memory are read from /proc, which only Linux has")
+        return
+    for kind in (SQLITE, POSTGRES):
+        with bench.table.alone(f"{kind}: idle"), bench.databases.fresh(kind) as url, bench.folder() as folder:
+            idle(bench, kind, url, folder, 6 if bench.quick else 60)
+
+
+def idle(bench: Bench, kind: str, url: str, folder: Path, lasting: int) -> None:
+    jobsched = str(Path(sys.executable).parent / "jobsched")
+    jobs = (f'  job-{number:05}: {{command: ["true"], cron: "0 0 1 1 *"}}\n' for number in range(10_000))
+    (folder / "jobs.yaml").write_text("version: 1\njobs:\n" + "".join(jobs))
+    environ = {**os.environ, "JOBSCHED_DATABASE_URL": url}
+    node = subprocess.Popen([jobsched, "run"], cwd=folder, env=environ, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(SETTLING_SECONDS)
+        began, cpu = time.monotonic(), cpu_seconds(node.pid)
+        time.sleep(lasting)
+        used = (cpu_seconds(node.pid) - cpu) / (time.monotonic() - began) * 100
+        memory = memory_mib(node.pid)
+    finally:
+        node.terminate()
+        try:
+            node.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            node.kill()
+    bench.table.add(
+        f"{kind}: idle node, 10,000 jobs",
+        f"{used:.2f} % CPU, {memory:.0f} MiB",
+        bar=both(at_most(used, 0.5, "% CPU"), at_most(memory, 90, "MiB")),
+    )
