@@ -30,9 +30,13 @@ class EnqueueOptions(TypedDict, total=False):
     queue: str | None
     priority: int | None
     max_attempts: int | None
+    timeout: timedelta | float | str | None
     unique_key: str | None
+    unique_for: timedelta | float | str | None
     on_conflict: Literal["ignore", "replace", "reschedule", "error"]
     concurrency_key: str | None
+    tags: Sequence[str]
+    batch: str | None
     connection: object
 
 
