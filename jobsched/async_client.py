@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import wraps
 from types import TracebackType
@@ -9,6 +10,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from jobsched.client import Client
 from jobsched.clock import Clock
+from jobsched.model.batch import BatchCounts
 from jobsched.model.run import Run
 from jobsched.store.port import Store
 
@@ -93,3 +95,28 @@ class AsyncClient:
             if run.state.final:
                 return run
             await asyncio.sleep(pause)
+
+    async def batch(self, name: str) -> "AsyncBatch":
+        """As of `Client`."""
+        found = await asyncio.to_thread(self.client.batch, name)
+        return AsyncBatch(found.name, found.counts, self)
+
+    async def wait_batch(self, name: str, timeout: timedelta | None = None) -> "AsyncBatch":  # noqa: ASYNC109 - as of `Client`
+        """As of `Client`. Between two looks no thread is held."""
+        looks = self.client.batch_looks(name, timeout)
+        while True:
+            done, pause = await asyncio.to_thread(next, looks)
+            if done is not None:
+                return AsyncBatch(done.name, done.counts, self)
+            await asyncio.sleep(pause)
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncBatch(BatchCounts):
+    """A batch as it stood when it was asked for."""
+
+    client: AsyncClient = field(repr=False, compare=False)
+
+    async def wait(self, timeout: timedelta | None = None) -> "AsyncBatch":  # noqa: ASYNC109 - as of `Batch`
+        """It as it stands once all its runs are final. Raises TimeoutError."""
+        return await self.client.wait_batch(self.name, timeout)

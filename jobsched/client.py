@@ -5,7 +5,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from types import TracebackType
@@ -23,6 +23,7 @@ from jobsched.errors import (
     UnknownRunError,
 )
 from jobsched.model.backfill import Backfill, Progress
+from jobsched.model.batch import BatchCounts
 from jobsched.model.durations import format_duration
 from jobsched.model.enqueue import Enqueue
 from jobsched.model.instants import as_utc
@@ -300,19 +301,25 @@ class Client:
         queue: str | None = None,
         priority: int | None = None,
         max_attempts: int | None = None,
+        timeout: timedelta | float | str | None = None,
         unique_key: str | None = None,
+        unique_for: timedelta | float | str | None = None,
         on_conflict: Literal["ignore", "replace", "reschedule", "error"] = "ignore",
         concurrency_key: str | None = None,
+        tags: Sequence[str] = (),
+        batch: str | None = None,
         connection: object = None,
     ) -> Created:
         """Make a run of a registered handler. Safe to repeat after OutcomeUnknownError if it has a `unique_key`.
 
         `handler`: its name, or a function with @handler. `payload`: a JSON object, or a pydantic model, whose fields it is.
         What is not given is what the handler's decorator says, if its module is imported in this process; else the
-        queue `default`, priority 0 and one attempt. While a run with the same `unique_key` is unfinished, none is made,
-        and that one is returned as `existing`; if it waits, `on_conflict` has it replaced (it becomes what the new one
-        would have been) or rescheduled (it gets the new one's time); or UniqueKeyError is raised. Of the namespace's
-        runs with the same `concurrency_key` one runs at a time, or as many as the jobs that declare it say.
+        queue `default`, priority 0 and one attempt. `timeout` is for each attempt, and goes before the decorator's.
+        While a run with the same `unique_key` is unfinished, and until its `unique_for` has passed since it was made,
+        none is made, and that one is returned as `existing`; if it waits, `on_conflict` has it replaced (it becomes what
+        the new one would have been) or rescheduled (it gets the new one's time); or UniqueKeyError is raised. Of the
+        namespace's runs with the same `concurrency_key` one runs at a time, or as many as the jobs that declare it say.
+        Runs are found by each of their `tags`, and counted and waited for by their `batch`.
         `connection`: see `enqueue_many`. Raises EnqueueError, PayloadError; QueueFull if as many runs wait in the queue as
         its `max_queued` allows.
         """
@@ -324,20 +331,29 @@ class Client:
             queue=queue,
             priority=priority,
             max_attempts=max_attempts,
+            timeout=timeout,
             unique_key=unique_key,
+            unique_for=unique_for,
             on_conflict=on_conflict,
             concurrency_key=concurrency_key,
+            tags=tags,
+            batch=batch,
         )
         return self.enqueue_many([wanted], connection=connection)[0]
 
-    def enqueue_many(self, wanted: Iterable[Enqueue], *, connection: object = None) -> list[Created]:
+    def enqueue_many(
+        self, wanted: Iterable[Enqueue], *, batch: str | None = None, connection: object = None
+    ) -> list[Created]:
         """Make many runs in one transaction, all or none, in their order: a statement for thousands of them.
 
+        `batch`: of those that name none themselves; `client.batch` counts them, and waits.
         `connection`: your own, to the same database: an SQLAlchemy connection or session, or the driver's (psycopg 3,
         sqlite3). The runs are made in its transaction, which you commit or roll back: they exist exactly if your rows
         do. Raises as `enqueue` does; an error says which of them is meant.
         """
         wanted = list(wanted)
+        if batch is not None:
+            wanted = [replace(one, batch=batch) if one.batch is None else one for one in wanted]
         now = self.store.now() if any(one.delay is not None for one in wanted) else None
         return self.store.enqueue([self._new_run(wanted, n, now) for n in range(len(wanted))], connection)
 
@@ -367,17 +383,24 @@ class Client:
         job: str | None = None,
         handler: str | None = None,
         queue: str | None = None,
+        tag: str | None = None,
+        batch: str | None = None,
         states: Sequence[RunState] = (),
         since: datetime | None = None,
         before_id: int | None = None,
         limit: int = 50,
     ) -> list[Run]:
-        """Runs, newest first. `before_id` continues a list after its last id, whatever was made meanwhile."""
+        """Runs, newest first. `before_id` continues a list after its last id, whatever was made meanwhile.
+
+        `tag`: one of those that they have; a job's runs have the tags that it had when they were made.
+        """
         wanted = RunFilter(
             namespace=namespace or self.namespace,
             job=job,
             handler=handler,
             queue=queue,
+            tag=tag,
+            batch=batch,
             states=tuple(states),
             since=as_utc(since) if since else None,
             before_id=before_id,
@@ -402,20 +425,50 @@ class Client:
 
     def looks(self, run_id: int, timeout: timedelta | None = None) -> Iterator[tuple[Run, float]]:
         """What `wait` sees: the run at each look, the last one final, and how many seconds to pause after it. Raises as `wait`."""
-        pause = _FIRST_LOOK
-        until = None if timeout is None else self._clock.monotonic() + timeout.total_seconds()
+        pauses = self._pauses(timeout)
         while True:
             run = self.run(run_id)
-            if not run.state.final and timeout is not None and until is not None and self._clock.monotonic() >= until:
+            pause = next(pauses, None)
+            if not run.state.final and timeout is not None and pause is None:
                 raise TimeoutError(f"run {run_id} is still {run.state} after {format_duration(timeout)}")
-            yield run, pause
+            yield run, pause or 0.0
+
+    def _pauses(self, timeout: timedelta | None) -> Iterator[float]:
+        """Seconds between looks, longer and longer; none any more once the time is up."""
+        pause = _FIRST_LOOK
+        until = None if timeout is None else self._clock.monotonic() + timeout.total_seconds()
+        while until is None or self._clock.monotonic() < until:
+            yield pause
             pause = min(pause * 1.5, _SLOWEST_LOOK)
+
+    def batch(self, name: str) -> "Batch":
+        """The runs that were enqueued with this `batch`, counted by state; those that were pruned are no longer there."""
+        return Batch(name, self.store.batch_counts(self.namespace, name), self)
+
+    def wait_batch(self, name: str, timeout: timedelta | None = None) -> "Batch":
+        """Wait until all runs of a batch are final, and count them. A batch without runs is done. Raises TimeoutError."""
+        never = threading.Event()
+        for batch, pause in self.batch_looks(name, timeout):
+            if batch is not None:
+                return batch
+            self._clock.wait(never, pause)
+        raise AssertionError("one looks until the batch is done")
+
+    def batch_looks(self, name: str, timeout: timedelta | None = None) -> Iterator[tuple["Batch | None", float]]:
+        """What `wait_batch` sees: None at each look, the batch once it is done, and how many seconds to pause after it."""
+        pauses = self._pauses(timeout)
+        while not self.store.is_batch_done(self.namespace, name):
+            pause = next(pauses, None)
+            if timeout is not None and pause is None:
+                raise TimeoutError(f"after {format_duration(timeout)} {self.batch(name)}")
+            yield None, pause or 0.0
+        yield self.batch(name), 0.0
 
     def requeue(self, run_id: int) -> Run:
         """Run a failed, cancelled or skipped run again: same id and slot, `retries` granted afresh, errors kept.
 
         Raises UnknownRunError; RefusedError if it is not over, succeeded, stands for several slots, its job is gone, its
-        last attempt's thread goes on, or another unfinished run has its unique key.
+        last attempt's thread goes on, or another run has its unique key.
         """
         self._obtain("requeued", self.requeue_all([run_id])[0])
         return self.run(run_id)
@@ -451,7 +504,7 @@ class Client:
     def delete(self, run_id: int) -> None:
         """Forget a run that is over, with its logs; its slot is not fired again.
 
-        Raises UnknownRunError; RefusedError if it is not over, or its last attempt's thread goes on.
+        Raises UnknownRunError; RefusedError if it is not over, its `unique_for` is not, or its last attempt's thread goes on.
         """
         self._obtain("deleted", self.delete_all([run_id])[0])
 
@@ -528,6 +581,17 @@ class Client:
         return Stats(since=as_utc(since), unfinished=self.counts(), finished=dict(finished))
 
 
+@dataclass(frozen=True, slots=True)
+class Batch(BatchCounts):
+    """A batch as it stood when it was asked for."""
+
+    client: Client = field(repr=False, compare=False)
+
+    def wait(self, timeout: timedelta | None = None) -> "Batch":
+        """It as it stands once all its runs are final. Raises TimeoutError."""
+        return self.client.wait_batch(self.name, timeout)
+
+
 def _targets(jobs: Sequence[str], queue: str | None, everything: bool) -> set[tuple[PauseScope, str]]:
     if (bool(jobs), bool(queue), everything).count(True) != 1:
         raise ValueError("name jobs, or a queue, or say all=True: one of the three")
@@ -545,7 +609,8 @@ _WHY_REFUSED = {
     Refusal.COVERS: "it stands for several slots; jobsched backfill runs those",
     Refusal.ABANDONED: "the thread of its last attempt does not end; wait until it does, or end its node",
     Refusal.JOB_GONE: "its job is no longer declared",
-    Refusal.UNIQUE_KEY: "another unfinished run has its unique key",
+    Refusal.UNIQUE_KEY: "another run has its unique key",
+    Refusal.UNIQUE_FOR: "its unique_for is not over: without it another run of its unique key could be made",
 }
 
 

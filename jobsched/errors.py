@@ -172,11 +172,12 @@ class EnqueueError(JobschedError, ValueError):
 
 
 class UniqueKeyError(EnqueueError):
-    """An unfinished run has the unique key of a run that was to be made; none was made."""
+    """Another run has the unique key of one that was to be made; none was made. `until`: when it is over, but keeps the key."""
 
-    def __init__(self, unique_key: str, run_id: int) -> None:
-        super().__init__(f"run {run_id} has the unique key {unique_key!r} and is not over; nothing was made")
-        self.unique_key, self.run_id = unique_key, run_id
+    def __init__(self, unique_key: str, run_id: int, until: datetime | None = None) -> None:
+        why = "and is not over" if until is None else f"until {until.isoformat()}, as its unique_for says"
+        super().__init__(f"run {run_id} has the unique key {unique_key!r} {why}; nothing was made")
+        self.unique_key, self.run_id, self.until = unique_key, run_id, until
 
 
 class QueueFull(EnqueueError):

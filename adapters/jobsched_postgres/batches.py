@@ -10,7 +10,8 @@ from jobsched.model.definition import stored_definition
 from jobsched.model.run import LogLine, NewRun, Transition
 from jobsched.model.state import Firing, JobWrite
 from jobsched_sql.dialect import Key, Placed
-from jobsched_sql.texts import clean, encode, encode_anyhow
+from jobsched_sql.texts import clean, encode, encode_anyhow, tags_text
+from jobsched_sql.types import to_millis
 
 
 def batch(records: Iterable[Mapping[str, Any]]) -> str:
@@ -52,6 +53,14 @@ def _run(position: int, one: Placed) -> dict[str, Any]:
         record["covers_first"] = _instant(run.covers.first)
         record["covers_last"] = _instant(run.covers.last)
         record["covers_count"] = run.covers.count
+    if run.timeout is not None:
+        record["timeout_ms"] = to_millis(run.timeout)
+    if run.unique_for is not None:
+        record["unique_for_ms"] = to_millis(run.unique_for)
+    if run.tags:
+        record["tags"] = tags_text(run.tags)
+    if run.batch is not None:
+        record["batch"] = run.batch
     return record
 
 

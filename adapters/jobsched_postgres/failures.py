@@ -87,10 +87,11 @@ def translated(where: str) -> Iterator[None]:
 
 def told(where: str, error: DBAPIError | psycopg.Error) -> StoreError:
     """The port's error for a driver's, in the server's words."""
-    words = _words(error)
+    words, code = _words(error), code_of(error)
+    if code == "53100":
+        return StoreUnavailableError(f"{where}: {words}; the server's disk is full: make room there")
     if is_retryable(error):
         return StoreUnavailableError(f"{where} is not available: {words}")
-    code = code_of(error)
     if code == "42P01":
         return SchemaError(f"{where} has no schema yet ({words}); run: jobsched db upgrade")
     if code is None and isinstance(error, (OperationalError, psycopg.OperationalError)):

@@ -61,7 +61,10 @@ def _shrink(connection: Connection, row: _AnyRow, cut: Cut) -> None:
     connection.execute(update(runs).where(runs.c.id == row.id).values(_standing_for(first)))
     same = {column.name: getattr(row, column.name) for column in runs.c if column is not runs.c.id}
     for other in others:
-        connection.execute(insert(runs).values(same | _standing_for(other)))
+        made = insert(runs).values({**same, **_standing_for(other), "tags": None}).returning(runs.c.id)
+        id_ = connection.execute(made).scalar_one()
+        if row.tags:  # by an update, which SQLite has a trigger for
+            connection.execute(update(runs).where(runs.c.id == id_).values(tags=row.tags))
 
 
 def _standing_for(covers: Covers) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What people do to single runs: requeue, cancel, delete. Whatever is refused is answered with the reason, and hinders no other."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -11,10 +11,10 @@ from sqlalchemy.exc import IntegrityError
 
 from jobsched.model.definition import job_from_definition
 from jobsched.model.run import Answer, Reason, Refusal, RunState
-from jobsched_sql import queues
+from jobsched_sql import queues, unique_keys
 from jobsched_sql.admission import admit_locked, lock_limits
 from jobsched_sql.dialect import Dialect, Key, Queue
-from jobsched_sql.tables import UNFINISHED, in_limited_queue, in_state, jobs, run_logs, runs
+from jobsched_sql.tables import in_limited_queue, in_state, jobs, run_logs, runs
 
 #: Runs that one transaction changes.
 AT_ONCE = 500
@@ -37,8 +37,13 @@ def requeue(connection: Connection, dialect: Dialect, run_ids: Sequence[int]) ->
     attempts = _attempts_of_jobs(connection, {(row.namespace, row.job) for row in seen.values() if row.job is not None})
     keys = sorted({Key(row.namespace, row.concurrency_key) for row in seen.values() if row.concurrency_key is not None})
     limits = lock_limits(connection, dialect, keys)
-    now, rows = dialect.now(connection), locked_rows(connection, run_ids)
-    taken = _taken_keys(connection, rows.values())
+    holders = unique_keys.holders(
+        connection, dialect, {(row.namespace, row.unique_key) for row in seen.values() if row.unique_key is not None}
+    )
+    over = [holder.run.id for holder in holders.values() if holder.is_over]
+    now, rows = dialect.now(connection), locked_rows(connection, [*run_ids, *over])
+    unique_keys.release(connection, dialect, over)
+    taken = {key: holder.run.id for key, holder in holders.items() if not holder.is_over}
     refused: dict[int, Refusal] = {}
     for id_ in sorted(set(run_ids)):
         row = rows.get(id_)
@@ -51,7 +56,7 @@ def requeue(connection: Connection, dialect: Dialect, run_ids: Sequence[int]) ->
         if row.unique_key is None:
             _put_back(connection, row, granted, now)
         elif _put_back_unless_taken(connection, row, granted, now):
-            taken.add((row.namespace, row.unique_key))
+            taken[row.namespace, row.unique_key] = id_
         else:
             refused[id_] = Refusal.UNIQUE_KEY
     waiting = {Queue(row.namespace, row.queue) for row in rows.values() if row.concurrency_key is None}
@@ -119,21 +124,23 @@ def cancel_requests(connection: Connection, node: int) -> dict[tuple[int, int], 
     return {(row.id, row.claim_no): Reason(row.reason) for row in connection.execute(statement)}
 
 
-def delete(connection: Connection, run_ids: Sequence[int]) -> list[Answer]:
+def delete(connection: Connection, dialect: Dialect, run_ids: Sequence[int]) -> list[Answer]:
     """Rows and logs of runs that are over."""
-    rows = locked_rows(connection, run_ids)
-    refused = {id_: _hinders_deletion(rows.get(id_)) for id_ in dict.fromkeys(run_ids)}
+    now, rows = dialect.now(connection), locked_rows(connection, run_ids)
+    refused = {id_: _hinders_deletion(rows.get(id_), now) for id_ in dict.fromkeys(run_ids)}
     gone = [id_ for id_, refusal in refused.items() if refusal is None]
     connection.execute(delete_from(run_logs).where(run_logs.c.run_id.in_(gone)))
     connection.execute(delete_from(runs).where(runs.c.id.in_(gone)))
     return _answers(connection, run_ids, {id_: refusal for id_, refusal in refused.items() if refusal is not None})
 
 
-def _hinders_deletion(row: _AnyRow | None) -> Refusal | None:
+def _hinders_deletion(row: _AnyRow | None, now: datetime) -> Refusal | None:
     if row is None:
         return Refusal.UNKNOWN
     if row.finished_at is None:
         return Refusal.UNFINISHED
+    if row.unique_until is not None and row.unique_until > now:
+        return Refusal.UNIQUE_FOR
     return None if row.abandoned_by is None else Refusal.ABANDONED
 
 
@@ -173,21 +180,10 @@ def _attempts_of_jobs(connection: Connection, names: set[_JobName]) -> dict[_Job
     }
 
 
-def _taken_keys(connection: Connection, rows: Iterable[_AnyRow]) -> set[tuple[str, str]]:
-    """Unique keys of these runs that unfinished runs have."""
-    wanted = sorted({(row.namespace, row.unique_key) for row in rows if row.unique_key is not None})
-    if not wanted:
-        return set()
-    c = runs.c
-    statement = select(c.namespace, c.unique_key).where(
-        tuple_(c.namespace, c.unique_key).in_(wanted), c.unique_key.is_not(None), UNFINISHED
-    )
-    return {(row.namespace, row.unique_key) for row in connection.execute(statement)}
-
-
 def _hinders_requeue(
-    row: _AnyRow | None, attempts: Mapping[_JobName, int], taken: set[tuple[str, str]]
+    row: _AnyRow | None, attempts: Mapping[_JobName, int], taken: Mapping[tuple[str, str | None], int]
 ) -> Refusal | None:
+    """`taken`: unique keys, and which run has each."""
     if row is None:
         return Refusal.UNKNOWN
     if row.finished_at is None:
@@ -200,7 +196,8 @@ def _hinders_requeue(
         return Refusal.ABANDONED
     if row.job is not None and (row.namespace, row.job) not in attempts:
         return Refusal.JOB_GONE
-    return Refusal.UNIQUE_KEY if (row.namespace, row.unique_key) in taken else None
+    has_key = taken.get((row.namespace, row.unique_key), row.id)
+    return Refusal.UNIQUE_KEY if has_key != row.id else None
 
 
 def _put_back(connection: Connection, row: _AnyRow, granted: int | None, now: datetime) -> None:

@@ -4,18 +4,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from jobsched.errors import StoreUnavailableError
-from jobsched.model.run import Created, NewRun, Reason, RunState, Source
-from jobsched_sql import conflicts
+from jobsched.model.run import Created, NewRun, RunState, Source
+from jobsched_sql import conflicts, unique_keys
 from jobsched_sql.admission import Room, key_of, lock_rooms
 from jobsched_sql.depths import check_room
 from jobsched_sql.dialect import Dialect, Inserted, Key, Placed, Queue
 from jobsched_sql.queues import limits
 from jobsched_sql.replacing import as_they_stand, make_way, replaced_keys
-from jobsched_sql.tables import UNFINISHED
-from jobsched_sql.tables import runs as runs_table
 
 #: How often a unique key may be found taken, and free again, while we look who has it.
 _ROUNDS = 10
@@ -131,7 +129,7 @@ def _make(
 ) -> list[Created | None]:
     outcome: dict[int, Created | None] = {}
     for _ in range(_ROUNDS):
-        _find_taken(connection, dialect, runs, outcome)
+        over = _find_taken(connection, dialect, runs, outcome)
         first = _firsts(runs, outcome)
         todo = [
             index
@@ -139,6 +137,8 @@ def _make(
             if index not in outcome and index == first.get(_identity(runs[index]), index)
         ]
         placed = place([runs[index] for index in todo])
+        # Keys are locked by now, and rows of runs come after them, here as everywhere.
+        unique_keys.release(connection, dialect, over)
         rows = _insert(connection, dialect, placed, however_many=however_many)
         for index, one, inserted in zip(todo, placed, rows, strict=True):
             if inserted is not None:
@@ -218,50 +218,28 @@ def _as_existing(created: Created) -> Created:
 
 def _find_taken(
     connection: Connection, dialect: Dialect, runs: Sequence[NewRun], outcome: dict[int, Created | None]
-) -> None:
-    """Settle what is there already, before anything is counted: it must not take a place of its key."""
+) -> Sequence[int]:
+    """Settle what is there already, before anything is counted: it must not take a place of its key.
+
+    Returns the runs that have one of these unique keys still, though their time with it is over.
+    """
     open_ones = [index for index in range(len(runs)) if index not in outcome]
     if slots := [runs[index] for index in open_ones if runs[index].scheduled_at is not None]:
         taken = dialect.slots_taken(connection, slots)
         outcome |= {index: None for index in open_ones if taken and _slot(runs[index]) in taken}
-    if unique := {(runs[index].namespace, runs[index].unique_key) for index in open_ones if runs[index].unique_key}:
-        existing = _existing(connection, unique)
-        for index in open_ones:
-            if found := existing.get((runs[index].namespace, runs[index].unique_key)):
-                outcome[index] = found
+    unique = {(run.namespace, run.unique_key) for index in open_ones if (run := runs[index]).unique_key is not None}
+    if not unique:
+        return ()
+    holders = unique_keys.holders(connection, dialect, unique)
+    for index in open_ones:
+        holder = holders.get((runs[index].namespace, runs[index].unique_key))
+        if holder is not None and not holder.is_over:
+            outcome[index] = holder.run
+    return [holder.run.id for holder in holders.values() if holder.is_over]
 
 
 def _slot(run: NewRun) -> tuple[str, str | None, datetime | None]:
     return run.namespace, run.job, run.scheduled_at
-
-
-def _existing(connection: Connection, unique: set[tuple[str, str | None]]) -> dict[tuple[str, str | None], Created]:
-    c = runs_table.c
-    found: dict[tuple[str, str | None], Created] = {}
-    for namespace in {namespace for namespace, _ in unique}:
-        wanted = sorted(key for place, key in unique if place == namespace and key is not None)
-        for start in range(0, len(wanted), 500):
-            statement = select(c.id, c.namespace, c.unique_key, c.job, c.scheduled_at, c.state, c.reason).where(
-                c.namespace == namespace,
-                c.unique_key.in_(wanted[start : start + 500]),
-                c.unique_key.is_not(None),
-                UNFINISHED,
-            )
-            for row in connection.execute(statement):
-                found[row.namespace, row.unique_key] = Created(
-                    row.id,
-                    row.namespace,
-                    row.job,
-                    row.scheduled_at,
-                    RunState(row.state),
-                    _reason(row.reason),
-                    existing=True,
-                )
-    return found
-
-
-def _reason(text: str | None) -> Reason | None:
-    return None if text is None else Reason(text)
 
 
 def _place_all(

@@ -1,17 +1,18 @@
 """What people and the runner ask: runs, jobs, counts."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, func, or_, select, union_all
 from sqlalchemy.engine import Row
 
 from jobsched.model.backfill import SlotRow
 from jobsched.model.run import Covers, Reason, Run, RunFilter, RunState, Source
 from jobsched.model.state import StoredJob
 from jobsched_sql.sync import stored_job
-from jobsched_sql.tables import UNFINISHED, generations, in_state
+from jobsched_sql.tables import UNFINISHED, generations, in_state, run_tags
 from jobsched_sql.tables import jobs as jobs_table
 from jobsched_sql.tables import runs as runs_table
 from jobsched_sql.types import Instant
@@ -48,16 +49,30 @@ def runs(connection: Connection, wanted: RunFilter) -> list[Run]:
 
 
 def _filtered(wanted: RunFilter) -> Select[Any]:
+    if wanted.batch is None:
+        return _chosen(select(runs_table), wanted)
+    # The index of batches goes by state, then id: a step down it for each state, however large the batch is.
     c = runs_table.c
-    statement = select(runs_table).order_by(c.id.desc()).limit(wanted.limit)
-    if wanted.namespace is not None:
-        statement = statement.where(c.namespace == wanted.namespace)
-    if wanted.job is not None:
-        statement = statement.where(c.job == wanted.job)
-    if wanted.handler is not None:
-        statement = statement.where(c.handler == wanted.handler)
-    if wanted.queue is not None:
-        statement = statement.where(c.queue == wanted.queue)
+    parts = [
+        _chosen(select(c.id), replace(wanted, states=(state,))).where(c.batch.is_not(None), c.batch == wanted.batch)
+        for state in wanted.states or RunState
+    ]
+    ids = union_all(*(select(part.subquery().c.id) for part in parts))
+    return select(runs_table).where(c.id.in_(ids)).order_by(c.id.desc()).limit(wanted.limit)
+
+
+def _chosen(selected: Select[Any], wanted: RunFilter) -> Select[Any]:
+    c = runs_table.c
+    statement = selected.order_by(c.id.desc()).limit(wanted.limit)
+    if wanted.tag is not None:
+        statement = _tagged(statement, wanted)
+    same = (
+        (c.namespace, wanted.namespace),
+        (c.job, wanted.job),
+        (c.handler, wanted.handler),
+        (c.queue, wanted.queue),
+    )
+    statement = statement.where(*(column == value for column, value in same if value is not None))
     if len(wanted.states) == 1:
         statement = statement.where(in_state(wanted.states[0]))
     elif wanted.states:
@@ -69,6 +84,17 @@ def _filtered(wanted: RunFilter) -> Select[Any]:
     if wanted.before_id is not None:
         statement = statement.where(c.id < wanted.before_id)
     return statement
+
+
+def _tagged(statement: Select[Any], wanted: RunFilter) -> Select[Any]:
+    """In the order of the index of tags, which is that of the ids."""
+    t = run_tags.c
+    statement = statement.join(run_tags, t.run_id == runs_table.c.id).where(t.tag == wanted.tag)
+    if wanted.namespace is not None:
+        statement = statement.where(t.namespace == wanted.namespace)
+    if wanted.before_id is not None:
+        statement = statement.where(t.run_id < wanted.before_id)
+    return statement.order_by(None).order_by(t.run_id.desc())
 
 
 def slot_rows(
@@ -146,6 +172,21 @@ def counts(connection: Connection, namespaces: Sequence[str]) -> dict[tuple[str,
     return found
 
 
+def batch_counts(connection: Connection, namespace: str, batch: str) -> dict[RunState, int]:
+    """The runs of a batch by state; the index of batches alone is read, and of it only this batch."""
+    c = runs_table.c
+    of_batch = select(c.state, func.count()).where(c.namespace == namespace, c.batch == batch, c.batch.is_not(None))
+    return {RunState(state): count for state, count in connection.execute(of_batch.group_by(c.state))}
+
+
+def is_batch_done(connection: Connection, namespace: str, batch: str) -> bool:
+    """Whether all its runs are over: a step down the index for each state, in one statement, or a retry could pass between two."""
+    c = runs_table.c
+    of_batch = select(c.id).where(c.namespace == namespace, c.batch == batch, c.batch.is_not(None))
+    unfinished = or_(*(of_batch.where(in_state(state)).exists() for state in _COUNTED))
+    return not connection.execute(select(unfinished)).scalar_one()
+
+
 def pending_queues(connection: Connection, namespaces: Sequence[str]) -> list[tuple[str, str]]:
     """(namespace, queue) of the queues that have pending runs: one step down the index for each, however many runs it has."""
     found: list[tuple[str, str]] = []
@@ -192,6 +233,11 @@ def run_of(row: Row[*tuple[Any, ...]]) -> Run:
         error=tuple(row.error or ()),
         covers=_covers(row),
         created_at=row.created_at,
+        tags=tuple(row.tags or ()),
+        batch=row.batch,
+        timeout=None if row.timeout_ms is None else timedelta(milliseconds=row.timeout_ms),
+        unique_key=row.unique_key,
+        unique_until=row.unique_until,
     )
 
 

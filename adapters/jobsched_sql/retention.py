@@ -22,7 +22,7 @@ def prune(dialect: Dialect, retentions: Sequence[Retention], limit: int) -> int:
     for outdated in _outdated(retentions, now):
         while (batch := min(limit - deleted, _AT_ONCE)) > 0:
             ids = dialect.read(_choosing(outdated.limit(batch)))
-            deleted += dialect.write(_deleting(ids)) if ids else 0
+            deleted += dialect.write(_deleting(ids, now)) if ids else 0
             if len(ids) < batch:
                 break
     return deleted
@@ -33,21 +33,22 @@ def _choosing(outdated: Select[int]) -> Work[Sequence[int]]:
     return lambda connection: sorted(connection.execute(outdated).scalars().all())
 
 
-def _deleting(ids: Sequence[int]) -> Work[int]:
-    return lambda connection: _delete(connection, ids)
+def _deleting(ids: Sequence[int], now: datetime) -> Work[int]:
+    return lambda connection: _delete(connection, ids, now)
 
 
-def _delete(connection: Connection, ids: Sequence[int]) -> int:
+def _delete(connection: Connection, ids: Sequence[int], now: datetime) -> int:
     # A run that was requeued since we looked is no longer finished, and stays, with its log.
-    finished = select(runs.c.id).where(runs.c.id.in_(ids), *_done_with()).order_by(runs.c.id).with_for_update()
+    finished = select(runs.c.id).where(runs.c.id.in_(ids), *_done_with(now)).order_by(runs.c.id).with_for_update()
     still = connection.execute(finished).scalars().all()
     connection.execute(delete(run_logs).where(run_logs.c.run_id.in_(still)))
     return connection.execute(delete(runs).where(runs.c.id.in_(still))).rowcount
 
 
-def _done_with() -> tuple[ColumnElement[bool], ...]:
-    """Finished, and no thread performs it any more: an abandoned one still holds its key."""
-    return runs.c.finished_at.is_not(None), runs.c.abandoned_by.is_(None)
+def _done_with(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Finished, and nothing depends on it: an abandoned one still holds its key, and some have their unique key for a while."""
+    c = runs.c
+    return c.finished_at.is_not(None), c.abandoned_by.is_(None), or_(c.unique_until.is_(None), c.unique_until <= now)
 
 
 def _outdated(retentions: Sequence[Retention], now: datetime) -> Iterator[Select[int]]:
@@ -71,7 +72,9 @@ def _of_jobs(namespace: str, names: Sequence[str], history: History, now: dateti
     # Backfilled runs count by themselves: thousands of them push out no row of a regular slot, which would run twice.
     backfilled = c.source == Source.BACKFILL.value
     place = func.row_number().over(partition_by=(c.job, kind, backfilled), order_by=c.id.desc()).label("place")
-    of_jobs = select(c.id, c.finished_at, kind, place).where(c.namespace == namespace, c.job.in_(names), *_done_with())
+    of_jobs = select(c.id, c.finished_at, kind, place).where(
+        c.namespace == namespace, c.job.in_(names), *_done_with(now)
+    )
     row = of_jobs.subquery().c
     beyond = [and_(row.kind == state.value, row.place > count) for state, count in kept.items()]
     return select(row.id).where(or_(row.finished_at < now - history.max_age, *beyond))
@@ -79,7 +82,7 @@ def _of_jobs(namespace: str, names: Sequence[str], history: History, now: dateti
 
 def _ad_hoc(retention: Retention, now: datetime) -> Iterator[Select[int]]:
     c = runs.c
-    of_namespace = select(c.id).where(c.namespace == retention.namespace, *_done_with())
+    of_namespace = select(c.id).where(c.namespace == retention.namespace, *_done_with(now))
     of_nobody = or_(c.job.is_(None), ~select(jobs.c.name).where(_same_job()).exists())
     yield of_namespace.where(of_nobody, c.finished_at < now - retention.history.max_age)
     for state, age in retention.ad_hoc_ages.items():

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any
 
@@ -29,6 +29,7 @@ CLAIM_COLUMNS = (
     "concurrency_key",
     "priority",
     "attempts_before",
+    "timeout_ms",
 )
 
 _SOURCES = {source.value: source for source in Source}
@@ -62,6 +63,7 @@ def claim_of(row: Any, wish: ClaimWish, instant: Callable[[Any], datetime]) -> C
         payload=_payload(row[14]),
         key=row[15],
         attempts_before=row[17],
+        timeout=None if row[18] is None else timedelta(milliseconds=row[18]),
     )
 
 

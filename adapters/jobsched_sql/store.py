@@ -314,7 +314,7 @@ class SqlStore:
 
     def delete(self, run_ids: Sequence[int]) -> list[Answer]:
         def remove(some: Sequence[int]) -> list[Answer]:
-            return self._dialect.write(lambda connection: by_hand.delete(connection, some))
+            return self._dialect.write(lambda connection: by_hand.delete(connection, self._dialect, some))
 
         return _in_parts(run_ids, remove)
 
@@ -391,6 +391,12 @@ class SqlStore:
 
     def counts(self, namespaces: Sequence[str]) -> dict[tuple[str, RunState], int]:
         return self._dialect.read(lambda connection: questions.counts(connection, namespaces))
+
+    def batch_counts(self, namespace: str, batch: str) -> dict[RunState, int]:
+        return self._dialect.read(lambda connection: questions.batch_counts(connection, namespace, batch))
+
+    def is_batch_done(self, namespace: str, batch: str) -> bool:
+        return self._dialect.read(lambda connection: questions.is_batch_done(connection, namespace, batch))
 
     def unfinished(self, run_ids: Sequence[int]) -> set[int]:
         return self._dialect.read(lambda connection: questions.unfinished(connection, run_ids))

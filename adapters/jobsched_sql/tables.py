@@ -86,6 +86,10 @@ runs = Table(
     Column("covers_last", Instant),
     Column("covers_count", BigInteger),
     Column("created_at", Instant, nullable=False),
+    Column("timeout_ms", BigInteger),
+    Column("tags", Document),
+    Column("batch", Text),
+    Column("unique_until", Instant),
     PrimaryKeyConstraint("id", name="jobsched_runs_pk"),
     CheckConstraint(
         "state in ('scheduled', 'pending', 'blocked', 'running', 'succeeded', 'failed', 'cancelled', 'skipped')",
@@ -114,6 +118,17 @@ runs = Table(
         name="jobsched_runs_covers_in_order",
     ),
     sqlite_autoincrement=True,
+)
+
+#: The tags of runs turned about, to find runs by them. Triggers keep it: see `run_tags.py`.
+run_tags = Table(
+    "jobsched_run_tags",
+    metadata,
+    Column("namespace", Text, nullable=False),
+    Column("tag", Text, nullable=False),
+    Column("run_id", BigInteger, nullable=False),
+    PrimaryKeyConstraint("namespace", "tag", "run_id", name="jobsched_run_tags_pk"),
+    sqlite_with_rowid=False,
 )
 
 run_logs = Table(
@@ -263,15 +278,18 @@ _partial("jobsched_runs_of_job", "job is not null", "namespace", "job", "id")
 _partial("jobsched_runs_slot", "scheduled_at is not null", "namespace", "job", "scheduled_at", unique=True)
 _partial(
     "jobsched_runs_unique_key",
-    "unique_key is not null and state in ('scheduled', 'pending', 'blocked', 'running')",
+    "unique_key is not null and (state in ('scheduled', 'pending', 'blocked', 'running') or unique_until is not null)",
     "namespace",
     "unique_key",
     unique=True,
 )
+_partial("jobsched_runs_batch", "batch is not null", "namespace", "batch", "state", "id")
 
 #: As text, because SQLite uses a partial index only for a condition it can read in the statement.
 UNFINISHED = text("state in ('scheduled', 'pending', 'blocked', 'running')")
 WAITING = text("state in ('scheduled', 'pending', 'blocked')")
+#: Has its unique key: a finished run too, until its time is over and somebody has asked for the key.
+HAS_UNIQUE_KEY = text("(state in ('scheduled', 'pending', 'blocked', 'running') or unique_until is not null)")
 #: A slot that its starting deadline may still skip: due, and never claimed.
 TO_START = text("start_by is not null and claim_no = 0 and state in ('pending', 'blocked')")
 

@@ -1,6 +1,7 @@
 """Text and JSON that any database takes: nothing that a handler returns or prints can make a statement fail."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from jobsched.errors import PayloadError
@@ -32,6 +33,11 @@ def _dump(value: Any) -> str:
         return text
     # A lone surrogate has no UTF-8; as an escape it passes, and comes back as it was.
     return _ESCAPED.encode(value)
+
+
+def tags_text(tags: Iterable[str]) -> str:
+    """The JSON of a run's tags, in which a database finds each of them."""
+    return encode([clean(tag) for tag in tags])
 
 
 def clean(text: str) -> str:

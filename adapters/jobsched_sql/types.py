@@ -12,6 +12,7 @@ from jobsched_sql.texts import encode
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 def to_micros(instant: datetime) -> int:
@@ -21,6 +22,11 @@ def to_micros(instant: datetime) -> int:
 
 def from_micros(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
+
+
+def to_millis(duration: timedelta) -> int:
+    """Whole milliseconds, up: what a duration is kept in."""
+    return -(-duration // _MILLISECOND)
 
 
 class Instant(TypeDecorator[datetime]):

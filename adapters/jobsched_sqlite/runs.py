@@ -10,8 +10,8 @@ from jobsched.model.definition import stored_definition
 from jobsched.model.run import NewRun, RunState
 from jobsched.model.state import Firing, JobWrite
 from jobsched_sql.dialect import Inserted, Placed, Queue
-from jobsched_sql.texts import clean, encode
-from jobsched_sql.types import from_micros, to_micros
+from jobsched_sql.texts import clean, encode, tags_text
+from jobsched_sql.types import from_micros, to_micros, to_millis
 from jobsched_sqlite import statements
 
 
@@ -31,7 +31,10 @@ def insert(
     states = [_state(one, now, limited) for one in placed]
     micros = to_micros(now)
     rows = [_row(last + n, one, state, micros) for n, (one, state) in enumerate(zip(placed, states, strict=True), 1)]
-    if connection.exec_driver_sql(statements.INSERT_RUN, rows).rowcount == len(rows):
+    inserted = connection.exec_driver_sql(statements.INSERT_RUN, rows).rowcount
+    if any(one.run.tags for one in placed):
+        connection.exec_driver_sql(statements.INDEX_TAGS, (last,))
+    if inserted == len(rows):
         return [Inserted(last + n, state) for n, state in enumerate(states, 1)]
     there = {id_ for (id_,) in connection.exec_driver_sql(statements.INSERTED, (last,)).fetchall()}
     return [Inserted(last + n, state) if last + n in there else None for n, state in enumerate(states, 1)]
@@ -70,6 +73,10 @@ def _row(id_: int, one: Placed, state: RunState, now: int) -> tuple[object, ...]
         None if run.covers is None else to_micros(run.covers.last),
         None if run.covers is None else run.covers.count,
         now,
+        None if run.timeout is None else to_millis(run.timeout),
+        None if run.unique_for is None else now + 1000 * to_millis(run.unique_for),
+        tags_text(run.tags) if run.tags else None,
+        run.batch,
     )
 
 

@@ -7,13 +7,20 @@ INSERT_RUN = """
 insert into jobsched_runs
   (id, namespace, job, handler, source, queue, priority, state, reason, max_attempts, scheduled_at, available_at,
    start_by, finished_at, generation, concurrency_key, unique_key, payload, covers_first, covers_last,
-   covers_count, created_at)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+   covers_count, created_at, timeout_ms, unique_until, tags, batch)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 on conflict do nothing
 """
 
 #: Which of the ids just given have a row.
 INSERTED = "select id from jobsched_runs where id > ?"
+
+#: What a trigger does elsewhere: see `jobsched_sql/run_tags.py`.
+INDEX_TAGS = """
+insert into jobsched_run_tags (namespace, tag, run_id)
+select distinct r.namespace, tag.value, r.id from jobsched_runs r, json_each(r.tags) tag
+where r.id > ? and r.tags is not null
+"""
 
 #: The highest id ever given. AUTOINCREMENT keeps it, so that none is used twice, deleted runs included.
 LAST_ID = "select coalesce((select seq from sqlite_sequence where name = 'jobsched_runs'), 0)"
@@ -90,7 +97,7 @@ CLAIMABLE = """
 select id, claim_no + 1, namespace, job,
   (select revision from jobsched_jobs j where j.namespace = r.namespace and j.name = r.job),
   handler, source, queue, attempt + 1, max_attempts, losses, scheduled_at, available_at, ?, payload,
-  concurrency_key, priority, attempts_before
+  concurrency_key, priority, attempts_before, timeout_ms
 from jobsched_runs r indexed by jobsched_runs_pending
 where state = 'pending' and namespace = ? and handler not in (select value from json_each(?))
   and (start_by is null or claim_no > 0 or start_by > ?)
@@ -101,7 +108,7 @@ CLAIMABLE_OF_QUEUE = """
 select id, claim_no + 1, namespace, job,
   (select revision from jobsched_jobs j where j.namespace = r.namespace and j.name = r.job),
   handler, source, queue, attempt + 1, max_attempts, losses, scheduled_at, available_at, ?, payload,
-  concurrency_key, priority, attempts_before
+  concurrency_key, priority, attempts_before, timeout_ms
 from jobsched_runs r indexed by jobsched_runs_pending_by_queue
 where state = 'pending' and namespace = ? and handler not in (select value from json_each(?)) and queue = ?
   and (start_by is null or claim_no > 0 or start_by > ?)

@@ -19,6 +19,7 @@ from jobsched.cli.main import COMMANDS, cli
 from jobsched.cli.pause_text import pause_as_json
 from jobsched.cli.plan_command import as_json as plan_as_json
 from jobsched.cli.stats_command import as_json as stats_as_json
+from jobsched.cli.stats_command import batch_as_json
 from jobsched.cli.status_command import Seen
 from jobsched.cli.status_command import as_json as status_as_json
 from jobsched.cli.sync_command import as_json as sync_as_json
@@ -26,6 +27,7 @@ from jobsched.cli.why_command import as_json as fate_as_json
 from jobsched.config.diagnostics import Diagnostic
 from jobsched.config.diagnostics import as_json as diagnostic_as_json
 from jobsched.model.backfill import Backfill
+from jobsched.model.batch import BatchCounts
 from jobsched.model.definition import FieldChange
 from jobsched.model.handler import CommandHandler
 from jobsched.model.job import Job
@@ -159,6 +161,7 @@ STATS = Stats(
     unfinished={("default", RunState.RUNNING): 1},
     finished={("nightly", RunState.SUCCEEDED): 3, (None, RunState.FAILED): 1},
 )
+BATCH = BatchCounts("import-42", {RunState.RUNNING: 1, RunState.SUCCEEDED: 3})
 COVERS = Covers(SLOT - timedelta(days=2), SLOT, 3)
 
 FINDING = Finding(
@@ -247,7 +250,8 @@ JSON: dict[str, tuple[str, Callable[[], Any]]] = {
             "`-o json`: an array of runs, newest first. "
             "`error` is null or a list, an entry for each failed attempt; `covers` is null or, on a skipped "
             f"row for several slots, like `{json.dumps(run_as_json(replace(RUN, covers=COVERS))['covers'])}` "
-            "(`count` null above 1,000)"
+            "(`count` null above 1,000). `batch`, `timeout` (`30s`), `unique_key` and `unique_until` are those of an enqueued "
+            "run, else null"
         ),
         lambda: [run_as_json(RUN)],
     ),
@@ -256,7 +260,10 @@ JSON: dict[str, tuple[str, Callable[[], Any]]] = {
         lambda: [line_as_json(LogLine(7, 2, 0, NOW, "stdout", "40 sent"))],
     ),
     "stats": (
-        "`-o json`: the unfinished by queue and state, the finished by job (null: ad hoc)",
+        (
+            "`-o json`: the unfinished by queue and state, the finished by job (null: ad hoc); with `--batch` like "
+            f"`{json.dumps(batch_as_json('default', BATCH))}`"
+        ),
         lambda: stats_as_json("default", STATS, [PAUSE]),
     ),
     "why": (

@@ -7,7 +7,7 @@ import click
 from jobsched.cli.output import print_json, say
 from jobsched.cli.payload import payload_of
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
-from jobsched.cli.text import lacks_text
+from jobsched.cli.text import lacks_text, local_time
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 @click.option("--queue", metavar="Q", help="Its queue.  [default: default]")
 @click.option("--priority", metavar="P", type=int, help="Smaller runs first.  [default: 0]")
 @click.option("--max-attempts", metavar="N", type=click.IntRange(1), help="How often it is tried.  [default: 1]")
+@click.option("--timeout", metavar="DURATION", help="Of each attempt, before the handler's own: 30s, 5m.")
 @click.option("--unique", metavar="KEY", help="Make none while a run with this key is unfinished.")
+@click.option(
+    "--unique-for", metavar="DURATION", help="With --unique: nor so long after that was made, though it is over: 10m."
+)
 @click.option(
     "--on-conflict",
     type=click.Choice(["ignore", "replace", "reschedule", "error"]),
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
     help="What becomes of one that waits with this --unique key.",
 )
 @click.option("--key", metavar="KEY", help="Of the runs with this key, one runs at a time.")
+@click.option("--tag", "tags", metavar="TAG", multiple=True, help="To find it by; may be repeated.")
+@click.option("--batch", metavar="NAME", help="Runs of one name are counted together: see stats --batch.")
 @database_option
 @namespace_option
 @output_option
@@ -45,9 +51,13 @@ def command(
     queue: str | None,
     priority: int | None,
     max_attempts: int | None,
+    timeout: str | None,
     unique: str | None,
+    unique_for: str | None,
     on_conflict: "Literal['ignore', 'replace', 'reschedule', 'error']",
     key: str | None,
+    tags: tuple[str, ...],
+    batch: str | None,
     database: str | None,
     namespace: str | None,
     output: str,
@@ -70,9 +80,13 @@ def command(
             queue=queue,
             priority=priority,
             max_attempts=max_attempts,
+            timeout=timeout,
             unique_key=unique,
+            unique_for=unique_for,
             on_conflict=on_conflict,
             concurrency_key=key,
+            tags=tags,
+            batch=batch,
         )
         if output == "json":
             print_json(run_as_json(client.run(made.id)))
@@ -84,7 +98,9 @@ def _told(client: "Client", made: "Created", handler: str, *, changed: bool) -> 
     if made.existing and changed and made.state == "scheduled":
         return f"run {made.id} has this unique key already, and waited: it was changed"
     if made.existing:
-        return f"run {made.id} has this unique key already: it is {made.state}; none was made"
+        until = client.run(made.id).unique_until if made.state.final else None
+        keeps = f" until {local_time(until)}" if until is not None else " already"
+        return f"run {made.id} has this unique key{keeps}: it is {made.state}; none was made"
     waits = f": {lacks_text(client.lacks(made.id))}" if made.state == "blocked" else ""
     return f"run {made.id} of {handler} is {made.state}{waits}"
 

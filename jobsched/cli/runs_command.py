@@ -25,6 +25,8 @@ STATES = ("scheduled", "pending", "blocked", "running", "succeeded", "failed", "
 @click.option("--job", metavar="JOB", shell_complete=job_names, help="Only of this job.")
 @click.option("--handler", metavar="NAME", help="Only of this handler.")
 @click.option("--queue", metavar="Q", help="Only of this queue.")
+@click.option("--tag", metavar="TAG", help="Only with this tag; a job's runs have its tags.")
+@click.option("--batch", metavar="NAME", help="Only of this batch.")
 @click.option(
     "--state", "states", type=click.Choice(STATES), multiple=True, help="Only in this state; may be repeated."
 )
@@ -38,6 +40,8 @@ def command(
     job: str | None,
     handler: str | None,
     queue: str | None,
+    tag: str | None,
+    batch: str | None,
     states: tuple[str, ...],
     since: str | None,
     count: int,
@@ -55,7 +59,16 @@ def command(
             client.job(job)  # says so if there is none of this name
         made_since = None if since is None else since_of(since, now)
         wanted = [RunState(state) for state in states]
-        runs = client.runs(job=job, handler=handler, queue=queue, states=wanted, since=made_since, limit=count)
+        runs = client.runs(
+            job=job,
+            handler=handler,
+            queue=queue,
+            tag=tag,
+            batch=batch,
+            states=wanted,
+            since=made_since,
+            limit=count,
+        )
         notes = notes_on(client, runs) if output == "table" else {}
         if not runs:
             say_if_elsewhere(client)

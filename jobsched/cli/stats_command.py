@@ -14,6 +14,7 @@ from jobsched.cli.text import local_time
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jobsched.model.batch import BatchCounts
     from jobsched.model.pause import Pause
     from jobsched.model.stats import Stats
 
@@ -28,14 +29,19 @@ _FINAL = ("succeeded", "failed", "cancelled", "skipped")
     show_default=True,
     help="Count what was made since an RFC 3339 instant, or within a duration: 1h, 2d.",
 )
+@click.option("--batch", metavar="NAME", help="Count the runs of this batch, whenever they were made.")
 @database_option
 @namespace_option
 @output_option
-def command(*, since: str, database: str | None, namespace: str | None, output: str) -> None:
-    """Count runs: the unfinished by queue and state, the finished by job and state.
+def command(*, since: str, batch: str | None, database: str | None, namespace: str | None, output: str) -> None:
+    """Count runs: the unfinished by queue and state, the finished by job and state; or those of a batch by state.
 
     Finished runs are counted as far as history keeps them.
     """
+    if batch is not None:
+        with client_of(find_target(database, namespace)) as client:
+            _print_batch(client.namespace, client.batch(batch), output)
+        return
     with client_of(find_target(database, namespace)) as client:
         now, pauses = client.store.now(), client.pauses()
         stats = client.stats(since=since_of(since, now))
@@ -56,6 +62,28 @@ def command(*, since: str, database: str | None, namespace: str | None, output: 
     if len(rows) > 1:
         rows.append(["(all)", *(f"{sum(counts[state] for _, counts in jobs):,}" for state in _FINAL)])
     print_table(["JOB", *(state.upper() for state in _FINAL)], rows, empty="no finished runs")
+
+
+def _print_batch(namespace: str, batch: "BatchCounts", output: str) -> None:
+    if output == "json":
+        print_json(batch_as_json(namespace, batch))
+        return
+    counts = [[str(state), f"{batch.counts[state]:,}"] for state in sorted(batch.counts)]
+    print_table(["STATE", "RUNS"], counts, empty=f"no runs of batch {batch.name}: never made, or pruned")
+    if batch.total:
+        say(f"\n{batch}")
+
+
+def batch_as_json(namespace: str, batch: "BatchCounts") -> dict[str, Any]:
+    from jobsched.model.run import RunState
+
+    return {
+        "namespace": namespace,
+        "batch": batch.name,
+        "total": batch.total,
+        "done": batch.done,
+        "states": {str(state): batch.counts.get(state, 0) for state in RunState},
+    }
 
 
 def _by_job(stats: "Stats") -> list[tuple[str | None, dict[str, int]]]:

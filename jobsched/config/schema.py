@@ -245,7 +245,7 @@ DEFAULTS = Group(
         text(pattern=r"^0?[0-7]{1,3}$"),
         'Of a command or shell, as octal digits in quotes, like "027"; else the node\'s.',
     ),
-    tags=may(list_of(kinds.TAG, most=32), "Labels to find jobs by."),
+    tags=may(list_of(kinds.TAG, most=32), "Labels to find jobs, and their runs, by."),
     owner=may(text(least=1, most=200), "Who answers for the job."),
 )
 

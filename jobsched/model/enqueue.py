@@ -1,6 +1,6 @@
 """An ad-hoc run as a program asks for it: one value, checked before anything is made of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict
@@ -17,6 +17,9 @@ from jobsched.model.text import storable
 _LONGEST_HANDLER = 500
 _MOST_ATTEMPTS = 2**31 - 1
 _PRIORITIES = 2**63
+_MILLISECOND = timedelta(milliseconds=1)
+#: As of a job's `tags`.
+_MOST_TAGS, _LONGEST_TAG = 32, 64
 
 
 class EnqueueOptions(TypedDict, total=False):
@@ -27,9 +30,13 @@ class EnqueueOptions(TypedDict, total=False):
     queue: str | None
     priority: int | None
     max_attempts: int | None
+    timeout: timedelta | float | str | None
     unique_key: str | None
+    unique_for: timedelta | float | str | None
     on_conflict: Literal["ignore", "replace", "reschedule", "error"]
     concurrency_key: str | None
+    tags: Sequence[str]
+    batch: str | None
     connection: object
 
 
@@ -39,7 +46,7 @@ class Enqueue:
 
     `handler`: its name, or a function with @handler. `payload`: a JSON object, or a pydantic model, whose fields it is.
     What is not given is what the handler's decorator says, if its module is imported in this process; else the queue
-    `default`, priority 0 and one attempt. `delay`: a timedelta, seconds, or text like `10m`.
+    `default`, priority 0 and one attempt. `delay`, `timeout` and `unique_for`: a timedelta, seconds, or text like `10m`.
     """
 
     handler: str | Callable[..., Any]
@@ -50,9 +57,13 @@ class Enqueue:
     queue: str | None = None
     priority: int | None = None
     max_attempts: int | None = None
+    timeout: timedelta | float | str | None = None
     unique_key: str | None = None
+    unique_for: timedelta | float | str | None = None
     on_conflict: Literal["ignore", "replace", "reschedule", "error"] = "ignore"
     concurrency_key: str | None = None
+    tags: Sequence[str] = ()
+    batch: str | None = None
 
     def new_run(self, namespace: str, now: datetime | None) -> NewRun:
         """The run to be made. `now` is needed if there is a delay. Raises EnqueueError, PayloadError."""
@@ -68,9 +79,13 @@ class Enqueue:
             queue=_queue(self.queue) or said.queue or "default",
             priority=_whole("priority", self.priority, said.priority or 0, -_PRIORITIES, _PRIORITIES - 1),
             max_attempts=_whole("max_attempts", self.max_attempts, granted, 1, _MOST_ATTEMPTS),
-            unique_key=_unique_key(self.unique_key),
+            unique_key=_short("a unique key", self.unique_key),
+            unique_for=self._unique_for(),
             on_conflict=_on_conflict(self.on_conflict, self.unique_key),
             key=_concurrency_key(self.concurrency_key),
+            timeout=_lasting("timeout", self.timeout),
+            tags=_tags(self.tags) if self.tags else (),
+            batch=_short("the name of a batch", self.batch),
         )
 
     def _available_at(self, now: datetime | None) -> datetime | None:
@@ -85,6 +100,11 @@ class Enqueue:
             return as_utc(self.run_at)
         except (ValueError, OverflowError) as error:
             raise EnqueueError(f"run_at: {error}") from None
+
+    def _unique_for(self) -> timedelta | None:
+        if self.unique_for is not None and self.unique_key is None:
+            raise EnqueueError(f"unique_for={self.unique_for!r} needs a unique_key, which it is the time of")
+        return _lasting("unique_for", self.unique_for)
 
 
 def _name(handler: str | Callable[..., Any]) -> str:
@@ -102,9 +122,26 @@ def _name(handler: str | Callable[..., Any]) -> str:
 
 def _after(now: datetime, delay: timedelta | float | str) -> datetime:
     try:
-        return now + parse_duration(delay.total_seconds() if isinstance(delay, timedelta) else delay)
-    except (ValueError, OverflowError) as error:
+        return now + _duration("delay", delay)
+    except OverflowError as error:
         raise EnqueueError(f"delay={delay!r}: {error}") from None
+
+
+def _lasting(what: str, given: timedelta | float | str | None) -> timedelta | None:
+    """More than nothing, in whole milliseconds."""
+    if given is None:
+        return None
+    duration = _duration(what, given)
+    if not duration:
+        raise EnqueueError(f"{what}={given!r}: must be more than 0")
+    return -(-duration // _MILLISECOND) * _MILLISECOND
+
+
+def _duration(what: str, given: timedelta | float | str) -> timedelta:
+    try:
+        return parse_duration(given.total_seconds() if isinstance(given, timedelta) else given)
+    except ValueError as error:
+        raise EnqueueError(f"{what}={given!r}: {error}") from None
 
 
 def _queue(queue: str | None) -> str | None:
@@ -120,10 +157,27 @@ def _whole(what: str, given: int | None, else_: int, least: int, most: int) -> i
     return number
 
 
-def _unique_key(key: str | None) -> str | None:
-    if key is not None and (type(key) is not str or not 0 < len(key) <= LONGEST_KEY or storable(key) != key):
-        raise EnqueueError(f"a unique key has 1 to {LONGEST_KEY} characters, and neither NUL nor lone surrogates")
-    return key
+def _short(what: str, text: str | None) -> str | None:
+    if text is not None and not _is_text(text, LONGEST_KEY):
+        raise EnqueueError(f"{what} has 1 to {LONGEST_KEY} characters, and neither NUL nor lone surrogates")
+    return text
+
+
+def _tags(tags: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(tags, str) or not isinstance(tags, Sequence):
+        raise EnqueueError(f"tags={tags!r}: give a list of them")
+    if len(tags) > _MOST_TAGS:
+        raise EnqueueError(f"{len(tags)} tags are more than the {_MOST_TAGS} that a run may have")
+    for tag in tags:
+        if not _is_text(tag, _LONGEST_TAG):
+            raise EnqueueError(
+                f"{str(tag)[:80]!r} is no tag: a text of 1 to {_LONGEST_TAG} characters, without NUL and lone surrogates"
+            )
+    return tuple(dict.fromkeys(tags))
+
+
+def _is_text(given: object, longest: int) -> bool:
+    return type(given) is str and 0 < len(given) <= longest and storable(given) == given
 
 
 def _on_conflict(given: str, unique_key: str | None) -> OnConflict:

@@ -90,6 +90,13 @@ def options_of(job: Job, said: HandlerOptions = NO_OPTIONS) -> HandlerOptions:
     return HandlerOptions(retries=retries, timeout=timeout)
 
 
+def options_of_run(timeout: timedelta | None, said: HandlerOptions = NO_OPTIONS) -> HandlerOptions:
+    """How attempts of a run without a job are made: what it was enqueued with goes before its handler's decorator."""
+    if timeout is None:
+        return said
+    return replace(said, timeout=Timeout(timeout) if said.timeout is None else replace(said.timeout, after=timeout))
+
+
 def _heard(group: str, said: Retries | Timeout | None, heard: Iterable[str]) -> dict[str, Any]:
     prefix = f"{group}."
     return {

@@ -40,6 +40,11 @@ def run_as_json(run: Run) -> dict[str, Any]:
         "covers": run.covers
         and {"first": _instant(run.covers.first), "last": _instant(run.covers.last), "count": run.covers.count},
         "created_at": _instant(run.created_at),
+        "tags": list(run.tags),
+        "batch": run.batch,
+        "timeout": None if run.timeout is None else format_duration(run.timeout),
+        "unique_key": run.unique_key,
+        "unique_until": _instant(run.unique_until),
     }
 
 

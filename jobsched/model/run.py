@@ -55,7 +55,7 @@ class Source(StrEnum):
 
 
 class OnConflict(StrEnum):
-    """What becomes of a new run whose unique key an unfinished run has. One that runs is never touched."""
+    """What becomes of a new run whose unique key another has. One that runs, or is over, is never touched."""
 
     IGNORE = "ignore"  #: none is made
     REPLACE = "replace"  #: the one that waits becomes what the new one would have been, under its id
@@ -93,7 +93,11 @@ class NewRun:
     )
     replaces: bool = False  #: for it, unfinished runs of its key end as cancelled(replaced), until the limit holds
     unique_key: str | None = None  #: while a run with this key is unfinished, no second one is made
+    unique_for: timedelta | None = None  #: nor so long after it was made, whatever has become of it
     on_conflict: OnConflict = OnConflict.IGNORE  #: when its unique key is taken
+    timeout: timedelta | None = None  #: of each attempt; of runs without a job alone, whose handler's is replaced by it
+    tags: tuple[str, ...] = ()
+    batch: str | None = None
     skipped: Reason | None = None  #: recorded as skipped, for this reason
     covers: Covers | None = None
     generation: int | None = None
@@ -125,6 +129,11 @@ class Run:
     error: tuple[Mapping[str, Any], ...]  #: one entry per failed attempt, oldest first
     covers: Covers | None
     created_at: datetime
+    tags: tuple[str, ...] = ()
+    batch: str | None = None
+    timeout: timedelta | None = None  #: what it was enqueued with; None: its job's, or its handler's
+    unique_key: str | None = None
+    unique_until: datetime | None = None  #: no second run of its key is made before, though it has finished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +159,7 @@ class Claim:
     payload: Mapping[str, Any]
     key: str | None
     attempts_before: int = 0  #: up to when it was last requeued; `max_attempts` counts them
+    timeout: timedelta | None = None  #: what it was enqueued with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,7 +249,8 @@ class Refusal(StrEnum):
     COVERS = "covers"  #: the row stands for several slots
     ABANDONED = "abandoned"  #: its last attempt's thread goes on
     JOB_GONE = "job_gone"
-    UNIQUE_KEY = "unique_key"  #: an unfinished run has its unique key now
+    UNIQUE_KEY = "unique_key"  #: another run has its unique key now
+    UNIQUE_FOR = "unique_for"  #: it is over, but keeps its unique key for a while
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +285,8 @@ class RunFilter:
     job: str | None = None
     handler: str | None = None  #: as `handler_text` gives it
     queue: str | None = None
+    tag: str | None = None
+    batch: str | None = None
     states: tuple[RunState, ...] = ()
     since: datetime | None = None  #: created at or after
     before_id: int | None = None

@@ -23,7 +23,7 @@ from jobsched.handlers.raised import error_entry, names_of, text_of
 from jobsched.handlers.registry import Registry
 from jobsched.model.handler import PythonHandler, handler_from_text
 from jobsched.model.job import Job, Retries
-from jobsched.model.options import NO_OPTIONS, options_of
+from jobsched.model.options import options_of, options_of_run
 from jobsched.model.run import Claim, Reason, Transition
 from jobsched.observe.events import RunStarted, level_of
 from jobsched.observe.listeners import Events
@@ -102,7 +102,7 @@ class Executor:
     def _attempt(self, held: Held) -> Transition:
         try:
             held.job = self._job(held.claim)
-            held.options = options_of(held.job) if held.job else NO_OPTIONS
+            held.options = options_of(held.job) if held.job else options_of_run(held.claim.timeout)
         except StoreUnavailableError:
             return retry.given_back(held.claim)
         except Exception as error:  # noqa: BLE001 - a definition that cannot be read
@@ -168,7 +168,7 @@ class Executor:
             self._definitions.declare(handler.name)
         said = self._registry.resolve(handler.name).options
         if held.job is None:
-            held.options = said
+            held.options = options_of_run(claim.timeout, said)
             return
         held.options = options_of(held.job, said)
         granted = claim.attempts_before + 1 + (held.options.retries or Retries()).max

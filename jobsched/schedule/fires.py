@@ -211,6 +211,7 @@ def run_for(
         max_queued=job.concurrency.max_queued if job.concurrency.policy == "queue" else None,
         replaces=source is Source.SLOT and job.concurrency.policy == "replace",
         generation=generation,
+        tags=job.tags,
     )
 
 

@@ -152,8 +152,9 @@ class Store(Protocol):
     # -- runs
 
     def enqueue(self, runs: Sequence[NewRun], connection: object = None) -> list[Created]:
-        """Make runs, all or none, in the order given; a unique key that an unfinished run has makes none and returns that one.
+        """Make runs, all or none, in the order given; a unique key that another run has makes none and returns that one.
 
+        A run has its unique key while it is unfinished, and until its `unique_for` is over, counted from when it was made.
         `connection`: the caller's own to this database; then they exist exactly if its open transaction commits, and one
         that needs a place of a key or a queue is scheduled for now. Raises EnqueueError for what is no such connection.
         `on_conflict` says what else becomes of a run that waits under a unique key; UniqueKeyError if that was to be one.
@@ -234,7 +235,10 @@ class Store(Protocol):
         """(id, claim_no) of the running runs of a node that it is asked to stop, and why: cancelled or replaced."""
 
     def delete(self, run_ids: Sequence[int]) -> list[Answer]:
-        """Runs that are over are gone, with their logs, unless a thread still performs one; their slots are not fired again."""
+        """Runs that are over are gone, with their logs, unless a thread still performs one; their slots are not fired again.
+
+        One whose `unique_for` is not over stays: without it a second run of its key could be made.
+        """
 
     # -- nodes
 
@@ -306,6 +310,12 @@ class Store(Protocol):
     def counts(self, namespaces: Sequence[str]) -> dict[tuple[str, RunState], int]:
         """How many unfinished runs there are by (queue, state); cheap enough to be polled."""
 
+    def batch_counts(self, namespace: str, batch: str) -> dict[RunState, int]:
+        """How many runs of a batch there are by state, those that were pruned left out; costs as much as the batch is large."""
+
+    def is_batch_done(self, namespace: str, batch: str) -> bool:
+        """Whether no run of a batch is unfinished; cheap enough to be polled, however large the batch is."""
+
     def unfinished(self, run_ids: Sequence[int]) -> set[int]:
         """Which of these runs are not in a final state."""
 
@@ -320,7 +330,7 @@ class Store(Protocol):
     def prune(self, retentions: Sequence[Retention], limit: int) -> int:
         """Delete finished runs (with their logs) that retention no longer keeps, at most about `limit`; how many.
 
-        An abandoned one stays until its thread has ended.
+        An abandoned one stays until its thread has ended, one with a `unique_for` until that is over.
         """
 
     def tidy(self) -> None:

@@ -13,6 +13,7 @@ The fixtures close what they opened.
 
 from jobsched.testing.contract.abandonment import AbandonContract
 from jobsched.testing.contract.backfilling import BackfillContract
+from jobsched.testing.contract.batches import BatchContract, TagContract
 from jobsched.testing.contract.cancelling import CancelContract
 from jobsched.testing.contract.claims import ClaimContract
 from jobsched.testing.contract.deleting import DeleteContract
@@ -35,6 +36,7 @@ from jobsched.testing.contract.requeueing import RequeueContract
 from jobsched.testing.contract.schema import SchemaContract
 from jobsched.testing.contract.slots import SlotContract
 from jobsched.testing.contract.sync import SyncContract
+from jobsched.testing.contract.unique_for import UniqueForContract
 from jobsched.testing.contract.wakeups import WakeUpContract
 
 
@@ -43,6 +45,9 @@ class StoreContract(
     SyncContract,
     SlotContract,
     EnqueueContract,
+    UniqueForContract,
+    TagContract,
+    BatchContract,
     KeyContract,
     QueueLimitContract,
     QueueRateContract,

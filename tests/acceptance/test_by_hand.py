@@ -1,5 +1,6 @@
 """What people do to runs from the command line, beside a node at work."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -201,6 +202,27 @@ def test_a_run_is_enqueued_from_the_command_line_and_performed(workplace: "Workp
     assert "mail.send" in workplace.jobsched("runs", "--queue", "mail", "--handler", "mail.send").stdout
 
 
+def test_a_batch_and_its_tags_are_asked_for_on_the_command_line(sqlite_url: str) -> None:
+    def said(*arguments: str) -> str:
+        done = CliRunner().invoke(cli, [*arguments, "--database", sqlite_url])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    enqueue = ("enqueue", "mail.send", "--tag", "eu", "--tag", "shop", "--batch", "import-42", "--timeout", "90s")
+    said(*enqueue, "--unique", "k", "--unique-for", "1h")
+    said("enqueue", "mail.send")
+    said("cancel", "1")
+
+    [run] = json.loads(said("runs", "--tag", "shop", "--batch", "import-42", "-o", "json"))
+    assert (run["id"], run["tags"], run["batch"], run["timeout"]) == (1, ["eu", "shop"], "import-42", "1m30s")
+    assert json.loads(said("runs", "--tag", "none", "-o", "json")) == []
+    assert f"run 1 has this unique key until {run['unique_until'][:2]}" in said("enqueue", "mail.send", "--unique", "k")
+    assert "batch import-42 is done" in said("stats", "--batch", "import-42")
+    assert "no runs of batch nope: never made, or pruned" in said("stats", "--batch", "nope")
+    counted = json.loads(said("stats", "--batch", "import-42", "-o", "json"))
+    assert (counted["total"], counted["done"], counted["states"]["cancelled"]) == (1, True, 1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -209,6 +231,9 @@ def test_a_run_is_enqueued_from_the_command_line_and_performed(workplace: "Workp
         (["--in", "soon"], 1, "'soon' is no duration"),
         (["--in", "1h", "--at", "2030-01-01T00:00:00Z"], 2, "give --at or --in, not both"),
         (["--queue", "a b"], 1, "is no name of a queue"),
+        (["--unique-for", "1h"], 1, "needs a unique_key"),
+        (["--timeout", "0"], 1, "must be more than 0"),
+        (["--tag", "x" * 65], 1, "is no tag"),
     ],
 )
 def test_what_cannot_be_enqueued_is_refused_in_words(

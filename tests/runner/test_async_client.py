@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from tests.runner.conftest import Bench
 
 PATIENCE = timedelta(seconds=20)
-#: What gives line after line, for as long as a run lasts, and what `wait` is made of.
-NOT_AWAITED = {"follow", "looks"}
+#: What gives line after line, for as long as a run lasts, and what `wait` and `wait_batch` are made of.
+NOT_AWAITED = {"follow", "looks", "batch_looks"}
 
 
 def public(kind: type) -> set[str]:
@@ -39,6 +39,21 @@ def test_a_run_is_enqueued_performed_and_waited_for(bench: "Bench") -> None:
             return [run.result for run in runs]
 
     assert asyncio.run(main()) == [2 * number for number in range(50)]
+
+
+def test_a_batch_is_awaited(bench: "Bench") -> None:
+    bench.registry.handler("double")(lambda number: 2 * number)
+
+    async def main() -> tuple[bool, int]:
+        async with AsyncClient(bench.client.store) as client:
+            await client.enqueue_many([Enqueue("double", {"number": number}) for number in range(5)], batch="b")
+            batch = await client.batch("b")
+            with pytest.raises(TimeoutError):
+                await batch.wait(timedelta(0))
+            bench.node()
+            return batch.done, (await batch.wait(PATIENCE)).counts[RunState.SUCCEEDED]
+
+    assert asyncio.run(main()) == (False, 5)
 
 
 def test_waiting_ends_in_time(bench: "Bench") -> None:

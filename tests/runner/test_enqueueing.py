@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,12 @@ import pytest
 
 from jobsched import AsyncClient, Client, Context, Enqueue
 from jobsched.errors import ClosedError, EnqueueError, PayloadError, RefusedError, StoreError
+from jobsched.model.run import RunState
 
 if TYPE_CHECKING:
     from tests.runner.conftest import Bench
+
+PATIENCE = timedelta(seconds=20)
 
 
 def test_many_runs_are_made_in_their_order(bench: "Bench") -> None:
@@ -65,8 +68,32 @@ def test_a_debounced_run_is_performed_once_after_the_last_call(bench: "Bench") -
         bench.client.reschedule(made.id, datetime(2026, 1, 1, tzinfo=UTC))
 
 
-def test_a_closed_client_says_so(sqlite_url: str) -> None:
-    with Client(sqlite_url) as client:
+def test_a_batch_is_enqueued_performed_and_waited_for(either_bench: "Bench") -> None:
+    either_bench.registry.handler("divide")(lambda by: 1 / by)
+    either_bench.node()
+    wanted = [Enqueue("divide", {"by": by}) for by in range(4)]
+    made = either_bench.client.enqueue_many([*wanted, Enqueue("divide", {"by": 1}, batch="other")], batch="import-42")
+
+    done = either_bench.client.batch("import-42").wait(PATIENCE)
+
+    assert (done.name, done.total, done.done) == ("import-42", 4, True)
+    assert done.counts == {RunState.SUCCEEDED: 3, RunState.FAILED: 1}
+    assert [run.id for run in either_bench.client.runs(batch="import-42")] == [one.id for one in made[3::-1]]
+    assert either_bench.client.enqueue("divide", {"by": 2}, batch="other").existing is False
+    assert either_bench.client.wait_batch("other", PATIENCE).total == 2
+
+
+def test_waiting_for_a_batch_ends_in_time(bench: "Bench") -> None:
+    bench.client.enqueue_many([Enqueue("never", delay=delay) for delay in (None, None, "1h")], batch="b")
+
+    with pytest.raises(TimeoutError, match=r"after 0s batch b: 3 of 3 runs are not over \(2 pending, 1 scheduled\)"):
+        bench.client.batch("b").wait(timedelta(0))
+
+    assert bench.client.batch("none").wait(timedelta(0)).total == 0
+
+
+def test_a_closed_client_says_so(database_url: str) -> None:
+    with Client(database_url) as client:
         client.enqueue("work")
 
     with pytest.raises(ClosedError, match="is closed; make a new one"):
@@ -86,7 +113,7 @@ def test_a_full_disk_is_said_in_words_and_nothing_is_enqueued(sqlite_url: str) -
             pages = connection.exec_driver_sql("pragma page_count").scalar_one()
             connection.exec_driver_sql(f"pragma max_page_count = {pages}").fetchall()
 
-        with pytest.raises(StoreError, match=r"SQLITE_FULL: .*make room"):
+        with pytest.raises(StoreError, match=r"jobsched.db: SQLITE_FULL: .*make room"):
             client.enqueue_many([Enqueue("work", {"text": "x" * 100_000})] * 10)
 
         assert client.runs() == []

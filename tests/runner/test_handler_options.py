@@ -74,6 +74,34 @@ def test_an_enqueued_run_has_the_timeout_of_the_decorator(bench: "Bench", declar
     assert "its timeout of 0.1 s" in run.error[0]["message"]
 
 
+def test_an_enqueued_run_has_the_timeout_it_was_enqueued_with(either_bench: "Bench") -> None:
+    @either_bench.handler
+    def left(ctx: Context) -> bool:
+        return ctx.deadline is not None
+
+    either_bench.node()
+    made = [either_bench.client.enqueue("left", timeout=timeout) for timeout in ("1h", None)]
+
+    assert [either_bench.ended(one.id).result for one in made] == [True, False]
+    assert [either_bench.client.run(one.id).timeout for one in made] == [timedelta(hours=1), None]
+
+
+def test_a_timeout_that_a_run_was_enqueued_with_goes_before_the_decorators(bench: "Bench", declared: Registry) -> None:
+    let = threading.Event()
+
+    @declared.handler("slow", timeout={"after": "1h", "kill_after": 0.1})
+    def slow() -> None:
+        let.wait(60)
+
+    bench.node()
+
+    run = bench.ended(bench.client.enqueue("slow", timeout=0.1).id)
+    let.set()
+
+    assert (run.state, run.reason) == (RunState.FAILED, Reason.TIMEOUT)
+    assert "its timeout of 0.1 s" in run.error[0]["message"]
+
+
 def failing(**options: Any) -> Registry:
     """The code of a node: a handler that fails, and says which attempts it was told of, and whether it has a timeout."""
     registry = Registry()

@@ -1,5 +1,6 @@
 """What a program may hand over as a payload: a JSON object of at most 1 MiB; what is refused is not enqueued."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,15 +16,17 @@ if TYPE_CHECKING:
     ("payload", "words"),
     [
         ({"text": "x" * 2 * 1024 * 1024}, "at most 1,048,576"),
-        ({"number": float("nan")}, "no JSON"),
+        ({"number": float("nan")}, r"no JSON: payload\['number'\] is nan; pass None or a text"),
+        ({"at": datetime(2026, 1, 1, tzinfo=UTC)}, r"payload\['at'\] is of type datetime: pass value.isoformat\(\)"),
         ({"set": {1}}, "no JSON"),
         ({"lone": "\ud800"}, "lone surrogate"),
         ([1], "a JSON object, not list"),
     ],
 )
 def test_a_payload_that_cannot_be_kept_is_refused_and_nothing_is_enqueued(
-    bench: "Bench", payload: Any, words: str
+    either_bench: "Bench", payload: Any, words: str
 ) -> None:
+    bench = either_bench
     bench.declare("work", performs=CommandHandler(("true",)))
 
     with pytest.raises(PayloadError, match=words):

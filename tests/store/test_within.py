@@ -16,7 +16,7 @@ from jobsched.client import Client
 from jobsched.errors import EnqueueError, PayloadError, QueueFull, SchemaError
 from jobsched.model.enqueue import Enqueue
 from jobsched.model.queue import QueueLimits
-from jobsched.model.run import RunState
+from jobsched.model.run import Created, RunState
 from jobsched.store.open import open_store
 from jobsched.store.port import Store
 from jobsched.testing.builders import a_change, a_node, a_run, claim
@@ -139,6 +139,29 @@ def test_a_unique_key_holds_in_the_callers_transaction(shop: Shop) -> None:
 
     assert (again.id, again.existing) == (first.id, True)
     assert (twin.existing, other.existing, other.id) == (False, True, twin.id)
+
+
+def test_a_unique_key_whose_time_is_over_is_free_in_the_callers_transaction(shop: Shop) -> None:
+    first = shop.client.enqueue("ship", unique_key="1", unique_for="1h", batch="b", tags=["t"])
+    shop.client.cancel(first.id)
+
+    def again(*, commit: bool) -> list[Created]:
+        with closing(shop.raw()) as connection:
+            wanted = [Enqueue("ship", unique_key="1", batch="b", tags=["t"])] * 2
+            made = shop.client.enqueue_many(wanted, connection=connection)
+            if commit:
+                connection.commit()
+            return made
+
+    within = again(commit=True)
+    with shop.engine.begin() as connection:
+        connection.execute(text("update jobsched_runs set unique_until = created_at"))
+    again(commit=False)
+    made, twin = again(commit=True)
+
+    assert [one.id for one in within] == [first.id] * 2
+    assert (made.existing, twin.existing, twin.id, made.id == first.id) == (False, True, made.id, False)
+    assert [run.id for run in shop.client.runs(tag="t")] == [made.id, first.id]
 
 
 def test_what_needs_a_place_is_scheduled_for_now_and_locks_nothing(shop: Shop) -> None:

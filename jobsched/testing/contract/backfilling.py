@@ -68,6 +68,7 @@ class BackfillContract:
         assert [replace(run, id=0, covers=None, scheduled_at=None, available_at=START) for run in rest] == [
             replace(before, id=0, covers=None, scheduled_at=None, available_at=START)
         ] * 2
+        assert runs(store, tag="t") == rest
         assert sorted(run.scheduled_at for run in runs(store) if run.scheduled_at) == [
             minute(number) for number in (3, 4, 5, 9)
         ]
@@ -183,7 +184,7 @@ def seen(store: Store, *numbers: int) -> list[SlotRow]:
 
 def given_a_range(store: Store, stored: StoredJob, first: int, last: int) -> Run:
     """A skipped row for these minutes."""
-    skipped = a_skipped_slot(stored.job, minute(last), Reason.PAUSED, covers=covers(first, last))
+    skipped = a_skipped_slot(stored.job, minute(last), Reason.PAUSED, covers=covers(first, last), tags=("t",))
     store.fire([a_firing(stored, skipped)])
     return runs(store)[-1]
 

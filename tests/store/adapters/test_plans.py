@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import Engine
 
+from jobsched.model.run import RunFilter
 from jobsched.store.open import open_store
 from jobsched.store.port import Store
 from jobsched.testing.builders import START, a_change, a_job, a_node, a_pause, a_run, a_transition, claim
@@ -87,3 +88,24 @@ def test_a_poll_reads_only_what_is_unfinished(store: Store, ask: Any, index: str
     assert index in plan
     assert "Seq Scan on jobsched_runs" not in plan
     assert "SCAN jobsched_runs\n" not in plan + "\n"
+
+
+@pytest.mark.parametrize(
+    ("ask", "index"),
+    [
+        (lambda store: store.batch_counts("default", "b"), "jobsched_runs_batch"),
+        (lambda store: store.is_batch_done("default", "b"), "jobsched_runs_batch"),
+        (lambda store: store.runs(RunFilter(namespace="default", batch="b")), "jobsched_runs_batch"),
+        (lambda store: store.runs(RunFilter(namespace="default", tag="t", before_id=5000)), "jobsched_run_tags"),
+        (lambda store: store.enqueue([a_run(unique_key="k")]), "jobsched_runs_unique_key"),
+    ],
+    ids=["counts", "done", "runs", "tagged", "unique key"],
+)
+def test_what_is_asked_of_a_batch_or_a_tag_reads_no_other_run(store: Store, ask: Any, index: str) -> None:
+    store.enqueue([a_run(batch="b", tags=("t",)), a_run(unique_key="k")])
+
+    plan = plan_of(store, lambda: ask(store))
+
+    assert index in plan
+    assert "Seq Scan on jobsched_runs" not in plan
+    assert "SCAN jobsched_runs" not in plan

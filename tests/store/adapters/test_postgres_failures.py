@@ -25,7 +25,7 @@ from jobsched.store.port import Store
 from jobsched.testing.builders import a_run, a_trigger, runs
 from jobsched.testing.clock import FakeClock
 from jobsched_postgres.connections import Connector
-from jobsched_postgres.failures import is_retryable
+from jobsched_postgres.failures import is_retryable, told
 from jobsched_postgres.location import parse
 from jobsched_postgres.watchdog import SILENT_SECONDS, Watchdog
 
@@ -370,3 +370,12 @@ def test_a_holder_that_finishes_while_it_is_counted_leaves_nobody_blocked(
         store.enqueue([a_trigger(job)])
 
     assert states(store) == [RunState.SUCCEEDED, RunState.PENDING]
+
+
+def test_a_full_disk_of_the_server_is_said_in_words() -> None:
+    said = told("postgresql://here/db", errors.DiskFull("could not extend file: No space left on device"))
+
+    assert isinstance(said, StoreUnavailableError)
+    assert str(said) == (
+        "postgresql://here/db: could not extend file: No space left on device; the server's disk is full: make room there"
+    )

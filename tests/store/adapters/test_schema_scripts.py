@@ -5,7 +5,9 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -14,7 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Engine, MetaData, Table, Text, create_engine, inspect
+from sqlalchemy import Column, Engine, MetaData, Table, Text, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
@@ -156,3 +158,56 @@ def test_a_migration_that_is_killed_leaves_nothing_half_done(kind: str, request:
     store.close()
 
     assert (died.returncode, found, after) == (9, "missing", "current")
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_runs_of_the_first_schema_stay_and_their_unique_keys_hold(
+    kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url: str = request.getfixturevalue(f"empty_{kind}_url")
+    store = open_store(url)
+    with monkeypatch.context() as patched:
+        patched.setattr("alembic.command.upgrade", only_to("0001"))
+        store.migrate()
+    with engine_for(url).begin() as connection:
+        for number, state in enumerate(["pending", "running", "succeeded"]):
+            connection.execute(OLD_RUN, {"number": str(number), "state": state, **OLD_INSTANTS[kind]})
+        if kind == "postgres":
+            connection.execute(text("drop function jobsched_enqueue"))
+            connection.execute(OLD_FUNCTION)
+
+    store.migrate()
+
+    keys = [f"{number}" for number in range(3)]
+    made = store.enqueue([a_run(unique_key=key, tags=("t",)) for key in keys])
+    functions = text("select count(*) from pg_proc where proname = 'jobsched_enqueue'")
+    with engine_for(url).connect() as connection:
+        count = connection.execute(functions).scalar_one() if kind == "postgres" else 1
+    found = runs(store)
+    store.close()
+    assert [one.existing for one in made] == [True, True, False]
+    assert [(run.unique_key, run.tags, run.batch, run.timeout, run.unique_until) for run in found[:3]] == [
+        (key, (), None, None, None) for key in keys
+    ]
+    assert (found[3].tags, count) == (("t",), 1)
+
+
+def only_to(revision: str) -> Callable[..., None]:
+    from alembic import command
+
+    upgrade = command.upgrade
+    return lambda config, _, **others: upgrade(config, revision, **others)
+
+
+OLD_RUN = text(
+    "insert into jobsched_runs (namespace, handler, source, queue, priority, state, max_attempts, payload, available_at, "
+    "created_at, unique_key, finished_at, node, started_at) values ('default', 'h', 'enqueue', 'default', 0, :state, 1, '{}', "
+    ":now, :now, :number, case when :state = 'succeeded' then :now end, 1, :now)"
+)
+OLD_INSTANTS: dict[str, dict[str, object]] = {
+    "sqlite": {"now": 0},
+    "postgres": {"now": datetime(2026, 1, 1, tzinfo=UTC)},
+}
+OLD_FUNCTION = text(
+    "create function jobsched_enqueue(handler text, payload json default '{}') returns bigint language sql as 'select 1::bigint'"
+)

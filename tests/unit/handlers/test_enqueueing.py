@@ -132,7 +132,9 @@ def test_what_does_not_fit_is_refused_before_a_run_is_made_of_it() -> None:
 
 
 def test_an_option_that_is_none_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"options\(\) has no 'dealy'; it has concurrency_key, connection, delay"):
+    with pytest.raises(
+        TypeError, match=r"options\(\) has no 'dealy'; it has batch, concurrency_key, connection, delay"
+    ):
         send.options(dealy="10m")  # type: ignore[call-arg]
 
 

@@ -27,6 +27,25 @@ def test_a_delay_is_a_timedelta_seconds_or_text(delay: Any) -> None:
     assert run.available_at == NOW + timedelta(minutes=10)
 
 
+@pytest.mark.parametrize("duration", [timedelta(minutes=10), 600, "10m"])
+def test_a_timeout_and_the_time_of_a_unique_key_are_durations_too(duration: Any) -> None:
+    run = Enqueue("send", timeout=duration, unique_key="k", unique_for=duration).new_run("default", None)
+
+    assert (run.timeout, run.unique_for) == (timedelta(minutes=10), timedelta(minutes=10))
+
+
+def test_what_is_shorter_than_a_millisecond_is_one() -> None:
+    run = Enqueue("send", timeout=timedelta(microseconds=1)).new_run("default", None)
+
+    assert run.timeout == timedelta(milliseconds=1)
+
+
+def test_tags_and_the_batch_are_kept_and_no_tag_twice() -> None:
+    run = Enqueue("send", tags=["b", "a", "b"], batch="import-42").new_run("default", None)
+
+    assert (run.tags, run.batch) == (("b", "a"), "import-42")
+
+
 def test_an_instant_may_be_of_any_zone() -> None:
     rome = datetime(2026, 11, 22, 9, 0, tzinfo=timezone(timedelta(hours=1)))
 
@@ -53,6 +72,20 @@ def test_an_instant_may_be_of_any_zone() -> None:
         ({"unique_key": "k", "on_conflict": "skip"}, "'skip' is none of ignore, replace, reschedule, error"),
         ({"on_conflict": "replace"}, "needs a unique_key"),
         ({"concurrency_key": "x" * 201}, "a concurrency key has 1 to 200"),
+        ({"timeout": 0}, "timeout=0: must be more than 0"),
+        ({"timeout": "soon"}, "timeout='soon': 'soon' is no duration"),
+        ({"unique_key": "k", "unique_for": "0s"}, "unique_for='0s': must be more than 0"),
+        ({"unique_key": "k", "unique_for": -1}, "cannot be negative"),
+        ({"unique_for": "10m"}, "unique_for='10m' needs a unique_key"),
+        ({"tags": "billing"}, "tags='billing': give a list"),
+        ({"tags": {"billing"}}, "give a list"),
+        ({"tags": [""]}, "'' is no tag: a text of 1 to 64"),
+        ({"tags": ["x" * 65]}, "is no tag"),
+        ({"tags": ["a\0b"]}, "without NUL"),
+        ({"tags": [7]}, "'7' is no tag"),
+        ({"tags": [str(number) for number in range(33)]}, "33 tags are more than the 32"),
+        ({"batch": ""}, "the name of a batch has 1 to 200"),
+        ({"batch": "x" * 201}, "the name of a batch has 1 to 200"),
     ],
 )
 def test_what_makes_no_run_is_refused_in_words(fields: Any, words: str) -> None:

@@ -16,7 +16,7 @@ def a_failed_run(**fields: Any) -> Run:
     values: dict[str, Any] = dict.fromkeys(RUN_FIELDS)
     values |= {"id": 7, "namespace": "default", "job": "nightly", "handler": "a:b", "source": Source.SLOT}
     values |= {"state": RunState.FAILED, "reason": Reason.ERROR, "available_at": AT, "created_at": AT}
-    return Run(**values | {"payload": {}, "error": ()} | fields)
+    return Run(**values | {"payload": {}, "error": (), "tags": ()} | fields)
 
 
 def test_the_payload_is_the_run_as_json() -> None:

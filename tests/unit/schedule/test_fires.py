@@ -285,6 +285,7 @@ def test_a_run_freezes_what_the_job_says() -> None:
         priority=-3,
         retries=Retries(max=4),
         concurrency=Concurrency(policy="queue", key="shared", max_queued=7),
+        tags=("billing",),
     )
 
     [run] = account(job, START, START + MINUTE, generation=12).runs
@@ -297,6 +298,7 @@ def test_a_run_freezes_what_the_job_says() -> None:
         queue="mail",
         priority=-3,
         payload={"a": 1},
+        tags=("billing",),
         max_attempts=5,
         scheduled_at=START + MINUTE,
         available_at=START + MINUTE,
