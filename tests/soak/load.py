@@ -29,13 +29,24 @@ JOBS = """
       flaky: {handler: work, payload: {fails: 0.5}, concurrency: allow, retries: {max: 5, delay: 100ms}}
       compute: {handler: work, payload: {seconds: 0.2}, concurrency: allow, executor: process}
       long: {handler: work, payload: {seconds: 4}, concurrency: allow}
+      deaf: {handler: work, payload: {seconds: 1.5, deaf: true}, concurrency: allow}
 """
 BUSY = JOBS.replace("SCHEDULE", "every: 1s")
 #: The schedules end by an edit, which accounts for every slot until then.
 QUIET = JOBS.replace(" SCHEDULE,", "")
 
 _UNFINISHED = tuple(state for state in RunState if not state.final)
-_WEIGHTS = {"enqueue": 60, "alone": 4, "few": 8, "flaky": 15, "compute": 2, "long": 2, "cancel": 3, "requeue": 3}
+_WEIGHTS = {
+    "enqueue": 55,
+    "alone": 4,
+    "few": 8,
+    "flaky": 15,
+    "compute": 2,
+    "long": 2,
+    "deaf": 8,
+    "cancel": 3,
+    "requeue": 3,
+}
 
 
 @dataclass(eq=False)

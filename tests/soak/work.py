@@ -10,10 +10,13 @@ JOURNAL = Journal("journal.jsonl")
 
 
 @handler("work")
-def work(ctx: Context, seconds: float = 0.0, fails: float = 0.0) -> str:
-    """Takes so long, and fails with this probability."""
+def work(ctx: Context, seconds: float = 0.0, fails: float = 0.0, deaf: bool = False) -> str:
+    """Takes so long, and fails with this probability. `deaf`: heeds nothing, so it ends though its node has lost it."""
     with JOURNAL.attempt(ctx) as result:
-        _wait(ctx, seconds)
+        if deaf:
+            threading.Event().wait(seconds)
+        else:
+            _wait(ctx, seconds)
         if random.random() < fails:
             raise RuntimeError("bad luck")
         return result
