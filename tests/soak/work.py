@@ -2,6 +2,7 @@
 
 import random
 import threading
+from typing import Any
 
 from jobsched import Context, handler
 from jobsched.testing.journal import Journal
@@ -10,8 +11,11 @@ JOURNAL = Journal("journal.jsonl")
 
 
 @handler("work")
-def work(ctx: Context, seconds: float = 0.0, fails: float = 0.0, deaf: bool = False) -> str:
-    """Takes so long, and fails with this probability. `deaf`: heeds nothing, so it ends though its node has lost it."""
+def work(ctx: Context, seconds: float = 0.0, fails: float = 0.0, deaf: bool = False, key: int = 0) -> str:
+    """Takes so long, and fails with this probability; `key` is what runs share a limit by.
+
+    `deaf`: it heeds nothing, so it ends though its node has lost it.
+    """
     with JOURNAL.attempt(ctx) as result:
         if deaf:
             threading.Event().wait(seconds)
@@ -19,6 +23,13 @@ def work(ctx: Context, seconds: float = 0.0, fails: float = 0.0, deaf: bool = Fa
             _wait(ctx, seconds)
         if random.random() < fails:
             raise RuntimeError("bad luck")
+        return result
+
+
+@handler("tell")
+def tell(ctx: Context, **_: Any) -> str:
+    """What `on_failure` asks for."""
+    with JOURNAL.attempt(ctx) as result:
         return result
 
 
