@@ -63,7 +63,7 @@ class PassingClock:
     def monotonic(self) -> float:
         return self._clock.monotonic()
 
-    def wait(self, event: threading.Event, seconds: float | None) -> bool:
+    def wait(self, event: Waitable, seconds: float | None) -> bool:
         if seconds is None or threading.get_ident() != self._thread:
             return self._clock.wait(event, seconds)
         until, heeded = self.monotonic() + seconds, self.heed()
