@@ -188,14 +188,14 @@ def test_heartbeats_in_quick_succession_do_not_take_a_claim_under_way_for_one_th
     seen: list[RunState] = []
     bench.registry.handler("work")(lambda: None)
     bench.declare("work")
-    node = bench.node(heartbeat=timedelta(seconds=60), lease=timedelta(seconds=180))
 
     def beat() -> None:
         for _ in range(3):
-            node.heartbeat.step()
+            bench.nodes[0].heartbeat.step()
             seen.extend(run.state for run in bench.client.runs())
 
     held_up_claim(bench, beat)
+    bench.node(heartbeat=timedelta(seconds=60), lease=timedelta(seconds=180))
     bench.ended(bench.trigger("work"))
 
     assert seen == [RunState.RUNNING] * 3
