@@ -4,13 +4,20 @@ Two clocks, because they answer different questions: `now` is the instant on the
 `monotonic` measures durations inside one process, and never goes back.
 """
 
-import threading
 import time
 from datetime import UTC, datetime
 from typing import Protocol
 
 # Event.wait raises OverflowError on huge timeouts; a loop that asks again each hour costs nothing.
 LONGEST_WAIT_SECONDS = 3600.0
+
+
+class Waitable(Protocol):
+    """What a clock can wait for: a `threading.Event`, or what is like one."""
+
+    def is_set(self) -> bool: ...
+
+    def wait(self, timeout: float, /) -> bool: ...
 
 
 class Clock(Protocol):
@@ -22,7 +29,7 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds since some fixed moment of this process; for durations only."""
 
-    def wait(self, event: threading.Event, seconds: float | None) -> bool:
+    def wait(self, event: Waitable, seconds: float | None) -> bool:
         """Block until `event` is set or `seconds` have passed (None: until set); True if it is set."""
 
 
@@ -35,7 +42,7 @@ class SystemClock:
     def monotonic(self) -> float:
         return time.monotonic()
 
-    def wait(self, event: threading.Event, seconds: float | None) -> bool:
+    def wait(self, event: Waitable, seconds: float | None) -> bool:
         if seconds is not None and seconds <= LONGEST_WAIT_SECONDS:
             return event.wait(max(seconds, 0.0))
         until = None if seconds is None else time.monotonic() + seconds

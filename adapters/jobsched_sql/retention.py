@@ -13,6 +13,7 @@ from jobsched_sql.tables import jobs, run_logs, runs
 
 #: Rows that one transaction deletes: near 40 ms on SQLite, where others wait meanwhile.
 _AT_ONCE = 500
+_FINAL = tuple(state for state in RunState if state.final)
 
 
 def prune(dialect: Dialect, retentions: Sequence[Retention], limit: int) -> int:
@@ -81,12 +82,14 @@ def _of_jobs(namespace: str, names: Sequence[str], history: History, now: dateti
 
 
 def _ad_hoc(retention: Retention, now: datetime) -> Iterator[Select[int]]:
-    c = runs.c
+    """By the age of their state, and at most as old as those of jobs; then the history of jobs that are gone."""
+    c, oldest = runs.c, retention.history.max_age
     of_namespace = select(c.id).where(c.namespace == retention.namespace, *_done_with(now))
-    of_nobody = or_(c.job.is_(None), ~select(jobs.c.name).where(_same_job()).exists())
-    yield of_namespace.where(of_nobody, c.finished_at < now - retention.history.max_age)
-    for state, age in retention.ad_hoc_ages.items():
+    for state in _FINAL:
+        age = min(retention.ad_hoc_ages.get(state, oldest), oldest)
         yield of_namespace.where(c.job.is_(None), c.state == state.value, c.finished_at < now - age)
+    gone = ~select(jobs.c.name).where(_same_job()).exists()
+    yield of_namespace.where(c.job.is_not(None), c.finished_at < now - oldest, gone)
 
 
 def _same_job() -> ColumnElement[bool]:

@@ -413,6 +413,7 @@ class SqlStore:
         self._dialect.write(lambda connection: nodes.forget_dead(connection, self._dialect))
         self._dialect.write(lambda connection: pausing.forget_orphans(connection, self._dialect))
         self._dialect.write(admission.forget_unused)
+        self._dialect.write(sync.forget_old)
         self._dialect.tidy()
 
     # -- wake-ups

@@ -3,13 +3,21 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, literal_column, select, update
+from sqlalchemy import Connection, Text, cast, delete, func, literal_column, select, update
 from sqlalchemy.engine import Row
 
 from jobsched.errors import SyncConflictError
 from jobsched.model.definition import job_from_definition
 from jobsched.model.run import Reason, RunState
-from jobsched.model.state import ActualState, Generation, JobWrite, StoredJob, SyncChange
+from jobsched.model.state import (
+    GENERATIONS_KEPT,
+    SUMMARIES_KEPT,
+    ActualState,
+    Generation,
+    JobWrite,
+    StoredJob,
+    SyncChange,
+)
 from jobsched.store.faults import fault_point
 from jobsched_sql import pausing, queues
 from jobsched_sql.dialect import Dialect, Key
@@ -63,6 +71,17 @@ def newest(connection: Connection, namespace: str, limit: int) -> list[Generatio
         )
         for row in connection.execute(statement)
     ]
+
+
+def forget_old(connection: Connection) -> None:
+    """Of each namespace the oldest generations, and what those changed that are merely old: the names of all its jobs, perhaps."""
+    c = generations.c
+    for namespace, last in connection.execute(select(c.namespace, func.max(c.number)).group_by(c.namespace)).all():
+        of_namespace = c.namespace == namespace
+        connection.execute(delete(generations).where(of_namespace, c.number <= last - GENERATIONS_KEPT))
+        told = cast(c.summary, Text) != "{}"
+        old = update(generations).where(of_namespace, c.number <= last - SUMMARIES_KEPT, told)
+        connection.execute(old.values(summary={}))
 
 
 def apply(connection: Connection, dialect: Dialect, change: SyncChange) -> Generation:

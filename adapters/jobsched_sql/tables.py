@@ -271,7 +271,10 @@ _partial(
     "id",
 )
 _partial("jobsched_runs_running", "state = 'running'", "node", "namespace", "queue")
-_partial("jobsched_runs_finished", "finished_at is not null", "namespace", "finished_at")
+_partial(
+    "jobsched_runs_finished_ad_hoc", "finished_at is not null and job is null", "namespace", "state", "finished_at"
+)
+_partial("jobsched_runs_finished_of_jobs", "finished_at is not null and job is not null", "namespace", "finished_at")
 _partial("jobsched_runs_failed", "state = 'failed'", "namespace", "id")
 _partial("jobsched_runs_failure_of", "failure_of is not null", "failure_of")
 _partial("jobsched_runs_of_job", "job is not null", "namespace", "job", "id")

@@ -4,7 +4,6 @@ import difflib
 import io
 import json
 import logging
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -71,12 +70,7 @@ def command(job: str, *, paths: tuple[Path, ...], payload: str | None) -> None:
     heed_signals()
     data = dict(wanted.payload) if given is None else given
     performance = Performance(wanted, data, default_registry, inheritance_of(state.settings), SystemClock())
-    code = _perform(performance, wanted)
-    if performance.given_up:
-        # Its thread would go on writing while the interpreter ends, and might hold what that needs.
-        sys.stdout.flush()
-        os._exit(code)
-    raise SystemExit(code)
+    raise SystemExit(_perform(performance, wanted))
 
 
 def _timeout_of(job: "Job", handler: "PythonHandler") -> "Timeout | None":

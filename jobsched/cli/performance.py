@@ -75,11 +75,6 @@ class Performance:
         self._thread = threading.Thread(target=self._perform, name="jobsched-exec", daemon=True)
 
     @property
-    def given_up(self) -> bool:
-        """Its handler runs on: the process cannot end in order."""
-        return self._thread.is_alive()
-
-    @property
     def unshown(self) -> OSError | None:
         """Why its output could not be shown, which has stopped it; `run` raises this."""
         return self._terminal.error

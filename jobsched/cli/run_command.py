@@ -1,16 +1,13 @@
 """jobsched run."""
 
-import atexit
 import logging
 import os
 import signal
-import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
@@ -121,22 +118,7 @@ def command(
         code = 0 if stop.asked else _live(runner, stop, systemd, until_idle=until_idle)
     finally:
         store.close()
-    sys.stdout.flush()
-    _end_process(code)
-
-
-def _end_process(code: int) -> NoReturn:
-    """End without waiting for threads that handlers have left: the interpreter would, for ever if one is stuck.
-
-    What modules have registered with `atexit` is called all the same, and so are logs flushed.
-    """
-    try:
-        atexit._run_exitfuncs()  # noqa: SLF001 - has no public name; multiprocessing calls it too
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError):
-                stream.flush()
-        os._exit(code)
+    raise SystemExit(code)
 
 
 def _heed_exposures(found: list[str], *, strict: bool) -> None:

@@ -102,6 +102,11 @@ def _start(call: "Call", environment: dict[str, str], identity: Identity | None)
             extra_groups=identity.groups if identity else None,
         )
     except OSError as error:
+        if identity is not None and error.errno == errno.EPERM:
+            raise CommandError(
+                f"cannot run as `user` {identity.name!r}: the system does not let this root become somebody else; "
+                "a container needs the capabilities SETUID and SETGID for that"
+            ) from error
         raise CommandError(_why_no_start(error, argv, call.cwd)) from error
     except ValueError as error:  # NUL, `=` in the name of a variable, or text that the system's encoding does not know
         raise CommandError(f"cannot start {argv[0]!r}: an argument, a variable of `env` or `cwd`: {error}") from error

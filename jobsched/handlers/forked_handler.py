@@ -1,5 +1,6 @@
 """What runs in the process of one handler: it reads what to do, does it, says how it went, and ends."""
 
+import atexit
 import json
 import logging
 import os
@@ -10,7 +11,7 @@ import threading
 import traceback
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from jobsched.clock import SystemClock
 from jobsched.errors import HandlerExitError
@@ -26,6 +27,8 @@ _PIECE = 65536
 
 def main(stdin: int, stdout: int, stderr: int, channel: int) -> None:
     """Never returns: the process ends, with whatever threads the handler has left."""
+    # What has been registered by now is the forking process's: it may clear away what all of its children use.
+    atexit.register(_end)
     node = _Channel(socket.socket(fileno=channel))
     spec = _read_all(stdin)
     _replace_streams(stdin, stdout, stderr)
@@ -40,6 +43,12 @@ def main(stdin: int, stdout: int, stderr: int, channel: int) -> None:
     # A child that the handler forked comes back here as well: what became of it is not what became of the run.
     if os.getpid() == own:
         node.send(outcome)
+        # The last first; `_end` comes after all that the handler has registered.
+        atexit._run_exitfuncs()  # noqa: SLF001 - has no public name; multiprocessing calls it too
+    _end()
+
+
+def _end() -> NoReturn:
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

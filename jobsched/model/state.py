@@ -23,6 +23,10 @@ class StoredJob:
     generation: int
 
 
+#: So many generations of a namespace are kept, to tell an old file from a new one; and of so many what they changed.
+GENERATIONS_KEPT, SUMMARIES_KEPT = 1000, 100
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
     """One applied sync."""
@@ -33,7 +37,7 @@ class Generation:
     commit: str | None
     applied_at: datetime
     applied_by: str
-    summary: Mapping[str, Any]  #: {"created": [names], "updated": {name: [fields]}, "removed": [names]}
+    summary: Mapping[str, Any]  #: {"created": [names], "updated": {name: [fields]}, "removed": [names]}; {}: not kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -134,7 +134,9 @@ class Dispatcher(Service):
         if not self._pool.waiting:
             return
         self.buffer.at_least(self._pool.stalled(self.clock.monotonic()))
-        for held in self._pool.take_waiting(keep=self.buffer.bearable):
+        # What an idle thread is about to take is no excess.
+        idle = max(0, self._pool.size - self._pool.active)
+        for held in self._pool.take_waiting(keep=idle + self.buffer.bearable):
             self._give_back(held)
 
     def _return_paused(self) -> None:
@@ -182,7 +184,7 @@ class Dispatcher(Service):
     def _too_late(self, node: int, began: float) -> bool:
         """Whether the answer came when the runs may be others' already, or when nothing is to be begun any more."""
         took = self.clock.monotonic() - began
-        lost = took > self._options.lease.total_seconds() / 2 or node != self._heartbeat.node
+        lost = took > self._heartbeat.longest_claim or node != self._heartbeat.node
         return self.stopping or lost or not self._heartbeat.fit
 
     def _read_definitions(self, claims: list[Claim]) -> None:

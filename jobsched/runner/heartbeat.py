@@ -50,7 +50,7 @@ class Heartbeat(Service):
         self._renewed = clock.monotonic()
         self._fenced = False
         self._fence_lock = threading.Lock()
-        self._unheld: set[tuple[int, int]] = set()
+        self._unheld: dict[tuple[int, int], float] = {}
 
     def register(self) -> None:
         """Become a node, with an id that was never used before."""
@@ -89,6 +89,11 @@ class Heartbeat(Service):
         """Seconds after which this node fences itself: two thirds of the lease."""
         return self._options.lease.total_seconds() * 2 / 3
 
+    @property
+    def longest_claim(self) -> float:
+        """Seconds after which a claim counts as one whose answer was lost: its runs are given back, and not performed."""
+        return self._options.lease.total_seconds() / 2
+
     def check_fence(self) -> None:
         """Fence this node if its heartbeats have not succeeded for two thirds of the lease."""
         with self._fence_lock:
@@ -125,15 +130,18 @@ class Heartbeat(Service):
     def _release_unheld(self) -> None:
         """Give back runs that the store says are ours and that we do not hold: a claim whose answer was lost.
 
-        Only what was so at two heartbeats in a row: between them any claim under way has been noted.
+        Only what has been so for `longest_claim`: between two heartbeats, one of them out of turn, a claim may be under way.
         """
         owned = {(run.id, run.claim_no): run for run in self._store.owned(self.node)}
+        # In this order: whatever is owned by now and will be performed is held after so long.
+        now = self.clock.monotonic()
         unheld = set(owned) - self._held.fences()
-        lost = [given_back_owned(owned[fence]) for fence in unheld & self._unheld]
+        self._unheld = {fence: self._unheld.get(fence, now) for fence in unheld}
+        old = [fence for fence, since in self._unheld.items() if now - since >= self.longest_claim]
+        lost = [given_back_owned(owned[fence]) for fence in old]
         if lost:
             self._store.finish(lost)
             log.warning("gave back %d runs that were claimed without our knowing", len(lost))
-        self._unheld = unheld
 
 
 class Fence(Service):

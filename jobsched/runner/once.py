@@ -1,9 +1,8 @@
 """Once: what `--until-idle` waits for: the runs that were due at the start, their retries, and what their failures made."""
 
-import threading
 from collections.abc import Iterable, Sequence
 
-from jobsched.clock import Clock
+from jobsched.clock import Clock, Waitable
 from jobsched.errors import StoreUnavailableError
 from jobsched.model.run import RunFilter, RunState
 from jobsched.runner.pauses import NodePauses
@@ -28,7 +27,7 @@ class Once:
             found = self._store.runs(RunFilter(namespace=namespace, states=_WAITING, limit=_MOST))
             self._due |= {run.id for run in found if queues is None or run.queue in queues}
 
-    def wait(self, ended: threading.Event) -> list[int]:
+    def wait(self, ended: Waitable) -> list[int]:
         """Until all of them are final, or `ended`; the ids of those that failed."""
         waiting = set(self._due)
         while waiting and not ended.is_set():

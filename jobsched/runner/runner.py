@@ -30,6 +30,7 @@ from jobsched.observe.events import (
 )
 from jobsched.observe.listeners import Events
 from jobsched.runner.admission import Admission
+from jobsched.runner.bell import Bell
 from jobsched.runner.canceller import Canceller
 from jobsched.runner.completer import Completer
 from jobsched.runner.deadlines import Deadlines
@@ -96,7 +97,7 @@ class Runner:
         """
         self.client, self.options = client, _with_threads(options or Options(), threads)
         self.clock = clock or SystemClock()
-        self._desired, self._ended = desired, threading.Event()
+        self._desired, self._ended = desired, Bell()
         self._store = client.store
         self._namespaces = _namespaces(client, namespaces, desired)
         self._refused_start, self._registry = refused, registry or default_registry

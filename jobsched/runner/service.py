@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from jobsched.clock import Clock
 from jobsched.errors import StoreUnavailableError
+from jobsched.runner.bell import Bell
 
 log = logging.getLogger("jobsched")
 
@@ -29,7 +30,7 @@ class Service:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self._bell = threading.Event()
+        self._bell = Bell()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._failures = 0
@@ -46,9 +47,8 @@ class Service:
         self._thread.start()
 
     def wake(self) -> None:
-        """Do the next round now."""
-        if not self._bell.is_set():  # many may ask at once, and asking is cheaper than setting
-            self._bell.set()
+        """Do the next round now. A signal handler may call it."""
+        self._bell.set()
 
     def stop(self) -> None:
         """Do no further round; returns at once."""

@@ -335,7 +335,8 @@ class Store(Protocol):
 
     def tidy(self) -> None:
         """What the database wants now and then: a WAL checkpoint on SQLite; the rows of long-dead nodes go, keys that
-        nobody uses, and pauses of jobs that are not declared, left no history and were paused long ago.
+        nobody uses, pauses of jobs that are not declared, left no history and were paused long ago, and generations
+        beyond the newest `GENERATIONS_KEPT`; beyond `SUMMARIES_KEPT` their summaries are emptied.
         """
 
     # -- wake-ups

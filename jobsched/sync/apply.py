@@ -6,13 +6,11 @@ from typing import Literal
 
 from jobsched.errors import SyncConflictError
 from jobsched.model.desired import DesiredState
-from jobsched.model.state import Generation
+from jobsched.model.state import GENERATIONS_KEPT, Generation
 from jobsched.store.port import Store
 from jobsched.sync.plan import Plan, change_of, plan
 
 _TRIES = 8
-#: How far back a node looks for the content of its own file, to tell an old file from a new one.
-_HISTORY = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +43,7 @@ def sync(
         if newest is not None and newest.content_hash == desired.content_hash:
             return SyncReport(namespace=desired.namespace, outcome="unchanged", generation=newest)
         if node and newest is not None and ran_before != newest.content_hash:
-            history = store.generations(desired.namespace, _HISTORY)
+            history = store.generations(desired.namespace, GENERATIONS_KEPT)
             if is_stale(desired, history):
                 return SyncReport(namespace=desired.namespace, outcome="stale", generation=newest)
         planned = plan(desired, store.actual(desired.namespace), store.now())

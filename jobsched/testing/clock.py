@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from jobsched.clock import Waitable
 from jobsched.model.durations import parse_duration
 
 
@@ -37,7 +38,7 @@ class FakeClock:
             self._now = to
             self._changed.notify_all()
 
-    def wait(self, event: threading.Event, seconds: float | None) -> bool:
+    def wait(self, event: Waitable, seconds: float | None) -> bool:
         until = None if seconds is None else self.monotonic() + seconds
         while not event.is_set():
             with self._changed:
@@ -62,7 +63,7 @@ class PassingClock:
     def monotonic(self) -> float:
         return self._clock.monotonic()
 
-    def wait(self, event: threading.Event, seconds: float | None) -> bool:
+    def wait(self, event: Waitable, seconds: float | None) -> bool:
         if seconds is None or threading.get_ident() != self._thread:
             return self._clock.wait(event, seconds)
         until, heeded = self.monotonic() + seconds, self.heed()

@@ -232,3 +232,27 @@ def test_a_reader_that_goes_away_stops_the_command(place: "Workplace", start: St
 
     assert process.wait(60) == 0
     assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        "def it():\n    ThreadPoolExecutor().submit(stuck)\n",
+        "def it():\n    threading.Thread(target=stuck).start()\n    raise ValueError('left one')\n",
+        "async def it():\n    await asyncio.to_thread(stuck)\n",
+    ],
+)
+def test_it_ends_though_a_handler_leaves_a_thread_behind_and_calls_what_is_to_be_called_at_exit(
+    place: "Workplace", handler: str
+) -> None:
+    place.module(
+        "work",
+        "import asyncio, atexit, threading\nfrom concurrent.futures import ThreadPoolExecutor\n"
+        "stuck = threading.Event().wait\natexit.register(print, 'called at exit')\n" + handler,
+    )
+    declare(place, "handler: 'work:it', timeout: {after: 1s, kill_after: 100ms}")
+
+    done = place.jobsched("exec", "it", code=None)
+
+    assert done.returncode == ("Error" in done.stderr)
+    assert done.stdout == "called at exit\n"

@@ -145,13 +145,60 @@ def test_a_claim_that_comes_back_after_the_lease_is_not_performed(bench: "Bench"
     bench.store.on("claim", slow_answer)
     run_id = bench.trigger("work")
     held_up.wait(20)
-    node.heartbeat._fenced = True
     node.heartbeat.stop()
+    assert node.heartbeat.join(20)  # one under way would take the fence away again
+    node.heartbeat._fenced = True
 
     let.set()
 
     assert bench.eventually(run_id, RunState.PENDING).attempt == 0
     assert started == []
+
+
+def held_up_claim(bench: "Bench", until: Callable[[], object]) -> None:
+    """The first claim that finds something is answered only after `until` has returned."""
+    answered: list[Any] = []
+
+    def slow_answer(claim: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        claims = claim(*args, **kwargs)
+        if claims and not answered:
+            answered.extend(claims)
+            until()
+        return claims
+
+    bench.store.on("claim", slow_answer)
+
+
+def test_a_claim_whose_answer_comes_after_it_was_given_back_is_not_performed(bench: "Bench") -> None:
+    """The lease is fresh, but meanwhile the node has taken the run for one whose claim had failed."""
+    begun: list[int] = []
+    bench.registry.handler("counts")(lambda: begun.append(1))
+    bench.declare("counts")
+    run_id = bench.trigger("counts")
+    held_up_claim(bench, lambda: bench.eventually(run_id, RunState.PENDING))
+
+    bench.node()
+    run = bench.ended(run_id)
+
+    assert (run.state, run.attempt, begun) == (RunState.SUCCEEDED, 1, [1])
+
+
+def test_heartbeats_in_quick_succession_do_not_take_a_claim_under_way_for_one_that_failed(bench: "Bench") -> None:
+    """A reload makes one out of turn."""
+    seen: list[RunState] = []
+    bench.registry.handler("work")(lambda: None)
+    bench.declare("work")
+
+    def beat() -> None:
+        for _ in range(3):
+            bench.nodes[0].heartbeat.step()
+            seen.extend(run.state for run in bench.client.runs())
+
+    held_up_claim(bench, beat)
+    bench.node(heartbeat=timedelta(seconds=60), lease=timedelta(seconds=180))
+    bench.ended(bench.trigger("work"))
+
+    assert seen == [RunState.RUNNING] * 3
 
 
 def test_a_key_freed_while_the_store_is_away_is_not_forgotten(bench: "Bench") -> None:

@@ -88,12 +88,12 @@ def _soak(kind: str, chaos: Chaos, seconds: float, seed: int) -> int:
             journal=chaos.journal.entries(),
             acknowledged=load.acknowledged,
             requeued=load.requeued,
-            limits=LIMITS | {"waiting": 2},
+            limits=LIMITS,
             slots=slots(workplace.client),
             logs=logs,
         )
     )
-    found += chaos.exits + tracebacks(logs)
+    found += [*chaos.exits, *tracebacks(logs), *untold(runs, load.requeued)]
     report(kind, chaos, load, runs, logs, found)
     return len(found)
 
@@ -141,6 +141,14 @@ def tracebacks(logs: dict[str, list[dict[str, Any]]]) -> list[str]:
     """An error that nobody expected is a finding, whatever it led to."""
     texts = Counter(line["traceback"] for line in chain(*logs.values()) if "traceback" in line)
     return [f"{count} times in the nodes' logs: {text}" for text, count in texts.items()]
+
+
+def untold(runs: Sequence[Run], requeued: Sequence[int]) -> Iterator[str]:
+    """A failure that was not told of, or more often than the run can have failed."""
+    told, again = Counter(run.payload["id"] for run in runs if run.handler == "tell"), Counter(requeued)
+    for run in runs:
+        if run.job == "broken" and not (run.state is RunState.FAILED) <= told[run.id] <= 1 + again[run.id]:
+            yield f"run {run.id} is {run.state}, was requeued {again[run.id]} times and told of {told[run.id]} times"
 
 
 def report(

@@ -42,7 +42,7 @@ class Chaos:
 
     def once(self) -> None:
         """One misfortune, and what a supervisor would do about it."""
-        weights: dict[Callable[[], None], int] = {self._kill: 4, self._pause: 4, self._terminate: 1}
+        weights: dict[Callable[[], None], int] = {self._kill: 3, self._pause: 6, self._terminate: 1}
         if self.server is not None:
             weights |= {self._cut_sessions: 4, self._restart_database: 1}
         [act] = self.random.choices(list(weights), list(weights.values()))
@@ -88,14 +88,22 @@ class Chaos:
             self.nodes.append(self._start())
 
     def _pause(self) -> None:
-        """Shorter than its lease, or longer: then it comes back as one that was declared dead."""
-        pid = self.random.choice(self.nodes).process.pid
+        """Shorter than its lease, or longer: then it comes back as one that was declared dead, and what it performed ends."""
+        pid = self.random.choice(self._at_work()).process.pid
         os.kill(pid, signal.SIGSTOP)
         os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         self.journal.gone(pid)
-        threading.Event().wait(self.random.choice([0.5, 1.0, 4.5, 6.0]))
+        threading.Event().wait(self.random.choice([0.5, 4.5, 4.5, 6.0]))
         os.kill(pid, signal.SIGCONT)
         self.done["pauses"] += 1
+
+    def _at_work(self) -> list[NodeProcess]:
+        """Those that have started, since who has nothing loses nothing; there may be none yet."""
+        for _ in range(100):
+            if started := [node for node in self.nodes if "node_started" in node.log]:
+                return started
+            threading.Event().wait(0.1)
+        return self.nodes
 
     def _cut_sessions(self) -> None:
         try:

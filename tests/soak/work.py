@@ -2,6 +2,7 @@
 
 import random
 import threading
+from typing import Any
 
 from jobsched import Context, handler
 from jobsched.testing.journal import Journal
@@ -10,12 +11,25 @@ JOURNAL = Journal("journal.jsonl")
 
 
 @handler("work")
-def work(ctx: Context, seconds: float = 0.0, fails: float = 0.0) -> str:
-    """Takes so long, and fails with this probability."""
+def work(ctx: Context, seconds: float = 0.0, fails: float = 0.0, deaf: bool = False, key: int = 0) -> str:
+    """Takes so long, and fails with this probability; `key` is what runs share a limit by.
+
+    `deaf`: it heeds nothing, so it ends though its node has lost it.
+    """
     with JOURNAL.attempt(ctx) as result:
-        _wait(ctx, seconds)
+        if deaf:
+            threading.Event().wait(seconds)
+        else:
+            _wait(ctx, seconds)
         if random.random() < fails:
             raise RuntimeError("bad luck")
+        return result
+
+
+@handler("tell")
+def tell(ctx: Context, **_: Any) -> str:
+    """What `on_failure` asks for."""
+    with JOURNAL.attempt(ctx) as result:
         return result
 
 

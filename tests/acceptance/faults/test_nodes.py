@@ -118,8 +118,9 @@ def test_26_a_node_whose_clock_is_an_hour_ahead_fires_nothing_early_and_takes_no
 
 def test_53_fifty_enqueues_of_one_unique_key_at_once_make_one_run(faulty: "Faulty") -> None:
     faulty.declare("")
+    client = faulty.place.client  # made once, not by each thread that finds none
     with ThreadPoolExecutor(16) as programs:
-        made = list(programs.map(lambda _: faulty.place.client.enqueue("work", unique_key="the one"), range(50)))
+        made = list(programs.map(lambda _: client.enqueue("work", unique_key="the one"), range(50)))
     faulty.injected += 50
 
     assert len({created.id for created in made}) == 1

@@ -1,17 +1,24 @@
 """Questions that are asked all the time are answered by the index that is there for them, however much work is done."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import Engine
 
-from jobsched.model.run import RunFilter
+from jobsched.model.job import History
+from jobsched.model.run import RunFilter, RunState
 from jobsched.store.open import open_store
-from jobsched.store.port import Store
+from jobsched.store.port import Retention, Store
 from jobsched.testing.builders import START, a_change, a_job, a_node, a_pause, a_run, a_transition, claim
+
+AD_HOC = Retention(
+    namespace="default", job=None, history=History(), ad_hoc_ages={RunState.SUCCEEDED: timedelta(days=1)}
+)
 
 
 @pytest.fixture
@@ -47,6 +54,15 @@ def plan_of(store: Store, ask: Any) -> str:
     finally:
         event.remove(Engine, "before_cursor_execute", explain)
     return "\n".join(plans)
+
+
+def test_ad_hoc_history_is_pruned_without_reading_what_is_kept(store: Store) -> None:
+    plan = plan_of(store, lambda: store.prune([AD_HOC], 10))
+
+    assert "jobsched_runs_finished_ad_hoc" in plan
+    assert "jobsched_runs_finished_of_jobs" in plan, "for what is left of jobs that are gone"
+    # The condition of the first, in the words of either database.
+    assert any(re.search(r"namespace\W.*\bstate\W.*\bfinished_at *<", line) for line in plan.splitlines()), plan
 
 
 @pytest.mark.parametrize(

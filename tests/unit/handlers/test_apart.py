@@ -31,12 +31,19 @@ if TYPE_CHECKING:
     InThread = Callable[[Callable[[], Any]], Callable[[], Any]]
 
 SOURCE = """
-    import asyncio, ctypes, logging, os, signal, subprocess, sys, threading, time
+    import asyncio, atexit, ctypes, logging, os, signal, subprocess, sys, threading, time
     from datetime import UTC, datetime, timedelta
     from decimal import Decimal
     from jobsched import Cancel, Context, Retry, Snooze
 
     log = logging.getLogger("billing")
+
+    if __name__ in sys.argv[-2:][0]:  # the forking process has been told to import it
+        atexit.register(print, "of the module")
+
+    def registers():
+        atexit.register(print, "last")
+        atexit.register(print, "first")
 
     def where(**payload):
         return {"pid": os.getpid(), "main": threading.current_thread() is threading.main_thread(), **payload}
@@ -224,6 +231,18 @@ def test_what_becomes_of_a_child_that_the_handler_forked_is_not_what_becomes_of_
 
     assert bench.log.text("stderr").endswith(said)
     assert bool(bench.log.text("stderr")) == bool(said)
+
+
+def test_what_the_handler_registers_with_atexit_is_called_and_what_its_module_did_is_not(
+    perform: Callable[..., Any], bench: "Bench", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = forker.Forker()
+    monkeypatch.setattr(apart, "forker", fresh)
+
+    perform("registers")
+
+    assert bench.log.text("stdout") == "first\nlast\n"
+    _end(fresh)
 
 
 def test_of_several_outcomes_the_first_holds(bench: "Bench") -> None:

@@ -3,6 +3,7 @@ import os
 import pwd
 import resource
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -185,6 +186,49 @@ def test_who_is_no_root_may_become_nobody_else(bench: Bench, monkeypatch: pytest
 
     with pytest.raises(CommandError, match="cannot run as `user` 'nobody': the node is '12345', and only root may"):
         bench.shell("id", user="nobody")
+
+
+MAY_NOT_BECOME_SOMEBODY = """
+import ctypes, os, pwd, sys
+import jobsched.handlers.command  # now: as nobody it may not be readable
+from jobsched.errors import CommandError
+from tests.unit.handlers.conftest import _Bench
+
+bench = _Bench()
+if sys.argv[1] == "no root":
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+else:
+    for capability in range(64):
+        ctypes.CDLL(None).prctl(24, capability)  # PR_CAPBSET_DROP: what is executed next has none of them
+    if sys.argv[-1] != "again":
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:], "again"])
+for user in sys.argv[2:4]:
+    try:
+        bench.shell("id -u", user=user)
+    except CommandError as error:
+        print(error)
+print(bench.log.text("stdout"))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="only root may give up what it may do")
+@pytest.mark.parametrize(
+    ("who", "says"),
+    [("no root", "the node is 'nobody', and only root may"), ("bare root", "needs the capabilities SETUID and SETGID")],
+)
+def test_a_node_that_may_not_become_somebody_says_so_and_still_runs_what_is_its_own(who: str, says: str) -> None:
+    other, own = ("root", "nobody") if who == "no root" else ("nobody", "root")
+    child = [sys.executable, "-c", MAY_NOT_BECOME_SOMEBODY, who, other, own]
+
+    done = subprocess.run(child, capture_output=True, text=True, check=False)
+
+    said = done.stdout
+    assert done.returncode == 0, done.stderr
+    assert f"cannot run as `user` {other!r}" in said
+    assert says in said
+    assert said.endswith(f"\n{pwd.getpwnam(own).pw_uid}\n\n")
 
 
 def test_a_user_that_does_not_exist_is_named(bench: Bench) -> None:
