@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import psycopg
@@ -238,9 +239,7 @@ class PostgresDialect(Dialect):
 
         def finishing(connection: Connection) -> dict[int, Became]:
             rows = connection.exec_driver_sql(statement, asked).fetchall()
-            ours = {
-                id_: Became(RunState(state), None if reason is None else Reason(reason)) for id_, state, reason in rows
-            }
+            ours = {id_: _became(state, reason) for id_, state, reason in rows}
             if then is not None:
                 then(connection, ours.keys())
             return ours
@@ -279,6 +278,11 @@ class PostgresDialect(Dialect):
     def _notify(self, topic: Topic) -> None:
         with self._engine.connect() as connection:
             connection.exec_driver_sql(_NOTIFY, (CHANNEL, topic))
+
+
+@cache  # of the few states and reasons that there are
+def _became(state: str, reason: str | None) -> Became:
+    return Became(RunState(state), None if reason is None else Reason(reason))
 
 
 def _in_utc(instant: datetime) -> datetime:

@@ -1,7 +1,6 @@
 """Making runs: how enqueue, fire and sync insert them, one way for all."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, select
@@ -163,7 +162,7 @@ def admitted_since(connection: Connection, made: Sequence[Created]) -> list[Crea
     blocked = [one for one in made if one.state is RunState.BLOCKED]
     stands = as_they_stand(connection, blocked)
     let_in = {one.id for one in stands if one is not None and one.state is not RunState.BLOCKED}
-    return [replace(one, state=RunState.PENDING) if one.id in let_in else one for one in made]
+    return [one._replace(state=RunState.PENDING) if one.id in let_in else one for one in made]
 
 
 def _after_replacing(
@@ -213,7 +212,7 @@ def _resolve_twins(
 
 
 def _as_existing(created: Created) -> Created:
-    return replace(created, existing=True)
+    return created._replace(existing=True)
 
 
 def _find_taken(

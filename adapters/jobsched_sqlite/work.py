@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -96,10 +95,10 @@ def _as_runs_stand(connection: Connection, transitions: Sequence[Transition]) ->
 
 def _ended(transition: Transition, why_stopped: Reason | None) -> Transition:
     if why_stopped is not None:
-        return replace(transition, state=RunState.CANCELLED, reason=why_stopped, available_at=None)
+        return transition._replace(state=RunState.CANCELLED, reason=why_stopped, available_at=None)
     if transition.reason is not None:
-        return replace(transition, state=RunState.FAILED, available_at=None)
-    return replace(transition, state=RunState.CANCELLED, reason=Reason.JOB_REMOVED, available_at=None)
+        return transition._replace(state=RunState.FAILED, available_at=None)
+    return transition._replace(state=RunState.CANCELLED, reason=Reason.JOB_REMOVED, available_at=None)
 
 
 def _row(one: Transition, now: int) -> dict[str, object]:
