@@ -15,6 +15,7 @@ from jobsched_sql.texts import clean, encode_anyhow
 from jobsched_sql.types import from_micros, to_micros
 from jobsched_sqlite import statements
 
+_SUCCEEDED = Became(RunState.SUCCEEDED, None)
 _QUEUE = CLAIM_COLUMNS.index("queue")
 
 
@@ -65,20 +66,50 @@ def _within_shares(rows: list[Any], shares: Mapping[str, int]) -> list[Any]:
 
 def finish(connection: Connection, transitions: Sequence[Transition], now: datetime) -> dict[int, Became]:
     """Move owned runs out of running; what became of those that were owned. All at once, and one by one only if some were not."""
-    standing = _as_runs_stand(connection, transitions)
-    rows = [_row(one, to_micros(now)) for one in standing]
+    at = to_micros(now)
+    well = [one for one in transitions if _is_well(one)]
+    rest = _as_runs_stand(connection, [one for one in transitions if not _is_well(one)])
     connection.exec_driver_sql("savepoint finishing")
-    ours = connection.exec_driver_sql(statements.FINISH, rows).rowcount
-    finished = {one.id: Became(one.state, one.reason) for one in standing}
-    if ours != len(rows):
+    if _finish_all(connection, well, rest, at) == len(transitions):
+        finished = {one.id: Became(one.state, one.reason) for one in rest}
+        finished.update(dict.fromkeys([one.id for one in well], _SUCCEEDED))
+    else:
         connection.exec_driver_sql("rollback to finishing")
         finished = {
-            one.id: finished[one.id]
-            for one, row in zip(standing, rows, strict=True)
-            if connection.exec_driver_sql(statements.FINISH, row).rowcount
+            one.id: Became(one.state, one.reason)
+            for one in (*well, *rest)
+            if connection.exec_driver_sql(statements.FINISH, _row(one, at)).rowcount
         }
     fault_point("before_finish_commit")
     return finished
+
+
+def _is_well(one: Transition) -> bool:
+    """It succeeded, and leaves nothing behind but its result."""
+    plain = one.reason is None and one.error is None and one.max_attempts is None and one.available_at is None
+    return one.state is RunState.SUCCEEDED and plain and not one.abandoned
+
+
+def _finish_all(connection: Connection, well: Sequence[Transition], rest: Sequence[Transition], at: int) -> int:
+    """How many were owned."""
+    count = 0
+    if well:
+        done = [
+            (
+                one.id,
+                one.node,
+                one.claim_no,
+                one.attempt,
+                one.losses,
+                None if one.result is None else encode_anyhow(one.result),
+            )
+            for one in well
+        ]
+        asked = {"finished_at": at, "done": json.dumps(done, separators=(",", ":"))}
+        count += connection.exec_driver_sql(statements.FINISH_WELL, asked).rowcount
+    if rest:
+        count += connection.exec_driver_sql(statements.FINISH, [_row(one, at) for one in rest]).rowcount
+    return count
 
 
 def _as_runs_stand(connection: Connection, transitions: Sequence[Transition]) -> Sequence[Transition]:
