@@ -80,9 +80,11 @@ class Completer(Service):
             if lines:
                 self._lines.extend(lines)
             self._queue.append(ended)
-            enough = len(self._queue) >= _BATCH
-        self.wake()
-        if enough and not self._enough.is_set():
+            waiting = len(self._queue)
+        # The first to wait wakes; whatever joins it before it is written is written with it.
+        if waiting == 1:
+            self.wake()
+        elif waiting == _BATCH:
             self._enough.set()
 
     def stop(self) -> None:
