@@ -33,6 +33,7 @@ from jobsched_sql.rows import claim_of, claim_order, leaves_for_good
 from jobsched_sql.tables import nodes
 from jobsched_sql.types import Instant
 
+_STATES = {state.value: state for state in RunState}
 _NOTIFY = "select pg_notify(%s, %s)"
 #: How often a transaction that lost a deadlock is made again.
 _TRIES = 5
@@ -162,7 +163,7 @@ class PostgresDialect(Dialect):
         asked = (self.given_now(), batches.runs(placed), however_many)
         rows = connection.exec_driver_sql(statements.INSERT_RUNS, asked).fetchall()
         if len(rows) == len(placed):
-            return [Inserted(row[0], RunState(row[1])) for row in rows]
+            return [Inserted(row[0], _STATES[row[1]]) for row in rows]
         return _matched(placed, rows)
 
     def slots_taken(self, connection: Connection, runs: Sequence[NewRun]) -> set[tuple[str, str, datetime]]:
@@ -298,7 +299,7 @@ def _matched(placed: Sequence[Placed], rows: Sequence[Any]) -> list[Inserted | N
     for one in placed:
         run = one.run
         if row is not None and tuple(row[2:]) == (run.namespace, run.job, run.scheduled_at, run.unique_key):
-            matched.append(Inserted(row[0], RunState(row[1])))
+            matched.append(Inserted(row[0], _STATES[row[1]]))
             row = next(returned, None)
         else:
             matched.append(None)

@@ -34,8 +34,7 @@ class Queue(NamedTuple):
     queue: str
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """A run to be inserted. `state` None: scheduled or pending, as the database's clock says."""
 
     run: NewRun
@@ -43,8 +42,7 @@ class Placed:
     reason: Reason | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Inserted:
+class Inserted(NamedTuple):
     """What the database made of a placed run."""
 
     id: int

@@ -30,16 +30,17 @@ def enqueue(dialect: Dialect, runs: Sequence[NewRun]) -> list[Created]:
         run.key is None and run.unique_key is None and run.scheduled_at is None for run in runs
     )
     if plain and len({(run.namespace, run.queue) for run in runs}) == 1:
-        made = dialect.write_once(lambda connection: _insert_uncounted(connection, dialect, runs))
-        if None not in made:
-            return [created for created in made if created is not None]
+        placed = [_place(run, {}, None) for run in runs]
+        # None of them, if what waits in their queue has to be counted: most have no `max_queued`, and no question is asked.
+        however_many = not any(map(_is_refusable, runs))
+        inserted = dialect.write_once(
+            lambda connection: dialect.insert(connection, placed, however_many=however_many)
+        )
+        plainly = [_created(one, row) for one, row in zip(placed, inserted, strict=True) if row is not None]
+        if len(plainly) == len(runs):
+            return plainly
     made = dialect.write(lambda connection: _insert_counted(connection, dialect, runs))
     return [created for created in made if created is not None]
-
-
-def _insert_uncounted(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]) -> list[Created | None]:
-    """None of them, if what waits in their queue has to be counted: most have no `max_queued`, and no question is asked."""
-    return insert_runs(connection, dialect, runs, however_many=not any(map(_is_refusable, runs)))
 
 
 def _insert_counted(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]) -> list[Created | None]:

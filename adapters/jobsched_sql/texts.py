@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from jobsched.errors import PayloadError
+from jobsched.model.payload import Payload
 
 _COMPACT = (",", ":")
 _READABLE = json.JSONEncoder(ensure_ascii=False, separators=_COMPACT, allow_nan=False)
@@ -12,6 +13,8 @@ _ESCAPED = json.JSONEncoder(ensure_ascii=True, separators=_COMPACT, allow_nan=Fa
 
 def encode(value: Any) -> str:
     """JSON text. Raises PayloadError naming the cause for what JSON cannot hold."""
+    if type(value) is Payload:
+        return value.text
     try:
         return _dump(value)
     except (TypeError, ValueError, RecursionError) as cause:

@@ -3,12 +3,17 @@
 Parameters are `?`, or `:name` where one stands twice: Python's driver refuses numbered ones from 3.14 on.
 """
 
-INSERT_RUN = """
+#: All runs that are alike, one for each payload, with ids from the first parameter on. In one step, since SQLite
+#: makes the lists of allowed states and sources, which the rules of the table name, anew in each.
+INSERT_RUNS = """
 insert into jobsched_runs
   (id, namespace, job, handler, source, queue, priority, state, reason, max_attempts, scheduled_at, available_at,
    start_by, finished_at, generation, concurrency_key, unique_key, payload, covers_first, covers_last,
    covers_count, created_at)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+select :first + key, :namespace, :job, :handler, :source, :queue, :priority, :state, :reason, :max_attempts, :scheduled_at,
+  :available_at, :start_by, :finished_at, :generation, :concurrency_key, :unique_key, value, :covers_first, :covers_last,
+  :covers_count, :created_at
+from json_each(:payloads) where true
 on conflict do nothing
 """
 
