@@ -22,14 +22,14 @@ from jobsched.model.state import Firing, JobWrite
 from jobsched.store.faults import fault_point
 from jobsched.store.port import Doorbell, Topic
 from jobsched_postgres import batches, inspection, statements
-from jobsched_postgres.connections import BEGIN, BEGIN_SNAPSHOT, Connector, begin_statement, told_pid
+from jobsched_postgres.connections import BEGIN, BEGIN_SNAPSHOT, Connector, as_driver, begin_statement, told_pid
 from jobsched_postgres.failures import READ_ONLY, code_of, connection_lost, lost_race, outcome_unknown, translated
 from jobsched_postgres.location import Location
 from jobsched_postgres.wake import CHANNEL, Ringer
 from jobsched_postgres.wake import Doorbell as ListenDoorbell
 from jobsched_sql.borrowing import borrowed, driver_connection
 from jobsched_sql.dialect import ClaimWish, Dialect, Inserted, Key, Load, Placed, Result, Work
-from jobsched_sql.rows import claim_of, claim_order, leaves_for_good
+from jobsched_sql.rows import claim_of, claim_order, driver_rows, leaves_for_good
 from jobsched_sql.tables import nodes
 from jobsched_sql.types import Instant
 
@@ -115,7 +115,22 @@ class PostgresDialect(Dialect):
                 raise
             return result
 
-    def _forget_standby(self, error: DBAPIError) -> None:
+    def _execute(self, statement: str, asked: Sequence[object]) -> list[Any]:
+        """The rows of one statement that commits by itself: as `write_once`, without SQLAlchemy, which takes as long as the server."""
+        with translated(self._where):
+            pooled = self._engine.raw_connection()
+            try:
+                return as_driver(pooled.driver_connection).execute(statement, asked).fetchall()
+            except psycopg.Error as error:
+                if connection_lost(error):
+                    pooled.invalidate(error)
+                    raise outcome_unknown(self._where, error) from error
+                self._forget_standby(error)
+                raise
+            finally:
+                pooled.close()
+
+    def _forget_standby(self, error: DBAPIError | psycopg.Error) -> None:
         """After a fail-over the pool is full of connections to what is now the standby."""
         if code_of(error) == READ_ONLY:
             self._engine.dispose()
@@ -155,16 +170,15 @@ class PostgresDialect(Dialect):
 
     # -- runs and keys
 
-    def insert(
-        self, connection: Connection, placed: Sequence[Placed], *, however_many: bool = True
-    ) -> list[Inserted | None]:
+    def insert(self, connection: Connection, placed: Sequence[Placed]) -> list[Inserted | None]:
         if not placed:
             return []
+        asked = (self.given_now(), batches.runs(placed), True)
+        return _inserted(placed, connection.exec_driver_sql(statements.INSERT_RUNS, asked).fetchall())
+
+    def insert_alone(self, placed: Sequence[Placed], *, however_many: bool) -> list[Inserted | None]:
         asked = (self.given_now(), batches.runs(placed), however_many)
-        rows = connection.exec_driver_sql(statements.INSERT_RUNS, asked).fetchall()
-        if len(rows) == len(placed):
-            return [Inserted(row[0], _STATES[row[1]]) for row in rows]
-        return _matched(placed, rows)
+        return _inserted(placed, self._execute(statements.INSERT_RUNS, asked))
 
     def slots_taken(self, connection: Connection, runs: Sequence[NewRun]) -> set[tuple[str, str, datetime]]:
         rows = connection.exec_driver_sql(statements.SLOTS_TAKEN, (batches.slots(runs),)).fetchall()
@@ -225,7 +239,7 @@ class PostgresDialect(Dialect):
             "limit": wish.limit,
         }
         statement = statements.CLAIM if wish.served is None else statements.CLAIM_OF_QUEUES
-        rows = self.write_once(lambda connection: connection.exec_driver_sql(statement, asked).fetchall())
+        rows = self.write_once(lambda connection: driver_rows(connection.exec_driver_sql(statement, asked)))
         # An UPDATE returns its rows in no order.
         return [claim_of(row, wish, _in_utc) for row in sorted(rows, key=claim_order)]
 
@@ -239,7 +253,7 @@ class PostgresDialect(Dialect):
         fault_point("before_finish_commit")
 
         def finishing(connection: Connection) -> dict[int, Became]:
-            rows = connection.exec_driver_sql(statement, asked).fetchall()
+            rows = driver_rows(connection.exec_driver_sql(statement, asked))
             ours = {id_: _became(state, reason) for id_, state, reason in rows}
             if then is not None:
                 then(connection, ours.keys())
@@ -289,6 +303,12 @@ def _became(state: str, reason: str | None) -> Became:
 def _in_utc(instant: datetime) -> datetime:
     """The driver gives instants in the zone of the session."""
     return instant.astimezone(UTC)
+
+
+def _inserted(placed: Sequence[Placed], rows: Sequence[Any]) -> list[Inserted | None]:
+    if len(rows) == len(placed):
+        return [Inserted(row[0], _STATES[row[1]]) for row in rows]
+    return _matched(placed, rows)
 
 
 def _matched(placed: Sequence[Placed], rows: Sequence[Any]) -> list[Inserted | None]:

@@ -145,11 +145,16 @@ class Dialect(ABC):
     # -- runs and keys
 
     @abstractmethod
-    def insert(
-        self, connection: Connection, placed: Sequence[Placed], *, however_many: bool = True
-    ) -> list[Inserted | None]:
+    def insert(self, connection: Connection, placed: Sequence[Placed]) -> list[Inserted | None]:
         """Insert in order; None where a unique rule was in the way. What would be pending is blocked if its queue has a limit
-        or a rate. Without `however_many` all are of one queue, and None if that has a `max_queued`: somebody has to count.
+        or a rate.
+        """
+
+    @abstractmethod
+    def insert_alone(self, placed: Sequence[Placed], *, however_many: bool) -> list[Inserted | None]:
+        """`insert` in a transaction of its own, by the driver itself: for one run SQLAlchemy costs more than the database.
+
+        Without `however_many` all are of one queue, and None if that has a `max_queued`: somebody has to count.
         """
 
     @abstractmethod

@@ -32,10 +32,7 @@ def enqueue(dialect: Dialect, runs: Sequence[NewRun]) -> list[Created]:
     if plain and len({(run.namespace, run.queue) for run in runs}) == 1:
         placed = [_place(run, {}, None) for run in runs]
         # None of them, if what waits in their queue has to be counted: most have no `max_queued`, and no question is asked.
-        however_many = not any(map(_is_refusable, runs))
-        inserted = dialect.write_once(
-            lambda connection: dialect.insert(connection, placed, however_many=however_many)
-        )
+        inserted = dialect.insert_alone(placed, however_many=not any(map(_is_refusable, runs)))
         plainly = [_created(one, row) for one, row in zip(placed, inserted, strict=True) if row is not None]
         if len(plainly) == len(runs):
             return plainly
@@ -102,13 +99,8 @@ def enqueue_within(connection: Connection, dialect: Dialect, runs: Sequence[NewR
     return [created for created in made if created is not None]
 
 
-def insert_runs(
-    connection: Connection, dialect: Dialect, runs: Sequence[NewRun], *, however_many: bool = True
-) -> list[Created | None]:
-    """What became of each run: None for a slot that has a row already, the existing run for a unique key that is taken.
-
-    `however_many`: see `Dialect.insert`.
-    """
+def insert_runs(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]) -> list[Created | None]:
+    """What became of each run: None for a slot that has a row already, the existing run for a unique key that is taken."""
     rooms: dict[Key, Room] | None = None
 
     def place(some: Sequence[NewRun]) -> list[Placed]:
@@ -117,7 +109,7 @@ def insert_runs(
             rooms = lock_rooms(connection, dialect, some)
         return _place_all(connection, dialect, some, rooms)
 
-    made = _make(connection, dialect, runs, place, however_many=however_many)
+    made = _make(connection, dialect, runs, place)
     return _after_replacing(connection, dialect, runs, made, rooms or {})
 
 
@@ -126,8 +118,6 @@ def _make(
     dialect: Dialect,
     runs: Sequence[NewRun],
     place: Callable[[Sequence[NewRun]], Sequence[Placed]],
-    *,
-    however_many: bool = True,
 ) -> list[Created | None]:
     outcome: dict[int, Created | None] = {}
     for _ in range(_ROUNDS):
@@ -139,7 +129,7 @@ def _make(
             if index not in outcome and index == first.get(_identity(runs[index]), index)
         ]
         placed = place([runs[index] for index in todo])
-        rows = _insert(connection, dialect, placed, however_many=however_many)
+        rows = _insert(connection, dialect, placed)
         for index, one, inserted in zip(todo, placed, rows, strict=True):
             if inserted is not None:
                 outcome[index] = _created(one, inserted)
@@ -151,11 +141,9 @@ def _make(
     raise StoreUnavailableError("a unique key was taken and freed too often while its run was looked up; try again")
 
 
-def _insert(
-    connection: Connection, dialect: Dialect, placed: Sequence[Placed], *, however_many: bool = True
-) -> list[Inserted | None]:
+def _insert(connection: Connection, dialect: Dialect, placed: Sequence[Placed]) -> list[Inserted | None]:
     parts = (placed[start : start + _AT_ONCE] for start in range(0, len(placed), _AT_ONCE))
-    return [inserted for part in parts for inserted in dialect.insert(connection, part, however_many=however_many)]
+    return [inserted for part in parts for inserted in dialect.insert(connection, part)]
 
 
 def admitted_since(connection: Connection, made: Sequence[Created]) -> list[Created]:

@@ -6,6 +6,8 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
+from sqlalchemy import CursorResult
+
 from jobsched.model.run import Claim, RunState, Source, Transition
 from jobsched_sql.dialect import ClaimWish
 
@@ -76,6 +78,14 @@ def claim_of(row: Any, wish: ClaimWish, instant: Callable[[Any], datetime]) -> C
         key,
         attempts_before,
     )
+
+
+def driver_rows(result: CursorResult[Any]) -> list[Any]:
+    """All rows, as the driver gives them: SQLAlchemy wraps each, which for hundreds at once takes longer than to read them."""
+    assert result.cursor is not None
+    rows: list[Any] = result.cursor.fetchall()
+    result.close()
+    return rows
 
 
 def leaves_for_good(transition: Transition) -> bool:

@@ -14,15 +14,16 @@ from jobsched_sql.dialect import Inserted, Placed, Queue
 from jobsched_sql.texts import clean, encode
 from jobsched_sql.types import from_micros, to_micros
 from jobsched_sqlite import statements
+from jobsched_sqlite.connections import Driver
 
 
 def insert(
-    connection: Connection, placed: Sequence[Placed], now: datetime, *, however_many: bool
+    connection: Connection | Driver, placed: Sequence[Placed], now: datetime, *, however_many: bool
 ) -> list[Inserted | None]:
     """Ids are given here, in order: nobody else writes."""
     if not placed:
         return []
-    last: int = connection.exec_driver_sql(statements.LAST_ID).scalar_one()
+    [(last,)] = connection.exec_driver_sql(statements.LAST_ID).fetchall()
     queues = connection.exec_driver_sql(statements.LIMITED_QUEUES).fetchall()
     limited = {Queue(row[0], row[1]) for row in queues if row[2]}
     if not however_many:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from jobsched.model.run import Became, Claim, LogLine, Reason, RunState, Transition
 from jobsched.store.faults import fault_point
 from jobsched_sql.dialect import ClaimWish
-from jobsched_sql.rows import CLAIM_COLUMNS, claim_of, claim_order, leaves_for_good
+from jobsched_sql.rows import CLAIM_COLUMNS, claim_of, claim_order, driver_rows, leaves_for_good
 from jobsched_sql.texts import clean, encode_anyhow
 from jobsched_sql.types import from_micros, to_micros
 from jobsched_sqlite import statements
@@ -42,10 +42,10 @@ def _claimable(connection: Connection, wish: ClaimWish, at: int) -> list[Any]:
     if wish.served is None:
         for namespace in wish.generations:
             asked: tuple[object, ...] = (at, namespace, without, at, wish.limit)
-            rows += connection.exec_driver_sql(statements.CLAIMABLE, asked).fetchall()
+            rows += driver_rows(connection.exec_driver_sql(statements.CLAIMABLE, asked))
     for namespace, queue in wish.served or ():
         asked = (at, namespace, without, queue, at, min(wish.shares.get(queue, wish.limit), wish.limit))
-        rows += connection.exec_driver_sql(statements.CLAIMABLE_OF_QUEUE, asked).fetchall()
+        rows += driver_rows(connection.exec_driver_sql(statements.CLAIMABLE_OF_QUEUE, asked))
     rows.sort(key=claim_order)
     return _within_shares(rows, wish.shares)[: wish.limit]
 

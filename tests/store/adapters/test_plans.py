@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import Engine
 
+from jobsched.model.run import RunState
 from jobsched.store.open import open_store
 from jobsched.store.port import Store
 from jobsched.testing.builders import START, a_change, a_job, a_node, a_pause, a_run, a_transition, claim
@@ -87,3 +88,15 @@ def test_a_poll_reads_only_what_is_unfinished(store: Store, ask: Any, index: str
     assert index in plan
     assert "Seq Scan on jobsched_runs" not in plan
     assert "SCAN jobsched_runs\n" not in plan + "\n"
+
+
+@pytest.mark.parametrize("state", [RunState.SUCCEEDED, RunState.FAILED])
+def test_what_ends_is_looked_up_by_its_id_and_not_among_all_that_runs(store: Store, state: RunState) -> None:
+    owned = claim(store, a_node(store), 50)
+
+    plan = plan_of(store, lambda: store.finish([a_transition(one, state) for one in owned]))
+
+    # A join over the index of running runs reads all of them for each.
+    assert "jobsched_runs_running" not in plan
+    assert "SCAN jobsched_runs" not in plan
+    assert "done" in plan or "PRIMARY KEY" in plan
