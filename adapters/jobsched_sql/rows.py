@@ -83,7 +83,7 @@ def claim_of(row: Any, wish: ClaimWish, instant: Callable[[Any], datetime]) -> C
 def driver_rows(result: CursorResult[Any]) -> list[Any]:
     """All rows, as the driver gives them: SQLAlchemy wraps each, which for hundreds at once takes longer than to read them."""
     assert result.cursor is not None
-    rows: list[Any] = result.cursor.fetchall()
+    rows = list(result.cursor.fetchall())
     result.close()
     return rows
 
