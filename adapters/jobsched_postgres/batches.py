@@ -9,6 +9,7 @@ from typing import Any
 from jobsched.model.definition import stored_definition
 from jobsched.model.run import LogLine, NewRun, Transition
 from jobsched.model.state import Firing, JobWrite
+from jobsched_sql.alike import Alike, alike
 from jobsched_sql.dialect import Key, Placed
 from jobsched_sql.texts import clean, encode, encode_anyhow, tags_text
 from jobsched_sql.types import to_millis
@@ -25,20 +26,21 @@ def _instant(instant: datetime | None) -> str | None:
 
 
 def runs(placed: Sequence[Placed]) -> str:
-    return batch(_run(position, one) for position, one in enumerate(placed))
+    return batch(map(_alike, alike(placed)))
 
 
-def _run(position: int, one: Placed) -> dict[str, Any]:
+def _alike(some: Alike) -> dict[str, Any]:
+    one = some.first
     run = one.run
     record: dict[str, Any] = {
-        "position": position,
+        "position": some.position,
         "namespace": run.namespace,
         "handler": clean(run.handler),
         "source": run.source.value,
         "queue": clean(run.queue),
         "priority": run.priority,
         "max_attempts": run.max_attempts,
-        "payload": encode(run.payload),
+        "payloads": some.payloads,
         "job": run.job,
         "state": None if one.state is None else one.state.value,
         "reason": None if one.reason is None else one.reason.value,

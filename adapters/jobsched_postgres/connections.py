@@ -128,7 +128,11 @@ class Connector:
 
 
 def _driver_connection(connection: Connection) -> psycopg.Connection[Any]:
-    found = connection.connection.driver_connection
+    return as_driver(connection.connection.driver_connection)
+
+
+def as_driver(found: object) -> psycopg.Connection[Any]:
+    """What the pool keeps, by its type."""
     assert isinstance(found, psycopg.Connection)
     return found
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import psycopg
@@ -21,17 +22,18 @@ from jobsched.model.state import Firing, JobWrite
 from jobsched.store.faults import fault_point
 from jobsched.store.port import Doorbell, Topic
 from jobsched_postgres import batches, inspection, statements
-from jobsched_postgres.connections import BEGIN, BEGIN_SNAPSHOT, Connector, begin_statement, told_pid
+from jobsched_postgres.connections import BEGIN, BEGIN_SNAPSHOT, Connector, as_driver, begin_statement, told_pid
 from jobsched_postgres.failures import READ_ONLY, code_of, connection_lost, lost_race, outcome_unknown, translated
 from jobsched_postgres.location import Location
 from jobsched_postgres.wake import CHANNEL, Ringer
 from jobsched_postgres.wake import Doorbell as ListenDoorbell
 from jobsched_sql.borrowing import borrowed, driver_connection
 from jobsched_sql.dialect import ClaimWish, Dialect, Inserted, Key, Load, Placed, Result, Work
-from jobsched_sql.rows import claim_of, claim_order, leaves_for_good
+from jobsched_sql.rows import claim_of, claim_order, driver_rows, leaves_for_good
 from jobsched_sql.tables import nodes
 from jobsched_sql.types import Instant
 
+_STATES = {state.value: state for state in RunState}
 _NOTIFY = "select pg_notify(%s, %s)"
 #: How often a transaction that lost a deadlock is made again.
 _TRIES = 5
@@ -113,7 +115,22 @@ class PostgresDialect(Dialect):
                 raise
             return result
 
-    def _forget_standby(self, error: DBAPIError) -> None:
+    def _execute(self, statement: str, asked: Sequence[object]) -> list[Any]:
+        """The rows of one statement that commits by itself: as `write_once`, without SQLAlchemy, which takes as long as the server."""
+        with translated(self._where):
+            pooled = self._engine.raw_connection()
+            try:
+                return as_driver(pooled.driver_connection).execute(statement, asked).fetchall()
+            except psycopg.Error as error:
+                if connection_lost(error):
+                    pooled.invalidate(error)
+                    raise outcome_unknown(self._where, error) from error
+                self._forget_standby(error)
+                raise
+            finally:
+                pooled.close()
+
+    def _forget_standby(self, error: DBAPIError | psycopg.Error) -> None:
         """After a fail-over the pool is full of connections to what is now the standby."""
         if code_of(error) == READ_ONLY:
             self._engine.dispose()
@@ -153,16 +170,15 @@ class PostgresDialect(Dialect):
 
     # -- runs and keys
 
-    def insert(
-        self, connection: Connection, placed: Sequence[Placed], *, however_many: bool = True
-    ) -> list[Inserted | None]:
+    def insert(self, connection: Connection, placed: Sequence[Placed]) -> list[Inserted | None]:
         if not placed:
             return []
+        asked = (self.given_now(), batches.runs(placed), True)
+        return _inserted(placed, connection.exec_driver_sql(statements.INSERT_RUNS, asked).fetchall())
+
+    def insert_alone(self, placed: Sequence[Placed], *, however_many: bool) -> list[Inserted | None]:
         asked = (self.given_now(), batches.runs(placed), however_many)
-        rows = connection.exec_driver_sql(statements.INSERT_RUNS, asked).fetchall()
-        if len(rows) == len(placed):
-            return [Inserted(row[0], RunState(row[1])) for row in rows]
-        return _matched(placed, rows)
+        return _inserted(placed, self._execute(statements.INSERT_RUNS, asked))
 
     def slots_taken(self, connection: Connection, runs: Sequence[NewRun]) -> set[tuple[str, str, datetime]]:
         rows = connection.exec_driver_sql(statements.SLOTS_TAKEN, (batches.slots(runs),)).fetchall()
@@ -223,7 +239,7 @@ class PostgresDialect(Dialect):
             "limit": wish.limit,
         }
         statement = statements.CLAIM if wish.served is None else statements.CLAIM_OF_QUEUES
-        rows = self.write_once(lambda connection: connection.exec_driver_sql(statement, asked).fetchall())
+        rows = self.write_once(lambda connection: driver_rows(connection.exec_driver_sql(statement, asked)))
         # An UPDATE returns its rows in no order.
         return [claim_of(row, wish, _in_utc) for row in sorted(rows, key=claim_order)]
 
@@ -237,10 +253,8 @@ class PostgresDialect(Dialect):
         fault_point("before_finish_commit")
 
         def finishing(connection: Connection) -> dict[int, Became]:
-            rows = connection.exec_driver_sql(statement, asked).fetchall()
-            ours = {
-                id_: Became(RunState(state), None if reason is None else Reason(reason)) for id_, state, reason in rows
-            }
+            rows = driver_rows(connection.exec_driver_sql(statement, asked))
+            ours = {id_: _became(state, reason) for id_, state, reason in rows}
             if then is not None:
                 then(connection, ours.keys())
             return ours
@@ -281,9 +295,20 @@ class PostgresDialect(Dialect):
             connection.exec_driver_sql(_NOTIFY, (CHANNEL, topic))
 
 
+@cache  # of the few states and reasons that there are
+def _became(state: str, reason: str | None) -> Became:
+    return Became(RunState(state), None if reason is None else Reason(reason))
+
+
 def _in_utc(instant: datetime) -> datetime:
     """The driver gives instants in the zone of the session."""
     return instant.astimezone(UTC)
+
+
+def _inserted(placed: Sequence[Placed], rows: Sequence[Any]) -> list[Inserted | None]:
+    if len(rows) == len(placed):
+        return [Inserted(row[0], _STATES[row[1]]) for row in rows]
+    return _matched(placed, rows)
 
 
 def _matched(placed: Sequence[Placed], rows: Sequence[Any]) -> list[Inserted | None]:
@@ -294,7 +319,7 @@ def _matched(placed: Sequence[Placed], rows: Sequence[Any]) -> list[Inserted | N
     for one in placed:
         run = one.run
         if row is not None and tuple(row[2:]) == (run.namespace, run.job, run.scheduled_at, run.unique_key):
-            matched.append(Inserted(row[0], RunState(row[1])))
+            matched.append(Inserted(row[0], _STATES[row[1]]))
             row = next(returned, None)
         else:
             matched.append(None)

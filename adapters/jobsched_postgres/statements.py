@@ -4,6 +4,7 @@ Each statement that needs the time has it once, in `clock`: the given instant, o
 Values that may hold a NUL go as JSON inside JSON (a text that is cast), because only unread JSON may hold one.
 """
 
+#: A record stands for all runs that are like it, one for each payload.
 INSERT_RUNS = """
 with clock as materialized (select coalesce(%s::timestamptz, clock_timestamp()) as now)
 insert into jobsched_runs
@@ -14,18 +15,19 @@ select run.namespace, job, handler, source, run.queue, priority,
   case when state = 'pending' and limited.starts then 'blocked' when state is not null then state
     when available_at > clock.now then 'scheduled' when limited.starts then 'blocked' else 'pending' end, reason, max_attempts,
   scheduled_at, coalesce(available_at, clock.now), start_by, case when state = 'skipped' then clock.now end, generation,
-  concurrency_key, unique_key, payload::json, covers_first, covers_last, covers_count, clock.now,
+  concurrency_key, unique_key, payload.text::json, covers_first, covers_last, covers_count, clock.now,
   timeout_ms, clock.now + unique_for_ms * interval '1 millisecond', tags::json, batch
 from json_to_recordset(%s) as run (
   position int, namespace text, job text, handler text, source text, queue text, priority bigint, state text,
   reason text, max_attempts int, scheduled_at timestamptz, available_at timestamptz, start_by timestamptz, generation bigint,
-  concurrency_key text, unique_key text, payload text, covers_first timestamptz, covers_last timestamptz,
+  concurrency_key text, unique_key text, payloads json, covers_first timestamptz, covers_last timestamptz,
   covers_count bigint, timeout_ms bigint, unique_for_ms bigint, tags text, batch text)
 cross join clock
+cross join lateral json_array_elements_text(run.payloads) with ordinality as payload (text, place)
 left join (select namespace, queue, max_queued, max_running is not null or rate is not null as starts from jobsched_queues)
   limited on limited.namespace = run.namespace and limited.queue = run.queue
 where limited.max_queued is null or %s::boolean
-order by position
+order by position, payload.place
 on conflict do nothing
 returning id, state, namespace, job, scheduled_at, unique_key
 """

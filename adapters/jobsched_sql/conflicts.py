@@ -1,7 +1,6 @@
 """What becomes of a waiting run whose unique key a new one has: in the transaction that found it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -38,7 +37,7 @@ def settle(
         row = rows.get(one.id)
         if hinders_change(row) is None and row is not None:
             _change(connection, row, runs[n], dialect.now(connection))
-            outcome[n] = replace(one, state=RunState.SCHEDULED)
+            outcome[n] = one._replace(state=RunState.SCHEDULED)
     return outcome
 
 

@@ -34,8 +34,7 @@ class Queue(NamedTuple):
     queue: str
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """A run to be inserted. `state` None: scheduled or pending, as the database's clock says."""
 
     run: NewRun
@@ -43,8 +42,7 @@ class Placed:
     reason: Reason | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Inserted:
+class Inserted(NamedTuple):
     """What the database made of a placed run."""
 
     id: int
@@ -147,11 +145,16 @@ class Dialect(ABC):
     # -- runs and keys
 
     @abstractmethod
-    def insert(
-        self, connection: Connection, placed: Sequence[Placed], *, however_many: bool = True
-    ) -> list[Inserted | None]:
+    def insert(self, connection: Connection, placed: Sequence[Placed]) -> list[Inserted | None]:
         """Insert in order; None where a unique rule was in the way. What would be pending is blocked if its queue has a limit
-        or a rate. Without `however_many` all are of one queue, and None if that has a `max_queued`: somebody has to count.
+        or a rate.
+        """
+
+    @abstractmethod
+    def insert_alone(self, placed: Sequence[Placed], *, however_many: bool) -> list[Inserted | None]:
+        """`insert` in a transaction of its own, by the driver itself: for one run SQLAlchemy costs more than the database.
+
+        Without `however_many` all are of one queue, and None if that has a `max_queued`: somebody has to count.
         """
 
     @abstractmethod

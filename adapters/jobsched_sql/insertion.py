@@ -1,7 +1,6 @@
 """Making runs: how enqueue, fire and sync insert them, one way for all."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -29,16 +28,14 @@ def enqueue(dialect: Dialect, runs: Sequence[NewRun]) -> list[Created]:
         run.key is None and run.unique_key is None and run.scheduled_at is None for run in runs
     )
     if plain and len({(run.namespace, run.queue) for run in runs}) == 1:
-        made = dialect.write_once(lambda connection: _insert_uncounted(connection, dialect, runs))
-        if None not in made:
-            return [created for created in made if created is not None]
+        placed = [_place(run, {}, None) for run in runs]
+        # None of them, if what waits in their queue has to be counted: most have no `max_queued`, and no question is asked.
+        inserted = dialect.insert_alone(placed, however_many=not any(map(_is_refusable, runs)))
+        plainly = [_created(one, row) for one, row in zip(placed, inserted, strict=True) if row is not None]
+        if len(plainly) == len(runs):
+            return plainly
     made = dialect.write(lambda connection: _insert_counted(connection, dialect, runs))
     return [created for created in made if created is not None]
-
-
-def _insert_uncounted(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]) -> list[Created | None]:
-    """None of them, if what waits in their queue has to be counted: most have no `max_queued`, and no question is asked."""
-    return insert_runs(connection, dialect, runs, however_many=not any(map(_is_refusable, runs)))
 
 
 def _insert_counted(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]) -> list[Created | None]:
@@ -100,13 +97,8 @@ def enqueue_within(connection: Connection, dialect: Dialect, runs: Sequence[NewR
     return [created for created in made if created is not None]
 
 
-def insert_runs(
-    connection: Connection, dialect: Dialect, runs: Sequence[NewRun], *, however_many: bool = True
-) -> list[Created | None]:
-    """What became of each run: None for a slot that has a row already, the existing run for a unique key that is taken.
-
-    `however_many`: see `Dialect.insert`.
-    """
+def insert_runs(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]) -> list[Created | None]:
+    """What became of each run: None for a slot that has a row already, the existing run for a unique key that is taken."""
     rooms: dict[Key, Room] | None = None
 
     def place(some: Sequence[NewRun]) -> list[Placed]:
@@ -115,7 +107,7 @@ def insert_runs(
             rooms = lock_rooms(connection, dialect, some)
         return _place_all(connection, dialect, some, rooms)
 
-    made = _make(connection, dialect, runs, place, however_many=however_many)
+    made = _make(connection, dialect, runs, place)
     return _after_replacing(connection, dialect, runs, made, rooms or {})
 
 
@@ -124,8 +116,6 @@ def _make(
     dialect: Dialect,
     runs: Sequence[NewRun],
     place: Callable[[Sequence[NewRun]], Sequence[Placed]],
-    *,
-    however_many: bool = True,
 ) -> list[Created | None]:
     outcome: dict[int, Created | None] = {}
     for _ in range(_ROUNDS):
@@ -139,7 +129,7 @@ def _make(
         placed = place([runs[index] for index in todo])
         # Keys are locked by now, and rows of runs come after them, here as everywhere.
         unique_keys.release(connection, dialect, over)
-        rows = _insert(connection, dialect, placed, however_many=however_many)
+        rows = _insert(connection, dialect, placed)
         for index, one, inserted in zip(todo, placed, rows, strict=True):
             if inserted is not None:
                 outcome[index] = _created(one, inserted)
@@ -151,11 +141,9 @@ def _make(
     raise StoreUnavailableError("a unique key was taken and freed too often while its run was looked up; try again")
 
 
-def _insert(
-    connection: Connection, dialect: Dialect, placed: Sequence[Placed], *, however_many: bool = True
-) -> list[Inserted | None]:
+def _insert(connection: Connection, dialect: Dialect, placed: Sequence[Placed]) -> list[Inserted | None]:
     parts = (placed[start : start + _AT_ONCE] for start in range(0, len(placed), _AT_ONCE))
-    return [inserted for part in parts for inserted in dialect.insert(connection, part, however_many=however_many)]
+    return [inserted for part in parts for inserted in dialect.insert(connection, part)]
 
 
 def admitted_since(connection: Connection, made: Sequence[Created]) -> list[Created]:
@@ -163,7 +151,7 @@ def admitted_since(connection: Connection, made: Sequence[Created]) -> list[Crea
     blocked = [one for one in made if one.state is RunState.BLOCKED]
     stands = as_they_stand(connection, blocked)
     let_in = {one.id for one in stands if one is not None and one.state is not RunState.BLOCKED}
-    return [replace(one, state=RunState.PENDING) if one.id in let_in else one for one in made]
+    return [one._replace(state=RunState.PENDING) if one.id in let_in else one for one in made]
 
 
 def _after_replacing(
@@ -213,7 +201,7 @@ def _resolve_twins(
 
 
 def _as_existing(created: Created) -> Created:
-    return replace(created, existing=True)
+    return created._replace(existing=True)
 
 
 def _find_taken(

@@ -1,7 +1,6 @@
 """Making way for a newer run of a key: those that wait are cancelled, those that run are asked to stop."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, select, text
@@ -58,4 +57,4 @@ def as_they_stand(connection: Connection, made: Sequence[Created | None]) -> lis
 
 def _moved(one: Created, row: Row[*tuple[Any, ...]]) -> Created:
     reason = None if row.reason is None else Reason(row.reason)
-    return replace(one, state=RunState(row.state), reason=reason)
+    return one._replace(state=RunState(row.state), reason=reason)

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any
 
+from sqlalchemy import CursorResult
+
 from jobsched.model.run import Claim, RunState, Source, Transition
 from jobsched_sql.dialect import ClaimWish
 
@@ -35,7 +37,17 @@ CLAIM_COLUMNS = (
 _SOURCES = {source.value: source for source in Source}
 
 
-_payload = json.JSONDecoder().decode
+_decoder = json.JSONDecoder()
+
+
+def _payload(text: str) -> Any:
+    """As `json.loads`, without its looking for blanks: a text that we wrote has none around it."""
+    try:
+        value, end = _decoder.raw_decode(text)
+    except ValueError:
+        return _decoder.decode(text)
+    return value if end == len(text) else _decoder.decode(text)
+
 
 #: What a claim is sorted by: priority, available_at, id.
 claim_order = itemgetter(CLAIM_COLUMNS.index("priority"), CLAIM_COLUMNS.index("available_at"), 0)
@@ -43,28 +55,39 @@ claim_order = itemgetter(CLAIM_COLUMNS.index("priority"), CLAIM_COLUMNS.index("a
 
 def claim_of(row: Any, wish: ClaimWish, instant: Callable[[Any], datetime]) -> Claim:
     """The claim in a row of `CLAIM_COLUMNS`; `instant` makes one, in UTC, of what the driver gave."""
+    id_, claim_no, namespace, job, revision, handler, source, queue, attempt, max_attempts, losses, *rest = row
+    scheduled_at, available_at, started_at, payload, key, _, attempts_before, timeout_ms = rest
+    # In the order of the fields, as the rows have nearly theirs: this is made for each run.
     return Claim(
-        id=row[0],
-        claim_no=row[1],
-        node=wish.node,
-        namespace=row[2],
-        job=row[3],
-        job_revision=row[4],
-        handler=row[5],
-        source=_SOURCES[row[6]],
-        queue=row[7],
-        attempt=row[8],
-        max_attempts=row[9],
-        losses=row[10],
-        scheduled_at=None if row[11] is None else instant(row[11]),
-        available_at=instant(row[12]),
-        started_at=instant(row[13]),
-        generation=wish.generations[row[2]],
-        payload=_payload(row[14]),
-        key=row[15],
-        attempts_before=row[17],
-        timeout=None if row[18] is None else timedelta(milliseconds=row[18]),
+        id_,
+        claim_no,
+        wish.node,
+        namespace,
+        job,
+        revision,
+        handler,
+        _SOURCES[source],
+        queue,
+        attempt,
+        max_attempts,
+        losses,
+        None if scheduled_at is None else instant(scheduled_at),
+        instant(available_at),
+        instant(started_at),
+        wish.generations[namespace],
+        _payload(payload),
+        key,
+        attempts_before,
+        None if timeout_ms is None else timedelta(milliseconds=timeout_ms),
     )
+
+
+def driver_rows(result: CursorResult[Any]) -> list[Any]:
+    """All rows, as the driver gives them: SQLAlchemy wraps each, which for hundreds at once takes longer than to read them."""
+    assert result.cursor is not None
+    rows = list(result.cursor.fetchall())
+    result.close()
+    return rows
 
 
 def leaves_for_good(transition: Transition) -> bool:

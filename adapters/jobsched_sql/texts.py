@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from jobsched.errors import PayloadError
+from jobsched.model.payload import Payload
 
 _COMPACT = (",", ":")
 _READABLE = json.JSONEncoder(ensure_ascii=False, separators=_COMPACT, allow_nan=False)
@@ -13,6 +14,8 @@ _ESCAPED = json.JSONEncoder(ensure_ascii=True, separators=_COMPACT, allow_nan=Fa
 
 def encode(value: Any) -> str:
     """JSON text. Raises PayloadError naming the cause for what JSON cannot hold."""
+    if type(value) is Payload:
+        return value.text
     try:
         return _dump(value)
     except (TypeError, ValueError, RecursionError) as cause:

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import InvalidatePoolError
@@ -83,6 +84,20 @@ def connect(location: Location, mode: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+class Driver:
+    """A connection of the driver, asked as SQLAlchemy's are."""
+
+    def __init__(self, connection: object) -> None:
+        assert isinstance(connection, sqlite3.Connection)
+        self._connection = connection
+
+    def exec_driver_sql(self, statement: str, parameters: Any = ()) -> sqlite3.Cursor:
+        """A list of parameters is for many executions."""
+        if isinstance(parameters, list):
+            return self._connection.executemany(statement, parameters)
+        return self._connection.execute(statement, parameters)
 
 
 def _only_read(connection: sqlite3.Connection, _record: object) -> None:

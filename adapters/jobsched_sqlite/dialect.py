@@ -20,7 +20,7 @@ from jobsched_sql.borrowing import borrowed, driver_connection
 from jobsched_sql.dialect import ClaimWish, Dialect, Inserted, Key, Load, Placed, Result, Work
 from jobsched_sql.tables import nodes
 from jobsched_sqlite import inspection, runs, statements, work
-from jobsched_sqlite.connections import BUSY_SECONDS, engines, set_wal
+from jobsched_sqlite.connections import BUSY_SECONDS, Driver, engines, set_wal
 from jobsched_sqlite.failures import translated
 from jobsched_sqlite.location import Location
 from jobsched_sqlite.wake import SocketDoorbell, folder_of, ring
@@ -117,10 +117,21 @@ class SqliteDialect(Dialect):
 
     # -- runs and keys
 
-    def insert(
-        self, connection: Connection, placed: Sequence[Placed], *, however_many: bool = True
-    ) -> list[Inserted | None]:
-        return runs.insert(connection, placed, self._time.now(), however_many=however_many)
+    def insert(self, connection: Connection, placed: Sequence[Placed]) -> list[Inserted | None]:
+        return runs.insert(connection, placed, self._time.now(), however_many=True)
+
+    def insert_alone(self, placed: Sequence[Placed], *, however_many: bool) -> list[Inserted | None]:
+        with translated(self._location.path):
+            pooled = self._writer.raw_connection()
+            try:
+                driver = Driver(pooled.driver_connection)
+                driver.exec_driver_sql("begin immediate")
+                made = runs.insert(driver, placed, self._time.now(), however_many=however_many)
+                driver.exec_driver_sql("commit")
+            finally:
+                # What was not committed is rolled back.
+                pooled.close()
+        return made
 
     def slots_taken(self, connection: Connection, slots: Sequence[NewRun]) -> set[tuple[str, str, datetime]]:
         return runs.slots_taken(connection, slots)

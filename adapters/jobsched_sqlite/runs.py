@@ -9,32 +9,37 @@ from sqlalchemy import Connection
 from jobsched.model.definition import stored_definition
 from jobsched.model.run import NewRun, RunState
 from jobsched.model.state import Firing, JobWrite
+from jobsched_sql.alike import Alike, alike
 from jobsched_sql.dialect import Inserted, Placed, Queue
 from jobsched_sql.texts import clean, encode, tags_text
 from jobsched_sql.types import from_micros, to_micros, to_millis
 from jobsched_sqlite import statements
+from jobsched_sqlite.connections import Driver
 
 
 def insert(
-    connection: Connection, placed: Sequence[Placed], now: datetime, *, however_many: bool
+    connection: Connection | Driver, placed: Sequence[Placed], now: datetime, *, however_many: bool
 ) -> list[Inserted | None]:
     """Ids are given here, in order: nobody else writes."""
     if not placed:
         return []
-    last: int = connection.exec_driver_sql(statements.LAST_ID).scalar_one()
+    [(last,)] = connection.exec_driver_sql(statements.LAST_ID).fetchall()
     queues = connection.exec_driver_sql(statements.LIMITED_QUEUES).fetchall()
     limited = {Queue(row[0], row[1]) for row in queues if row[2]}
     if not however_many:
         full = {Queue(row[0], row[1]) for row in queues if row[3]}
         if any((one.run.namespace, one.run.queue) in full for one in placed):
             return [None] * len(placed)
-    states = [_state(one, now, limited) for one in placed]
-    micros = to_micros(now)
-    rows = [_row(last + n, one, state, micros) for n, (one, state) in enumerate(zip(placed, states, strict=True), 1)]
-    inserted = connection.exec_driver_sql(statements.INSERT_RUN, rows).rowcount
+    states: list[RunState] = []
+    rows = []
+    for some in alike(placed):
+        state = _state(some.first, now, limited)
+        states += [state] * len(some.payloads)
+        rows.append(_row(last + 1 + some.position, some, state, to_micros(now)))
+    inserted = connection.exec_driver_sql(statements.INSERT_RUNS, rows).rowcount
     if any(one.run.tags for one in placed):
         connection.exec_driver_sql(statements.INDEX_TAGS, (last,))
-    if inserted == len(rows):
+    if inserted == len(placed):
         return [Inserted(last + n, state) for n, state in enumerate(states, 1)]
     there = {id_ for (id_,) in connection.exec_driver_sql(statements.INSERTED, (last,)).fetchall()}
     return [Inserted(last + n, state) if last + n in there else None for n, state in enumerate(states, 1)]
@@ -48,36 +53,36 @@ def _state(one: Placed, now: datetime, limited: Collection[Queue]) -> RunState:
     return RunState.BLOCKED if waits else state
 
 
-def _row(id_: int, one: Placed, state: RunState, now: int) -> tuple[object, ...]:
-    run = one.run
-    return (
-        id_,
-        run.namespace,
-        run.job,
-        clean(run.handler),
-        run.source.value,
-        clean(run.queue),
-        run.priority,
-        state.value,
-        None if one.reason is None else one.reason.value,
-        run.max_attempts,
-        _micros(run.scheduled_at),
-        now if run.available_at is None else to_micros(run.available_at),
-        _micros(run.start_by),
-        now if state.final else None,
-        run.generation,
-        run.key,
-        run.unique_key,
-        encode(run.payload),
-        None if run.covers is None else to_micros(run.covers.first),
-        None if run.covers is None else to_micros(run.covers.last),
-        None if run.covers is None else run.covers.count,
-        now,
-        None if run.timeout is None else to_millis(run.timeout),
-        None if run.unique_for is None else now + 1000 * to_millis(run.unique_for),
-        tags_text(run.tags) if run.tags else None,
-        run.batch,
-    )
+def _row(first_id: int, some: Alike, state: RunState, now: int) -> dict[str, object]:
+    run, covers = some.first.run, some.first.run.covers
+    return {
+        "first": first_id,
+        "namespace": run.namespace,
+        "job": run.job,
+        "handler": clean(run.handler),
+        "source": run.source.value,
+        "queue": clean(run.queue),
+        "priority": run.priority,
+        "state": state.value,
+        "reason": None if some.first.reason is None else some.first.reason.value,
+        "max_attempts": run.max_attempts,
+        "scheduled_at": _micros(run.scheduled_at),
+        "available_at": now if run.available_at is None else to_micros(run.available_at),
+        "start_by": _micros(run.start_by),
+        "finished_at": now if state.final else None,
+        "generation": run.generation,
+        "concurrency_key": run.key,
+        "unique_key": run.unique_key,
+        "payloads": json.dumps(some.payloads),
+        "covers_first": None if covers is None else to_micros(covers.first),
+        "covers_last": None if covers is None else to_micros(covers.last),
+        "covers_count": None if covers is None else covers.count,
+        "created_at": now,
+        "timeout_ms": None if run.timeout is None else to_millis(run.timeout),
+        "unique_until": None if run.unique_for is None else now + 1000 * to_millis(run.unique_for),
+        "tags": tags_text(run.tags) if run.tags else None,
+        "batch": run.batch,
+    }
 
 
 def _micros(instant: datetime | None) -> int | None:

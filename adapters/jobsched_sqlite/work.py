@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,11 +10,12 @@ from sqlalchemy import Connection
 from jobsched.model.run import Became, Claim, LogLine, Reason, RunState, Transition
 from jobsched.store.faults import fault_point
 from jobsched_sql.dialect import ClaimWish
-from jobsched_sql.rows import CLAIM_COLUMNS, claim_of, claim_order, leaves_for_good
+from jobsched_sql.rows import CLAIM_COLUMNS, claim_of, claim_order, driver_rows, leaves_for_good
 from jobsched_sql.texts import clean, encode_anyhow
 from jobsched_sql.types import from_micros, to_micros
 from jobsched_sqlite import statements
 
+_SUCCEEDED = Became(RunState.SUCCEEDED, None)
 _QUEUE = CLAIM_COLUMNS.index("queue")
 
 
@@ -42,10 +42,10 @@ def _claimable(connection: Connection, wish: ClaimWish, at: int) -> list[Any]:
     if wish.served is None:
         for namespace in wish.generations:
             asked: tuple[object, ...] = (at, namespace, without, at, wish.limit)
-            rows += connection.exec_driver_sql(statements.CLAIMABLE, asked).fetchall()
+            rows += driver_rows(connection.exec_driver_sql(statements.CLAIMABLE, asked))
     for namespace, queue in wish.served or ():
         asked = (at, namespace, without, queue, at, min(wish.shares.get(queue, wish.limit), wish.limit))
-        rows += connection.exec_driver_sql(statements.CLAIMABLE_OF_QUEUE, asked).fetchall()
+        rows += driver_rows(connection.exec_driver_sql(statements.CLAIMABLE_OF_QUEUE, asked))
     rows.sort(key=claim_order)
     return _within_shares(rows, wish.shares)[: wish.limit]
 
@@ -66,20 +66,50 @@ def _within_shares(rows: list[Any], shares: Mapping[str, int]) -> list[Any]:
 
 def finish(connection: Connection, transitions: Sequence[Transition], now: datetime) -> dict[int, Became]:
     """Move owned runs out of running; what became of those that were owned. All at once, and one by one only if some were not."""
-    standing = _as_runs_stand(connection, transitions)
-    rows = [_row(one, to_micros(now)) for one in standing]
+    at = to_micros(now)
+    well = [one for one in transitions if _is_well(one)]
+    rest = _as_runs_stand(connection, [one for one in transitions if not _is_well(one)])
     connection.exec_driver_sql("savepoint finishing")
-    ours = connection.exec_driver_sql(statements.FINISH, rows).rowcount
-    finished = {one.id: Became(one.state, one.reason) for one in standing}
-    if ours != len(rows):
+    if _finish_all(connection, well, rest, at) == len(transitions):
+        finished = {one.id: Became(one.state, one.reason) for one in rest}
+        finished.update(dict.fromkeys([one.id for one in well], _SUCCEEDED))
+    else:
         connection.exec_driver_sql("rollback to finishing")
         finished = {
-            one.id: finished[one.id]
-            for one, row in zip(standing, rows, strict=True)
-            if connection.exec_driver_sql(statements.FINISH, row).rowcount
+            one.id: Became(one.state, one.reason)
+            for one in (*well, *rest)
+            if connection.exec_driver_sql(statements.FINISH, _row(one, at)).rowcount
         }
     fault_point("before_finish_commit")
     return finished
+
+
+def _is_well(one: Transition) -> bool:
+    """It succeeded, and leaves nothing behind but its result."""
+    plain = one.reason is None and one.error is None and one.max_attempts is None and one.available_at is None
+    return one.state is RunState.SUCCEEDED and plain and not one.abandoned
+
+
+def _finish_all(connection: Connection, well: Sequence[Transition], rest: Sequence[Transition], at: int) -> int:
+    """How many were owned."""
+    count = 0
+    if well:
+        done = [
+            (
+                one.id,
+                one.node,
+                one.claim_no,
+                one.attempt,
+                one.losses,
+                None if one.result is None else encode_anyhow(one.result),
+            )
+            for one in well
+        ]
+        asked = {"finished_at": at, "done": json.dumps(done, separators=(",", ":"))}
+        count += connection.exec_driver_sql(statements.FINISH_WELL, asked).rowcount
+    if rest:
+        count += connection.exec_driver_sql(statements.FINISH, [_row(one, at) for one in rest]).rowcount
+    return count
 
 
 def _as_runs_stand(connection: Connection, transitions: Sequence[Transition]) -> Sequence[Transition]:
@@ -96,10 +126,10 @@ def _as_runs_stand(connection: Connection, transitions: Sequence[Transition]) ->
 
 def _ended(transition: Transition, why_stopped: Reason | None) -> Transition:
     if why_stopped is not None:
-        return replace(transition, state=RunState.CANCELLED, reason=why_stopped, available_at=None)
+        return transition._replace(state=RunState.CANCELLED, reason=why_stopped, available_at=None)
     if transition.reason is not None:
-        return replace(transition, state=RunState.FAILED, available_at=None)
-    return replace(transition, state=RunState.CANCELLED, reason=Reason.JOB_REMOVED, available_at=None)
+        return transition._replace(state=RunState.FAILED, available_at=None)
+    return transition._replace(state=RunState.CANCELLED, reason=Reason.JOB_REMOVED, available_at=None)
 
 
 def _row(one: Transition, now: int) -> dict[str, object]:

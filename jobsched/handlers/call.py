@@ -3,9 +3,8 @@
 import os
 from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from jobsched.clock import Clock
 from jobsched.handlers.cancel import CancelToken
@@ -34,8 +33,7 @@ class _Nowhere:
 _NOWHERE = _Nowhere()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(NamedTuple):
     """All that performing one attempt needs."""
 
     run_id: int
@@ -44,18 +42,18 @@ class Call:
     attempt: int
     max_attempts: int
     scheduled_at: datetime | None
-    available_at: datetime | None = None
     payload: Mapping[str, Any]
     handler: Handler
     timeout: Timeout | None
-    executor: Literal["thread", "process"] = "thread"  #: of a Python handler
+    cancel: CancelToken
+    log: LogSink
     env: Mapping[str, str]
     cwd: str | None
+    available_at: datetime | None = None
+    executor: Literal["thread", "process"] = "thread"  #: of a Python handler
     user: str | None = None
     umask: str | None = None  #: octal digits
     inheritance: Inheritance = EVERYTHING
-    cancel: CancelToken
-    log: LogSink
 
     @property
     def ends_by_force(self) -> bool:
@@ -105,7 +103,7 @@ def _perform_with_secrets(call: Call, secrets: Secrets, clock: Clock, environ: M
             from jobsched.handlers.http import perform_http
 
             log = RedactingSink(call.log, secrets)
-            return secrets.redact_json(perform_http(replace(call, log=log), call.handler, secrets))
+            return secrets.redact_json(perform_http(call._replace(log=log), call.handler, secrets))
         from jobsched.handlers.command import perform_command
 
         return secrets.redact_json(perform_command(call, secrets, clock, environ))

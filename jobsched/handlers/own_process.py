@@ -2,24 +2,16 @@
 
 import os
 import traceback
-from types import TracebackType
 
 
-class OwnProcess:
-    """Around the call of a handler. A child that it forked, and that comes back out of it, ends here.
+def end_if_forked(process: int, error: BaseException | None) -> None:
+    """After the call of a handler in this process, with what it raised: a child that it forked, and that comes back, ends here.
 
     Its exit code is 0, or that of its `sys.exit`, or 1 with the traceback on stderr. What else it would do at its end is
     the node's: no `atexit`, and nothing is flushed.
     """
-
-    def __enter__(self) -> None:
-        self._process = os.getpid()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if os.getpid() != self._process:
-            os._exit(_exit_code(error))
+    if os.getpid() != process:
+        os._exit(_exit_code(error))
 
 
 def _exit_code(error: BaseException | None) -> int:

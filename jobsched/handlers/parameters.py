@@ -4,7 +4,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, KeysView, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -28,6 +28,8 @@ class Parameters:
 
     def problem(self, payload: Mapping[str, Any]) -> str | None:
         """What keeps this payload from being the keyword arguments; None if nothing does."""
+        if self._fits(payload.keys()):
+            return None
         problems = []
         if self.unreachable:
             problems.append(f"its parameters {_names(self.unreachable)} cannot be given by name; remove the `/`")
@@ -37,6 +39,12 @@ class Parameters:
             verb = "is" if len(unexpected) == 1 else "are"
             problems.append(f"{_names(unexpected)} {verb} unexpected; it takes {self.taken}")
         return " and ".join(problems) or None
+
+    def _fits(self, given: KeysView[str]) -> bool:
+        """`problem` is None: in no more steps than that takes, because each attempt asks."""
+        if self.unreachable or not self.required <= given:
+            return False
+        return self.accepted is None or (self.reserved.isdisjoint(given) if self.open else given <= self.accepted)
 
     def missing(self, payload: Mapping[str, Any]) -> list[str]:
         """Required ones that the payload has not, sorted."""

@@ -1,12 +1,13 @@
 """Performs Python handlers: functions and coroutine functions, with the payload as keyword arguments."""
 
 import inspect
+import os
 from typing import TYPE_CHECKING, Any
 
 from jobsched.clock import Clock
 from jobsched.errors import HandlerExitError
 from jobsched.handlers.context import Context
-from jobsched.handlers.own_process import OwnProcess
+from jobsched.handlers.own_process import end_if_forked
 from jobsched.handlers.registry import RegisteredHandler, check_payload
 from jobsched.handlers.result import json_result
 
@@ -22,14 +23,17 @@ def perform_python(call: "Call", handler: RegisteredHandler, clock: Clock) -> An
     ask its context.
     """
     check_payload(handler, call.payload)
+    process = os.getpid()
     try:
-        with OwnProcess():
-            result = _called(call, handler, clock)
-    except Exception:
+        result = _called(call, handler, clock)
+    except Exception as raised:
+        end_if_forked(process, raised)
         raise
     except BaseException as raised:
+        end_if_forked(process, raised)
         # SystemExit and the like are a handler's mistake: they must end neither our thread nor the node.
         raise HandlerExitError(raised) from raised
+    end_if_forked(process, None)
     return None if result is None else json_result(result)
 
 
@@ -39,7 +43,7 @@ def _called(call: "Call", handler: RegisteredHandler, clock: Clock) -> Any:
         result = handler.function(Context(call, clock), **call.payload)
     else:
         result = handler.function(**call.payload)
-    if inspect.isawaitable(result):
+    if result is not None and inspect.isawaitable(result):
         from jobsched.handlers.coroutine import await_result
 
         return await_result(result, call.cancel)

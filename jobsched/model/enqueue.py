@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Literal, TypedDict
 
 from jobsched.errors import EnqueueError
@@ -113,8 +114,19 @@ def _name(handler: str | Callable[..., Any]) -> str:
             return declared_names[handler]
         except (KeyError, TypeError):  # what is not registered, or cannot be looked up
             raise EnqueueError(f"{handler!r} is registered under no name: decorate it with @handler") from None
-    if type(handler) is not str or not 0 < len(handler) <= _LONGEST_HANDLER or storable(handler) != handler:
-        raise EnqueueError(f"{str(handler)[:80]!r} names no handler: give the name that @handler registers it under")
+    if type(handler) is not str:
+        raise _no_name(handler)
+    return _checked_name(handler)
+
+
+def _no_name(handler: object) -> EnqueueError:
+    return EnqueueError(f"{str(handler)[:80]!r} names no handler: give the name that @handler registers it under")
+
+
+@lru_cache(maxsize=256)  # a program has few, and names them again and again
+def _checked_name(handler: str) -> str:
+    if not 0 < len(handler) <= _LONGEST_HANDLER or storable(handler) != handler:
+        raise _no_name(handler)
     if handler.startswith("{"):
         raise EnqueueError("a command or an HTTP call is performed for a job only: declare it in jobs.yaml")
     return handler
@@ -181,6 +193,8 @@ def _is_text(given: object, longest: int) -> bool:
 
 
 def _on_conflict(given: str, unique_key: str | None) -> OnConflict:
+    if given == OnConflict.IGNORE.value:
+        return OnConflict.IGNORE
     if given not in tuple(OnConflict):
         raise EnqueueError(f"on_conflict={given!r} is none of {', '.join(OnConflict)}")
     if unique_key is None and given != OnConflict.IGNORE:

@@ -7,6 +7,7 @@ with one key (`{"command": ["df", "-h"]}`). No name starts with a brace, so the 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 
@@ -98,9 +99,13 @@ def handler_text(handler: Handler) -> str:
     return value if kind == "handler" else json.dumps({kind: value}, ensure_ascii=False, separators=(",", ":"))
 
 
+#: Most runs are of a few handlers.
+_python_handler = lru_cache(maxsize=256)(PythonHandler)
+
+
 def handler_from_text(text: str) -> Handler:
     """The inverse of `handler_text`. Raises ValueError on what is none."""
     if not text.startswith("{"):
-        return PythonHandler(text)
+        return _python_handler(text)
     [(kind, value)] = json.loads(text).items()
     return handler_from_definition(kind, value)

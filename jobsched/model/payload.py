@@ -12,32 +12,50 @@ LARGEST_PAYLOAD = 1024 * 1024
 _LOOKED_INTO = 100
 
 
+#: Faster than `json.dumps`, which makes one at each call that asks for anything but the defaults.
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+class Payload(dict[str, Any]):
+    """A payload that has been looked at, with what it is as JSON: whoever stores it need not write that anew."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, given: Mapping[str, Any], text: str) -> None:
+        super().__init__(given)
+        self.text = text
+
+
 class Model(Protocol):
     """A pydantic model, as far as it matters here: pydantic itself is not imported."""
 
     def model_dump(self, *, mode: str) -> dict[str, Any]: ...
 
 
-def payload_of(given: Mapping[str, Any] | Model | None) -> Mapping[str, Any]:
+def payload_of(given: Mapping[str, Any] | Model | None) -> Payload:
     """What is given as a payload; a model's fields, as it turns them into JSON. Raises PayloadError."""
     if given is None:
-        return {}
+        return Payload({}, "{}")
     if not isinstance(given, Mapping) and hasattr(given, "model_dump"):
         try:
             given = given.model_dump(mode="json")
         except ValueError as error:
             raise PayloadError(f"the model cannot be turned into JSON: {error}") from None
     payload = cast("Mapping[str, Any]", given)
-    check_payload_size(payload)
-    return payload
+    return Payload(payload, _checked_text(payload))
 
 
 def check_payload_size(payload: Mapping[str, Any]) -> None:
     """Raise PayloadError if this is no JSON object, or larger than 1 MiB as UTF-8 JSON."""
+    _checked_text(payload)
+
+
+def _checked_text(payload: Mapping[str, Any]) -> str:
     if not isinstance(payload, Mapping):
         raise PayloadError(f"a payload is a JSON object, not {type(payload).__name__}")
     try:
-        size = len(json.dumps(payload, ensure_ascii=False, allow_nan=False).encode())
+        text = _encoder.encode(payload)
+        size = len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError:
         raise PayloadError("the payload holds a lone surrogate: it is no valid text") from None
     except (TypeError, ValueError, RecursionError) as error:
@@ -47,6 +65,7 @@ def check_payload_size(payload: Mapping[str, Any]) -> None:
             f"the payload has {size:,} bytes as JSON; at most {LARGEST_PAYLOAD:,} are kept: "
             "store it elsewhere, and pass where it is"
         )
+    return text
 
 
 def _culprit(value: Any, place: str, depth: int) -> str | None:

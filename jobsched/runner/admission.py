@@ -44,7 +44,8 @@ class Admission(Service):
     def places_freed(self, ended: Collection[Claim]) -> None:
         """These runs hold no place any more. Most have no key, and are of a queue without a limit."""
         keys = {claim.key for claim in ended if claim.key is not None}
-        queues = self._definitions.limited_queues & {claim.queue for claim in ended}
+        limited = self._definitions.limited_queues
+        queues = limited & {claim.queue for claim in ended} if limited else frozenset()
         if keys or queues:
             with self._lock:
                 self._keys |= keys

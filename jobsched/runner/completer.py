@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from jobsched.clock import Clock
 from jobsched.errors import OutcomeUnknownError, StoreError, StoreUnavailableError
@@ -30,8 +30,7 @@ _LOG_SECONDS = 0.5
 _MAY_FAIL = frozenset({RunState.FAILED, RunState.SCHEDULED})
 
 
-@dataclass(frozen=True, slots=True)
-class _Ended:
+class _Ended(NamedTuple):
     claim: Claim
     transition: Transition
     on_failure: OnFailure | None
@@ -73,14 +72,19 @@ class Completer(Service):
         lines = held.log.close()
         on_failure = None if held.job is None else held.job.on_failure
         if on_failure is not None and transition.state in _MAY_FAIL:
-            transition = replace(transition, on_failure=on_failure)
+            transition = transition._replace(on_failure=on_failure)
         if held.granted is not None:
-            transition = replace(transition, max_attempts=held.granted)
+            transition = transition._replace(max_attempts=held.granted)
+        ended = _Ended(held.claim, transition, on_failure, held.begun)
         with self._lock:
-            self._lines.extend(lines)
-            self._queue.append(_Ended(held.claim, transition, on_failure, held.begun))
-        self.wake()
-        if len(self._queue) >= _BATCH and not self._enough.is_set():
+            if lines:
+                self._lines.extend(lines)
+            self._queue.append(ended)
+            waiting = len(self._queue)
+        # The first to wait wakes; whatever joins it before it is written is written with it.
+        if waiting == 1:
+            self.wake()
+        elif waiting == _BATCH:
             self._enough.set()
 
     def stop(self) -> None:
@@ -152,16 +156,18 @@ class Completer(Service):
             raise
         with self._lock:
             del self._queue[: len(batch)]
-        self._held.drop((ended.claim.id, ended.claim.claim_no) for ended in batch)
+        claims = [ended.claim for ended in batch]
+        self._held.drop(claim[:2] for claim in claims)
         self._say(batch, ours)
         self._may_be_written = False
-        self._on_more_history(
-            {(ended.claim.namespace, ended.claim.job) for ended in batch if ended.claim.job is not None}
-        )
-        self._on_ended([ended.claim for ended in batch])
+        self._on_more_history({(claim.namespace, claim.job) for claim in claims if claim.job is not None})
+        self._on_ended(claims)
 
     def _say(self, batch: list[_Ended], ours: Mapping[int, Became]) -> None:
         heard = {each: self._events.hears(each) for each in (logging.INFO, logging.DEBUG)}
+        if not heard[level_of(None)]:
+            # Most of what comes by the thousand: nobody is told that an ad-hoc run succeeded.
+            batch = [ended for ended in batch if ended.claim.job is not None or not self._went_well(ended, ours)]
         for ended in batch:
             claim, transition = ended.claim, self._instead.pop(ended.claim.id, ended.transition)
             stored = ours.get(claim.id)
@@ -173,6 +179,9 @@ class Completer(Service):
                     self._events.emit(ResultDropped(**of_claim(claim)))
             elif transition.state is not RunState.SUCCEEDED or heard[level_of(claim.job)]:
                 self._events.emit(ending(claim, transition, stored))
+
+    def _went_well(self, ended: _Ended, ours: Mapping[int, Became]) -> bool:
+        return ended.transition.state is RunState.SUCCEEDED and ended.claim.id in ours and not self._instead
 
     def _finish(self, batch: list[_Ended]) -> dict[int, Became]:
         """Write a batch; one that the store refuses is halved until the one is found that it will not have."""
@@ -189,8 +198,7 @@ class Completer(Service):
     def _finish_refused(self, ended: _Ended, refusal: StoreError) -> dict[int, Became]:
         """In place of what the store will not have, the plain fact; the run must not stay running."""
         log.error("run %d: its outcome could not be stored: %s", ended.claim.id, refusal)
-        plain = replace(
-            ended.transition,
+        plain = ended.transition._replace(
             state=RunState.FAILED,
             reason=Reason.ERROR,
             available_at=None,

@@ -97,7 +97,6 @@ class Dispatcher(Service):
         self._heartbeat, self._held, self._pool = heartbeat, held, pool
         self._pauses, self._give_back = pauses, give_back
         self.buffer = Buffer(options.threads)
-        self._low = pool.size
         self._left_until: dict[str, float] = {}
 
     def leave_to_others(self, handler: str) -> None:
@@ -109,11 +108,6 @@ class Dispatcher(Service):
         """The handlers whose runs this node has left to others, now or a moment ago: before it tries again, it still lacks them."""
         return tuple(self._left_until)
 
-    def thread_freed(self) -> None:
-        """Claim again, as soon as what waits here has gone down by half."""
-        if self._pool.load <= self._low:
-            self.wake()
-
     def step(self) -> float | None:
         poll = self._options.poll.total_seconds()
         self._return_excess()
@@ -124,7 +118,8 @@ class Dispatcher(Service):
         if asked > 0:
             claimed = self._claim(asked)
             self.buffer.claimed(claimed, asked)
-            self._low = self._pool.size + self.buffer.room // 2
+            # Claims again as soon as what waits here has gone down by half.
+            self._pool.low = self._pool.size + self.buffer.room // 2
             if claimed == asked and self.buffer.room:
                 return 0.0
         return min(poll, _LOOK_AT_WAITING) if self._pool.waiting else poll
@@ -160,7 +155,8 @@ class Dispatcher(Service):
         if not claims:
             return 0
         self._on_claimed(claims)
-        runs = [Held(claim, CancelToken(self.clock), RunLog(claim.id, claim.attempt, self.clock)) for claim in claims]
+        clock = self.clock
+        runs = [Held(claim, CancelToken(clock), RunLog(claim.id, claim.attempt, clock)) for claim in claims]
         self._held.add(runs)
         fault_point("after_claim")
         if self._too_late(node, began):
@@ -189,13 +185,14 @@ class Dispatcher(Service):
 
     def _read_definitions(self, claims: list[Claim]) -> None:
         """In one query, so that the threads need not; what fails here they try again, each for its own run."""
-        wanted = [(claim.namespace, claim.job, claim.job_revision) for claim in claims]
-        with suppress(StoreError):
-            self._definitions.load(
-                (namespace, job, revision)
-                for namespace, job, revision in wanted
-                if job is not None and revision is not None
-            )
+        wanted = [
+            (claim.namespace, claim.job, claim.job_revision)
+            for claim in claims
+            if claim.job is not None and claim.job_revision is not None
+        ]
+        if wanted:
+            with suppress(StoreError):
+                self._definitions.load(wanted)
 
     def _left(self) -> tuple[str, ...]:
         now, kept = self.clock.monotonic(), _LEFT_TO_OTHERS.total_seconds()

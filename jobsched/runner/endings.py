@@ -1,6 +1,5 @@
 """Which event tells of the end of an attempt."""
 
-from dataclasses import replace
 from typing import Any
 
 from jobsched.model.run import Became, Claim, RunState, Transition
@@ -21,7 +20,7 @@ _LONGEST = 2000
 def ending(claim: Claim, transition: Transition, stored: Became | None) -> RunEvent:
     """The event of a transition that the store has accepted. `stored`: None if its answer was lost; then as it was meant."""
     if stored is not None and stored != (transition.state, transition.reason):
-        transition = replace(transition, state=stored.state, reason=stored.reason)
+        transition = transition._replace(state=stored.state, reason=stored.reason)
     run = of_claim(claim)
     match transition.state:
         case RunState.SUCCEEDED:

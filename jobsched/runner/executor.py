@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 from jobsched.clock import Clock
@@ -72,12 +71,14 @@ class Executor:
         if not self._ours(held):
             self.give_back(held)
             return
-        held.started = began = self._clock.monotonic()
+        monotonic = self._clock.monotonic
+        held.started = began = monotonic()
         held.begun = True
         transition = self._attempt(held)
         fault_point("before_finish")
-        self._dispatcher.buffer.ran(self._clock.monotonic() - began)
-        self._deadlines.forget(held)
+        self._dispatcher.buffer.ran(monotonic() - began)
+        if held.cancel.deadline is not None:
+            self._deadlines.forget(held)
         held.started = None
         if held.settle():
             self._completer.put(held, transition)
@@ -101,8 +102,10 @@ class Executor:
 
     def _attempt(self, held: Held) -> Transition:
         try:
-            held.job = self._job(held.claim)
-            held.options = options_of(held.job) if held.job else options_of_run(held.claim.timeout)
+            if held.claim.job is not None:
+                held.job = self._job(held.claim)
+            if held.job is not None or held.claim.timeout is not None:
+                held.options = options_of(held.job) if held.job else options_of_run(held.claim.timeout)
         except StoreUnavailableError:
             return retry.given_back(held.claim)
         except Exception as error:  # noqa: BLE001 - a definition that cannot be read
@@ -111,7 +114,10 @@ class Executor:
             if self._events.hears(level_of(held.claim.job)):
                 self._events.emit(RunStarted(node=held.claim.node, **of_claim(held.claim)))
             call = self._call(held)
-            result = within(self.middlewares, call, lambda: perform(call, self._registry, resolve, self._clock))
+            if self.middlewares:
+                result = within(self.middlewares, call, lambda: perform(call, self._registry, resolve, self._clock))
+            else:
+                result = perform(call, self._registry, resolve, self._clock)
         except BaseException as raised:  # noqa: BLE001 - whatever a handler raises is its run's result, never ours
             return self._decided(held, raised)
         return retry.after_success(held.claim, result)
@@ -139,23 +145,23 @@ class Executor:
             self._heed_decorator(held, handler)
         claim, job, timeout = held.claim, held.job, held.options.timeout
         call = Call(
-            run_id=claim.id,
-            namespace=claim.namespace,
-            job=claim.job,
-            attempt=claim.attempt,
-            max_attempts=claim.max_attempts,
-            scheduled_at=claim.scheduled_at,
-            payload=claim.payload,
-            handler=handler,
-            timeout=timeout,
+            claim.id,
+            claim.namespace,
+            claim.job,
+            claim.attempt,
+            claim.max_attempts,
+            claim.scheduled_at,
+            claim.payload,
+            handler,
+            timeout,
+            held.cancel,
+            held.log,
+            job.env if job else {},
+            job.cwd if job else None,
             executor=job.executor if job else "thread",
-            env=job.env if job else {},
-            cwd=job.cwd if job else None,
             user=job.user if job else None,
             umask=job.umask if job else None,
             inheritance=self._options.inheritance,
-            cancel=held.cancel,
-            log=held.log,
         )
         if timeout is not None:
             self._deadlines.watch(held, timeout, kills=call.ends_by_force)
@@ -173,7 +179,7 @@ class Executor:
         held.options = options_of(held.job, said)
         granted = claim.attempts_before + 1 + (held.options.retries or Retries()).max
         if granted != claim.max_attempts:
-            held.claim, held.granted = replace(claim, max_attempts=granted), granted
+            held.claim, held.granted = claim._replace(max_attempts=granted), granted
 
     def _after_exception(self, held: Held, raised: BaseException) -> Transition:
         claim = held.claim
@@ -217,7 +223,7 @@ class Executor:
         entry = retry.error_entry(
             error_entry(error), attempt=claim.attempt, at=self._heartbeat.now(), reason=Reason.ERROR
         )
-        return replace(left, error=entry)
+        return left._replace(error=entry)
 
     def _after_failure(
         self,

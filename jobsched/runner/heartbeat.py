@@ -48,6 +48,8 @@ class Heartbeat(Service):
         # A failed heartbeat is tried again soon: the pauses of a longer back-off would use up the lease themselves.
         self.longest_pause = min(1.0, options.lease.total_seconds() / 15)
         self._renewed = clock.monotonic()
+        #: Seconds after which this node fences itself: two thirds of the lease.
+        self.longest_silence = options.lease.total_seconds() * 2 / 3
         self._fenced = False
         self._fence_lock = threading.Lock()
         self._unheld: dict[tuple[int, int], float] = {}
@@ -77,17 +79,12 @@ class Heartbeat(Service):
     @property
     def fit(self) -> bool:
         """Whether the lease is fresh enough to claim and to work: two thirds of it have not passed."""
-        return not self._fenced and self.silence < self.longest_silence
+        return not self._fenced and self.clock.monotonic() - self._renewed < self.longest_silence
 
     @property
     def silence(self) -> float:
         """Seconds since the heartbeat that last succeeded was sent."""
         return self.clock.monotonic() - self._renewed
-
-    @property
-    def longest_silence(self) -> float:
-        """Seconds after which this node fences itself: two thirds of the lease."""
-        return self._options.lease.total_seconds() * 2 / 3
 
     @property
     def longest_claim(self) -> float:

@@ -31,7 +31,7 @@ class Held:
 
     @property
     def fence(self) -> tuple[int, int]:
-        return self.claim.id, self.claim.claim_no
+        return self.claim[:2]
 
     def settle(self, when_ended: Transition | None = None) -> bool:
         """Take it upon oneself to say what becomes of this attempt; True for the first who asks, and nobody else.
@@ -57,15 +57,16 @@ class HeldRuns:
         with self._lock:
             none_yet = not self._runs
             for held in runs:
-                self._runs[held.fence] = held
+                self._runs[held.claim[:2]] = held
         if none_yet:
             self.on_first()
 
     def drop(self, fences: Iterable[tuple[int, int]]) -> None:
         """Forget runs by (id, claim_no)."""
         with self._lock:
+            forget = self._runs.pop
             for fence in fences:
-                self._runs.pop(fence, None)
+                forget(fence, None)
 
     def get(self, fence: tuple[int, int]) -> Held | None:
         with self._lock:

@@ -14,10 +14,13 @@ log = logging.getLogger("jobsched")
 
 
 class Pool:
-    """`size` threads that perform held runs in the order given. `on_free` is called each time one has ended."""
+    """`size` threads that perform held runs in the order given.
+
+    `on_free` is called each time one has ended that leaves no more than `low` behind; it must not ask anything of the pool.
+    """
 
     def __init__(self, size: int, perform: Callable[[Held], None], on_free: Callable[[], None]) -> None:
-        self.size = size
+        self.size = self.low = size
         self._perform, self._on_free = perform, on_free
         self._lock = threading.Lock()
         self._given = threading.Condition(self._lock)
@@ -111,17 +114,19 @@ class Pool:
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def _work(self) -> None:
-        while (held := self._next()) is not None:
+        held = self._next(None)
+        while held is not None:
             try:
                 self._perform(held)
             except BaseException:  # the thread must live on, whatever a handler raised past the executor
                 log.exception("run %d: the executor failed", held.claim.id)
-            if not self._ended(held):
-                return
-            self._on_free()
+            held = self._next(held)
 
-    def _next(self) -> Held | None:
+    def _next(self, ended: Held | None) -> Held | None:
+        """Note the end of a run, and take the next; None if this thread is to end, as one that was given up does."""
         with self._lock:
+            if ended is not None and not self._note_end(ended):
+                return None
             while not self._waiting:
                 if self._closed:
                     return None
@@ -130,12 +135,13 @@ class Pool:
             self._active.add(held)
             return held
 
-    def _ended(self, held: Held) -> bool:
-        """Note the end of a run; False if this thread was given up meanwhile and has been replaced."""
-        with self._lock:
-            replaced = held in self._abandoned
-            self._abandoned.discard(held)
-            self._active.discard(held)
-            if not self._active and not self._waiting:
-                self._idle.notify_all()
-            return not replaced
+    def _note_end(self, ended: Held) -> bool:
+        """With the lock held. False if this thread was given up meanwhile, and has been replaced."""
+        self._active.discard(ended)
+        replaced = ended in self._abandoned
+        self._abandoned.discard(ended)
+        if not self._active and not self._waiting:
+            self._idle.notify_all()
+        if not replaced and self.load <= self.low:
+            self._on_free()
+        return not replaced

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 
 from jobsched.errors import StoreUnavailableError
 from jobsched.model.handler import PythonHandler
@@ -53,7 +52,7 @@ class Rescuer:
         job = self._job(run.namespace, run.job)
         # Of a job that is gone nobody wants another attempt.
         transition = after_loss(run, job.on_crash if job else "fail", self._heartbeat.now())
-        return replace(transition, on_failure=job.on_failure) if job else transition
+        return transition._replace(on_failure=job.on_failure) if job else transition
 
     def _job(self, namespace: str, name: str) -> Job | None:
         try:

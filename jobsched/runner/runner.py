@@ -339,7 +339,7 @@ class Runner:
         self.admission.claimed(claims)
 
     def _thread_freed(self) -> None:
-        self.dispatcher.thread_freed()
+        self.dispatcher.wake()
 
     def _rung(self, topic: Topic) -> None:
         if topic == "cancels":
@@ -400,7 +400,7 @@ class Runner:
         self.pool.abandon(held)
         self.events.emit(ThreadAbandoned(**of_claim(held.claim)))
         if failed:
-            self.completer.put(held, replace(transition, abandoned=True))
+            self.completer.put(held, transition._replace(abandoned=True))
         if self.pool.abandoned >= (self.options.max_abandoned or self.options.threads):
             self._wear_out()
 

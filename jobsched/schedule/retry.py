@@ -60,7 +60,10 @@ def _swing(run_id: int, attempt: int) -> float:
 
 
 def after_success(claim: Claim, result: Any) -> Transition:
-    return _of_claim(claim, RunState.SUCCEEDED, result=result)
+    # In the order of the fields: each run that is performed comes by here.
+    return Transition(
+        claim.id, claim.claim_no, claim.node, RunState.SUCCEEDED, claim.attempt, claim.losses, None, None, result
+    )
 
 
 def after_failure(

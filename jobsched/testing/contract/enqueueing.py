@@ -77,6 +77,21 @@ class EnqueueContract:
         assert [run.id for run in made] == [one.id for one in created]
         assert [run.payload["number"] for run in made] == list(range(1000))
 
+    def test_runs_that_are_alike_and_runs_that_are_not_are_made_in_the_order_given(self, store: Store) -> None:
+        queues = ["mail", "mail", "print", "mail", "mail", "mail"]
+
+        made = store.enqueue(
+            [
+                a_run(queue=queue, payload={"n": n, "text": "\0 ü 🎉 \ud800"}, unique_key="u" if n == 2 else None)
+                for n, queue in enumerate(queues)
+            ]
+        )
+
+        rows = [the_run(store, one.id) for one in made]
+        assert [one.id for one in made] == sorted(one.id for one in made)
+        assert [(row.queue, row.payload["n"]) for row in rows] == [(queue, n) for n, queue in enumerate(queues)]
+        assert {row.payload["text"] for row in rows} == {"\0 ü 🎉 \ud800"}
+
     def test_more_runs_than_one_statement_takes_are_made_in_order_all_or_none(self, store: Store) -> None:
         many = [a_run(payload={"number": number}) for number in range(5001)]
 

@@ -125,3 +125,15 @@ def test_what_is_asked_of_a_batch_or_a_tag_reads_no_other_run(store: Store, ask:
     assert index in plan
     assert "Seq Scan on jobsched_runs" not in plan
     assert "SCAN jobsched_runs" not in plan
+
+
+@pytest.mark.parametrize("state", [RunState.SUCCEEDED, RunState.FAILED])
+def test_what_ends_is_looked_up_by_its_id_and_not_among_all_that_runs(store: Store, state: RunState) -> None:
+    owned = claim(store, a_node(store), 50)
+
+    plan = plan_of(store, lambda: store.finish([a_transition(one, state) for one in owned]))
+
+    # A join over the index of running runs reads all of them for each.
+    assert "jobsched_runs_running" not in plan
+    assert "SCAN jobsched_runs" not in plan
+    assert "done" in plan or "PRIMARY KEY" in plan

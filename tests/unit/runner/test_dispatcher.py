@@ -1,7 +1,6 @@
 """The dispatcher: what it had claimed ahead and does not begin."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -43,8 +42,8 @@ def asked_of_the_store(pool: Pool, **options: Any) -> dict[str, int]:
 
 def test_nothing_is_claimed_ahead_of_a_share(a_held: Callable[..., Held]) -> None:
     first, second, third = a_held(1), a_held(2), a_held(3)
-    first.claim = replace(first.claim, queue="mail")
-    second.claim = replace(second.claim, queue="mail")
+    first.claim = first.claim._replace(queue="mail")
+    second.claim = second.claim._replace(queue="mail")
     pool = Pool(2, lambda held: None, lambda: None)
     pool.submit([first, second, third])
 
@@ -59,7 +58,7 @@ def test_without_shares_none_is_asked_for(a_held: Callable[..., Held]) -> None:
 
 def test_runs_claimed_ahead_of_a_queue_that_is_paused_are_given_back(a_held: Callable[..., Held]) -> None:
     mail, other = a_held(1), a_held(2)
-    mail.claim = replace(mail.claim, queue="mail")
+    mail.claim = mail.claim._replace(queue="mail")
     pool, back = Pool(1, lambda held: None, lambda: None), list[Held]()
     pool.submit([mail, other])
     pauses: Any = SimpleNamespace(of_queues=(a_pause("queue", "mail"),), holds=lambda _, queue: queue == "mail")
