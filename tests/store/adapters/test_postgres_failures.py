@@ -197,10 +197,10 @@ def test_a_connection_that_ends_inside_a_transaction_is_worth_another_try(
 ) -> None:
     from jobsched_sql import insertion
 
-    def ended(*_: object) -> None:
+    def ended(*_: object, **__: object) -> None:
         terminate_all(admin)
 
-    monkeypatch.setattr(insertion, "_resolve_twins", ended)
+    monkeypatch.setattr(insertion, "check_room", ended)
     with pytest.raises(StoreUnavailableError) as failed:
         store.enqueue([a_run(key="k")])
     monkeypatch.undo()
