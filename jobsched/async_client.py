@@ -57,6 +57,7 @@ class AsyncClient:
     jobs = _awaited(Client.jobs)
     job = _awaited(Client.job)
     last_runs = _awaited(Client.last_runs)
+    last_run = _awaited(Client.last_run)
     why = _awaited(Client.why)
     trigger = _awaited(Client.trigger)
     plan_backfill = _awaited(Client.plan_backfill)
@@ -85,6 +86,7 @@ class AsyncClient:
     generations = _awaited(Client.generations)
     counts = _awaited(Client.counts)
     queue_limits = _awaited(Client.queue_limits)
+    oldest_pending = _awaited(Client.oldest_pending)
     stats = _awaited(Client.stats)
 
     async def wait(self, run_id: int, timeout: timedelta | None = None) -> Run:  # noqa: ASYNC109 - as of `Client`

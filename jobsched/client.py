@@ -55,6 +55,7 @@ _SLOTS_AT_ONCE = 1000
 MOST_SLOTS = 100_000
 #: How often the end of a pause is reckoned anew because something moved meanwhile.
 _TRIES = 8
+_NOT_SKIPPED = tuple(state for state in RunState if state is not RunState.SKIPPED)
 _FINAL = tuple(state for state in RunState if state.final)
 
 
@@ -109,6 +110,10 @@ class Client:
     def last_runs(self) -> dict[str, Run]:
         """The newest run of each job that has one; skipped ones do not count."""
         return self.store.last_runs(self.namespace)
+
+    def last_run(self, name: str) -> Run | None:
+        """The newest run of a job; skipped ones do not count."""
+        return next(iter(self.runs(job=name, states=_NOT_SKIPPED, limit=1)), None)
 
     def why(self, name: str, at: datetime | None = None, *, count: int = 5) -> list[Fate]:
         """What became of a job's slots: of the one at `at`, or else of the newest `count`, newest first.
@@ -570,6 +575,10 @@ class Client:
     def queue_limits(self) -> dict[str, QueueLimits]:
         """What the file allows of queues over all nodes (`limit`, `rate`, `max_queued`), of those that it says something of."""
         return self.store.queue_limits(self.namespace)
+
+    def oldest_pending(self) -> dict[str, datetime]:
+        """When the pending run of each queue came due that has waited longest for a thread."""
+        return self.store.oldest_pending(self.namespace)
 
     def stats(self, *, since: datetime) -> Stats:
         """Numbers for people; reads each finished run made since then, so ask for a day rather than for ever."""

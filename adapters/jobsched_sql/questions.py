@@ -186,6 +186,16 @@ def is_batch_done(connection: Connection, namespace: str, batch: str) -> bool:
     unfinished = or_(*(of_batch.where(in_state(state)).exists() for state in _COUNTED))
     return not connection.execute(select(unfinished)).scalar_one()
 
+def oldest_pending(connection: Connection, namespace: str) -> dict[str, datetime]:
+    """The earliest `available_at` of each queue's pending runs; their index alone is read."""
+    c = runs_table.c
+    statement = (
+        select(c.queue, func.min(c.available_at))
+        .where(in_state(RunState.PENDING), c.namespace == namespace)
+        .group_by(c.queue)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
 
 def pending_queues(connection: Connection, namespaces: Sequence[str]) -> list[tuple[str, str]]:
     """(namespace, queue) of the queues that have pending runs: one step down the index for each, however many runs it has."""
