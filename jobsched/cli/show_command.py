@@ -43,7 +43,8 @@ def command(job: str, *, database: str | None, namespace: str | None, output: st
     say(f"\nnext: {_next_slots(stored.job, now)}")
     for pause in filter(None, dict.fromkeys((pauses.of_job(job), pauses.of_queue(stored.job.queue)))):
         say(line_with_way_out(pause, now))
-    say(f"generation: {stored.generation}\n")
+    made = ", declared at run time" if stored.origin == "api" else ""
+    say(f"generation: {stored.generation}{made}\n")
     rows = {run.id: [str(run.id), state_text(run), moment(run.scheduled_at or run.created_at, now)] for run in runs}
     print_with_notes(["RUN", "STATE", "SLOT OR MADE"], rows, notes, empty="no runs yet")
 

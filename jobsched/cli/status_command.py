@@ -176,7 +176,8 @@ def _generation_text(namespace: str, newest: "Generation | None", now: datetime)
         return f"{namespace}: nothing was ever synced"
     commit = f", commit {newest.commit[:12]}" if newest.commit else ""
     when = moment(newest.applied_at, now)
-    what = f"generation {newest.number}, file {newest.content_hash[:12]}{commit}"
+    file = f"file {newest.content_hash[:12]}" if newest.content_hash else "no file yet"
+    what = f"generation {newest.number}, {file}{commit}"
     return f"{namespace}: {what}\napplied {when} by {newest.applied_by}\n"
 
 

@@ -75,6 +75,7 @@ def job_as_json(stored: StoredJob, last: Run | None, pause: Pause | None = None)
         "pause": pause_as_json(pause),
         "next_at": _instant(stored.next_at),
         "generation": stored.generation,
+        "origin": str(stored.origin),
         "last_run": None if last is None else run_as_json(last),
     }
 

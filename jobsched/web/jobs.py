@@ -4,7 +4,7 @@ from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from jobsched.client import Client
 from jobsched.model.instants import parse_instant
@@ -16,8 +16,9 @@ from jobsched.schedule.fates import fate_as_json
 from jobsched.schedule.schedule import schedule_of, slots_after
 from jobsched.schedule.zones import zone_of
 from jobsched.web import shapes
+from jobsched.web.definitions import check_definition
 from jobsched.web.problems import Problem
-from jobsched.web.routes import By, Limit, TheClient, answers, page
+from jobsched.web.routes import By, Limit, TheAccess, TheClient, answers, page
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
@@ -72,6 +73,27 @@ def one_as_json(client: Client, name: str) -> dict[str, Any]:
     """Raises UnknownJobError."""
     stored, pause = client.job(name), Pauses(client.pauses()).of_job(name)
     return job_as_json(stored, client.last_run(name), pause)
+
+
+@router.post("", **answers(shapes.Job, "The job that was declared.", 201, 409))
+def create_job(client: TheClient, access: TheAccess, by: By, sent: shapes.Create) -> JSONResponse:
+    """Declare a job that no file declares; no sync removes or changes it."""
+    check_definition(sent.definition, access)
+    client.create_job(sent.name, sent.definition, by=by)
+    return JSONResponse(one_as_json(client, sent.name), 201, {"Location": f"/api/jobs/{sent.name}"})
+
+
+@router.put("/{name}", **answers(shapes.Job, "The job as it is declared now.", 200, 404, 409))
+def update_job(name: str, client: TheClient, access: TheAccess, by: By, sent: shapes.Define) -> JSONResponse:
+    check_definition(sent.definition, access)
+    client.update_job(name, sent.definition, by=by)
+    return JSONResponse(one_as_json(client, name))
+
+
+@router.delete("/{name}", **answers(None, "It is gone; its waiting runs are cancelled.", 204, 404, 409))
+def delete_job(name: str, client: TheClient, by: By) -> Response:
+    client.delete_job(name, by=by)
+    return Response(status_code=204)
 
 
 @router.get("/{name}/runs", **answers(list[shapes.Run], "Its runs, newest first; also of a job of the past.", 200, 404))

@@ -13,7 +13,10 @@ from jobsched.config.diagnostics import as_json as diagnostic_as_json
 from jobsched.errors import (
     BackfillError,
     ConfigError,
+    DefinitionError,
     EnqueueError,
+    FileJobError,
+    JobExistsError,
     JobschedError,
     NotFoundError,
     OutcomeUnknownError,
@@ -62,7 +65,10 @@ _STATUSES: tuple[tuple[type[JobschedError], int, str], ...] = (
     (NotFoundError, 404, "not_found"),
     (RefusedError, 409, "refused"),
     (UniqueKeyError, 409, "unique_key"),
+    (JobExistsError, 409, "job_exists"),
+    (FileJobError, 409, "file_job"),
     (SyncError, 409, "conflict"),
+    (DefinitionError, 422, "invalid"),
     (EnqueueError, 422, "invalid"),
     (PayloadError, 422, "invalid"),
     (ScheduleError, 422, "invalid"),
@@ -73,6 +79,7 @@ _STATUSES: tuple[tuple[type[JobschedError], int, str], ...] = (
     (SchemaError, 503, "schema"),
 )
 _TRY_AGAIN_SECONDS = "5"
+_MOST_ERRORS = 20
 
 
 def of_error(error: JobschedError) -> Problem:
@@ -85,6 +92,12 @@ def of_error(error: JobschedError) -> Problem:
     more: dict[str, Any] = {}
     if isinstance(error, ConfigError):
         more["diagnostics"] = [diagnostic_as_json(one) for one in error.diagnostics if isinstance(one, Diagnostic)]
+    elif isinstance(error, DefinitionError):
+        more["errors"] = [
+            {"in": "definition", "path": field, "message": message} for field, message in error.problems[:_MOST_ERRORS]
+        ]
+    elif isinstance(error, JobExistsError | FileJobError):
+        more["generation"] = error.generation
     elif isinstance(error, RefusedError):
         more["refused"] = error.refusal
     elif isinstance(error, UniqueKeyError):
@@ -108,7 +121,6 @@ def of_http(error: HTTPException) -> Problem:
 
 #: What pydantic puts into a place that names no field: which of two shapes a body was taken for.
 _SHAPES = frozenset({"one", "many"})
-_MOST_ERRORS = 20
 
 
 def of_request(error: RequestValidationError) -> Problem:

@@ -8,12 +8,12 @@ from starlette.responses import JSONResponse, Response
 
 from jobsched.client import Client
 from jobsched.errors import UnknownRunError
-from jobsched.handlers.registry import REGISTERED_NAME
 from jobsched.model.enqueue import Enqueue
 from jobsched.model.report import answer_as_json, run_as_json, stats_as_json
 from jobsched.model.run import Answer, Run, RunState
 from jobsched.web import shapes
 from jobsched.web.access import Access
+from jobsched.web.definitions import check_handler
 from jobsched.web.problems import Problem
 from jobsched.web.routes import Limit, RunId, Since, TheAccess, TheClient, answers, page, since_of
 
@@ -37,14 +37,7 @@ def enqueue(client: TheClient, access: TheAccess, sent: shapes.OneOrMany) -> JSO
 
 
 def _wanted(sent: shapes.EnqueueRun, access: Access) -> Enqueue:
-    # Import paths have a colon; a command or a call is JSON.
-    if not access.allow_definitions and not REGISTERED_NAME.fullmatch(sent.handler):
-        raise Problem(
-            422,
-            "handler_refused",
-            f"{sent.handler[:80]!r} is no name of a registered handler, and nothing else may be named over HTTP; "
-            "register it with @handler under a name",
-        )
+    check_handler(sent.handler, access)
     return Enqueue(**{name: getattr(sent, name) for name in type(sent).model_fields})
 
 

@@ -82,6 +82,14 @@ OneOrMany: TypeAlias = Annotated[
 ]
 
 
+class Define(Sent):
+    definition: dict[str, Any] = Field(description="As in jobs.yaml: handler, cron, payload and so on.")
+
+
+class Create(Define):
+    name: str
+
+
 class Trigger(Sent):
     payload: dict[str, Any] | None = Field(default=None, description="Replaces the job's payload.")
 
@@ -178,6 +186,7 @@ class Job(Answered):
     pause: Pause | None
     next_at: str | None
     generation: int
+    origin: Literal["file", "api"]
     last_run: Run | None
 
 
