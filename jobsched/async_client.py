@@ -72,6 +72,7 @@ class AsyncClient:
     enqueue = _awaited(Client.enqueue)
     enqueue_many = _awaited(Client.enqueue_many)
     run = _awaited(Client.run)
+    runs_of = _awaited(Client.runs_of)
     lacks = _awaited(Client.lacks)
     runs = _awaited(Client.runs)
     failure_runs = _awaited(Client.failure_runs)

@@ -92,9 +92,9 @@ class Client:
 
     # -- jobs
 
-    def jobs(self) -> list[StoredJob]:
-        """All jobs of the namespace, by name."""
-        return self.store.jobs(self.namespace)
+    def jobs(self, names: Sequence[str] | None = None) -> list[StoredJob]:
+        """Jobs of the namespace, sorted by name: all, or those of `names` that exist."""
+        return self.store.jobs(self.namespace, names)
 
     def job(self, name: str) -> StoredJob:
         """One job. Raises UnknownJobError, with the nearest name."""
@@ -418,6 +418,11 @@ class Client:
         if found is None:
             raise UnknownRunError(run_id)
         return found
+
+    def runs_of(self, run_ids: Sequence[int]) -> list[Run]:
+        """These runs, in the order given; those that do not exist, or not any more, are left out. Some thousands at most."""
+        found = {run.id: run for run in self.store.runs(RunFilter(ids=tuple(set(run_ids)), limit=len(run_ids)))}
+        return [found[run_id] for run_id in run_ids if run_id in found]
 
     def lacks(self, run_id: int) -> list[Lack]:
         """What a blocked run waits for; nothing if it is about to be let in, nor of any other run."""

@@ -79,6 +79,8 @@ def _chosen(selected: Select[Any], wanted: RunFilter) -> Select[Any]:
         statement = statement.where(c.state.in_([state.value for state in wanted.states]))
     if wanted.since is not None:
         statement = statement.where(c.created_at >= wanted.since)
+    if wanted.ids is not None:
+        statement = statement.where(c.id.in_(wanted.ids))
     if wanted.failures_of:
         statement = statement.where(c.failure_of.is_not(None), c.failure_of.in_(wanted.failures_of))
     if wanted.before_id is not None:

@@ -343,7 +343,7 @@ SETTINGS = Group(
     pass_env=may(
         list_of(text(pattern=r"^[A-Za-z_*?][A-Za-z0-9_*?]*$"), most=1000),
         "Which of the node's environment variables commands inherit: names, or patterns like `AWS_*`; PATH always. Without "
-        "it: all. Never inherited are `JOBSCHED_…` and what `database` refers to.",
+        "it: all. Never inherited are `JOBSCHED_…` and what `database` and `api.tokens` refer to.",
     ),
     queues=may(
         mapping(kinds.NAME, before(_queue, QUEUE.kind)),

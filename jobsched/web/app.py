@@ -18,6 +18,7 @@ from jobsched.web import changes, documents, health, jobs, logs, nodes, problems
 from jobsched.web.access import Access
 from jobsched.web.gate import Gate
 from jobsched.web.health import Readiness
+from jobsched.web.job_index import JobIndex
 from jobsched.web.routes import EVERYWHERE
 from jobsched.web.streams import Streams
 
@@ -53,6 +54,7 @@ class Web:
         )
         state = self.app.state
         state.client, state.access, state.streams, state.alive = client, access, self.streams, alive
+        state.job_index = JobIndex(client)
         state.readiness = Readiness(client, clock, lambda: self.streams.ending)
         self.app.include_router(health.router)
         for router in _ROUTERS:

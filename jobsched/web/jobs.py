@@ -11,14 +11,14 @@ from jobsched.model.instants import parse_instant
 from jobsched.model.pause import Pauses
 from jobsched.model.report import job_as_json, pause_as_json, run_as_json, slot_as_json
 from jobsched.model.run import Run, RunState
-from jobsched.model.state import StoredJob
 from jobsched.schedule.fates import fate_as_json
 from jobsched.schedule.schedule import schedule_of, slots_after
 from jobsched.schedule.zones import zone_of
 from jobsched.web import shapes
 from jobsched.web.definitions import check_definition
+from jobsched.web.job_index import JobIndex
 from jobsched.web.problems import Problem
-from jobsched.web.routes import By, Limit, TheAccess, TheClient, answers, page
+from jobsched.web.routes import By, Limit, TheAccess, TheClient, answers, older, page
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
@@ -38,26 +38,22 @@ def list_jobs(
     limit: Limit = 100,
 ) -> JSONResponse:
     last, pauses = client.last_runs(), Pauses(client.pauses())
-    found = [
-        stored
-        for stored in client.jobs()
-        if (after is None or stored.job.name > after)
-        and (search is None or search.casefold() in _text(stored))
-        and (tag is None or tag in stored.job.tags)
-        and (owner is None or owner == stored.job.owner)
-        and (queue is None or queue == stored.job.queue)
-        and (paused is None or paused == (pauses.of_job(stored.job.name) is not None))
-        and (last_state is None or _state(last.get(stored.job.name)) == last_state)
-    ][:limit]
+    index: JobIndex = request.app.state.job_index
+    matching = (
+        entry.name
+        for entry in index.entries()
+        if (after is None or entry.name > after)
+        and (search is None or search.casefold() in entry.text)
+        and (tag is None or tag in entry.tags)
+        and (owner is None or owner == entry.owner)
+        and (queue is None or queue == entry.queue)
+        and (paused is None or paused == (pauses.of_job(entry.name) is not None))
+        and (last_state is None or _state(last.get(entry.name)) == last_state)
+    )
+    names = list(islice(matching, limit))
+    found = client.jobs(names)
     items = [job_as_json(stored, last.get(stored.job.name), pauses.of_job(stored.job.name)) for stored in found]
-    return page(request.query_params, items, limit, lambda job: {"after": job["name"]})
-
-
-def _text(stored: StoredJob) -> str:
-    from jobsched.model.handler import handler_text
-
-    job = stored.job
-    return "\n".join((job.name, job.description or "", handler_text(job.handler))).casefold()
+    return page(request.query_params, items, {"after": names[-1]} if len(names) == limit else None)
 
 
 def _state(run: Run | None) -> RunState | None:
@@ -110,8 +106,7 @@ def list_runs(
     runs = client.runs(job=name, states=states, before_id=before_id, limit=limit)
     if not runs and not client.runs(job=name, limit=1):
         client.job(name)
-    items = [run_as_json(run) for run in runs]
-    return page(request.query_params, items, limit, lambda run: {"before_id": run["id"]})
+    return page(request.query_params, [run_as_json(run) for run in runs], older(runs, limit))
 
 
 @router.get("/{name}/next", **answers(list[shapes.Slot], "Its next slots, oldest first.", 200, 404))

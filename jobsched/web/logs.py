@@ -52,8 +52,8 @@ async def get_log(
         streams: Streams = request.app.state.streams
         return streams.response(_follow(client, streams, run_id, attempt, place))
     lines = await run_in_threadpool(client.log, run_id, attempt=attempt, after=place, limit=limit)
-    items = [line_as_json(line) for line in lines]
-    return page(request.query_params, items, limit, lambda line: {"after": f"{line['attempt']}-{line['seq']}"})
+    following = {"after": f"{lines[-1].attempt}-{lines[-1].seq}"} if len(lines) == limit else None
+    return page(request.query_params, [line_as_json(line) for line in lines], following)
 
 
 def _place(text: str | None) -> tuple[int, int]:

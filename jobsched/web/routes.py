@@ -1,16 +1,20 @@
 """What all routes share: the client, who asks, since when, and how a list goes on."""
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any, TypeAlias
 from urllib.parse import urlencode
 
 from fastapi import Depends, Path, Query, Request
+from starlette.datastructures import QueryParams
 from starlette.responses import JSONResponse
 
 from jobsched.client import Client
 from jobsched.model.instants import instant_or_ago
+from jobsched.model.run import Run
 from jobsched.web import shapes
 from jobsched.web.access import Access
+from jobsched.web.problems import Problem
 
 
 def _client(request: Request) -> Client:
@@ -38,14 +42,12 @@ Since: TypeAlias = Annotated[
 ]
 
 
-def since_of(text: str, client: Client, of: str = "since") -> Any:
+def since_of(text: str, client: Client) -> datetime:
     """The instant. Raises Problem."""
-    from jobsched.web.problems import Problem
-
     try:
         return instant_or_ago(text, client.store.now())
     except ValueError as error:
-        raise Problem(422, "invalid", f"{of}: {error}") from None
+        raise Problem(422, "invalid", f"since: {error}") from None
 
 
 def answers(shape: Any, what: str, status: int = 200, *problems: int) -> dict[str, Any]:
@@ -77,10 +79,15 @@ _PROBLEMS = {
 }
 
 
-def page(request_query: Any, items: list[Any], limit: int, following: Callable[[Any], dict[str, Any]]) -> JSONResponse:
-    """A bare list, with a link to what comes after it if there may be more; `following`: where that begins, after the last."""
+def page(asked: QueryParams, items: list[Any], following: Mapping[str, Any] | None) -> JSONResponse:
+    """A bare list, with a link to what comes after it; `following`: where that begins, None if this is the end."""
     headers = {}
-    if len(items) == limit:
-        kept = [(key, value) for key, value in request_query.multi_items() if key not in following(items[-1])]
-        headers["Link"] = f'<?{urlencode([*kept, *following(items[-1]).items()])}>; rel="next"'
+    if following is not None:
+        kept = [(key, value) for key, value in asked.multi_items() if key not in following]
+        headers["Link"] = f'<?{urlencode([*kept, *following.items()])}>; rel="next"'
     return JSONResponse(items, headers=headers)
+
+
+def older(runs: Sequence[Run], limit: int) -> dict[str, int] | None:
+    """Where those begin that are older than these."""
+    return {"before_id": runs[-1].id} if len(runs) == limit else None

@@ -15,7 +15,7 @@ from jobsched.web import shapes
 from jobsched.web.access import Access
 from jobsched.web.definitions import check_handler
 from jobsched.web.problems import Problem
-from jobsched.web.routes import Limit, RunId, Since, TheAccess, TheClient, answers, page, since_of
+from jobsched.web.routes import Limit, RunId, Since, TheAccess, TheClient, answers, older, page, since_of
 
 router = APIRouter(prefix="/api/runs", tags=["runs"])
 
@@ -30,7 +30,7 @@ def enqueue(client: TheClient, access: TheAccess, sent: shapes.OneOrMany) -> JSO
     """Make runs, all or none. One whose `unique_key` an unfinished run has is that one: 200, if it alone was sent."""
     many = isinstance(sent, list)
     made = client.enqueue_many([_wanted(one, access) for one in (sent if isinstance(sent, list) else [sent])])
-    items = [run_as_json(client.run(one.id)) for one in made]
+    items = [run_as_json(run) for run in client.runs_of([one.id for one in made])]
     if many:
         return JSONResponse(items, 201)
     return JSONResponse(items[0], 200 if made[0].existing else 201, {"Location": f"/api/runs/{made[0].id}"})
@@ -63,7 +63,7 @@ def list_runs(
         before_id=before_id,
         limit=limit,
     )
-    return page(request.query_params, [run_as_json(run) for run in runs], limit, lambda run: {"before_id": run["id"]})
+    return page(request.query_params, [run_as_json(run) for run in runs], older(runs, limit))
 
 
 @router.get("/stats", **answers(shapes.Stats, "Numbers of runs."))
@@ -101,8 +101,11 @@ def _matching(client: Client, sent: shapes.RequeueRuns) -> list[int]:
 
 
 def _in_namespace(client: Client, run_ids: Sequence[int]) -> list[int]:
+    """Raises UnknownRunError for the first that is not there."""
+    there = {run.id for run in client.runs_of(run_ids) if run.namespace == client.namespace}
     for run_id in run_ids:
-        its_run(client, run_id)
+        if run_id not in there:
+            raise UnknownRunError(run_id)
     return list(run_ids)
 
 

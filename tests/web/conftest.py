@@ -39,7 +39,7 @@ class Api:
     """Asks the application, and checks that status and shape of each answer are documented."""
 
     def __init__(self, client: Client, clock: FakeClock, access: Access) -> None:
-        self.client, self.clock = client, clock
+        self.client, self.clock, self.access = client, clock, access
         self.web = Web(client, access, clock=clock)
 
     def ask(
@@ -73,6 +73,8 @@ class Api:
 
     def follow(self, path: str, until: str, headers: Mapping[str, str] | None = None) -> list[tuple[str, Any]]:
         """Kind and data of the events of a stream, up to the first of kind `until`; then the server is told to end."""
+
+        self.web = Web(self.client, self.access, clock=self.clock)  # one that has not been told to end
 
         async def follow() -> list[tuple[str, Any]]:
             parts: list[bytes] = []

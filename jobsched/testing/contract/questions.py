@@ -52,6 +52,13 @@ class QuestionContract:
         assert listed(store, RunFilter(job="nightly")) == [ids[2], ids[0]]
         assert listed(store, RunFilter(job="unknown")) == []
 
+    def test_runs_are_filtered_by_their_ids(self, store: Store) -> None:
+        ids = [created.id for created in store.enqueue([a_run()] * 1200)]
+
+        assert listed(store, RunFilter(ids=(ids[5], ids[3], ids[-1] + 1))) == [ids[5], ids[3]]
+        assert listed(store, RunFilter(ids=())) == []
+        assert len(store.runs(RunFilter(ids=tuple(ids), limit=2000))) == 1200
+
     def test_runs_are_filtered_by_state(self, store: Store) -> None:
         pending, scheduled, skipped = store.enqueue(
             [a_run(), a_run(available_at=START + MINUTE), a_run(skipped=Reason.PAUSED)]
