@@ -235,3 +235,14 @@ def test_no_other_site_may_read_what_is_answered(api: "Api") -> None:
     assert not [name for name in (*answer.headers, *preflight.headers) if name.startswith("access-control")]
     assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
     assert answer.headers["cache-control"] == "no-store"
+
+
+def test_openapi_describes_every_route_and_its_problems(api: "Api") -> None:
+    schema = api.get("/api/openapi.json")
+
+    operations = {(path, method): each for path, item in schema["paths"].items() for method, each in item.items()}
+    assert len(operations) > 30
+    assert all(
+        list(each["responses"]["503"]["content"]) == ["application/problem+json"] for each in operations.values()
+    )
+    assert "/api/runs/{run_id}/log" in schema["paths"]

@@ -145,20 +145,9 @@ def test_a_database_that_is_away_is_no_error_of_whoever_asks(api: "Api", monkeyp
         assert api.problem("GET", path, raising=False)["detail"] == "this is an error of the server; its log says more"
 
 
-def test_openapi_describes_every_route_and_its_problems(api: "Api") -> None:
-    schema = api.get("/api/openapi.json")
-
-    operations = {(path, method): each for path, item in schema["paths"].items() for method, each in item.items()}
-    assert len(operations) > 30
-    assert all(
-        list(each["responses"]["503"]["content"]) == ["application/problem+json"] for each in operations.values()
-    )
-    assert "/api/runs/{run_id}/log" in schema["paths"]
-
-
-@pytest.mark.parametrize("path", ["/docs", "/redoc", "/", "/api", "/api/runs/1/..%2f", "/api/runs/"])
-def test_there_is_nothing_at_other_addresses(api: "Api", path: str) -> None:
-    assert api.problem("GET", path)["status"] == 404
+def test_there_is_nothing_at_other_addresses(api: "Api") -> None:
+    for path in ("/docs", "/redoc", "/", "/api", "/api/runs/1/..%2f", "/api/runs/"):
+        assert api.problem("GET", path)["status"] == 404
 
 
 def test_a_method_that_an_address_does_not_take_is_told(api: "Api") -> None:

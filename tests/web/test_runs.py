@@ -3,8 +3,7 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
+from jobsched.client import Client
 from jobsched.model.run import LogLine, RunState
 from jobsched.testing.builders import a_node, a_transition, claim
 
@@ -59,36 +58,36 @@ def test_a_list_is_enqueued_whole_or_not_at_all(api: "Api") -> None:
     assert [run["handler"] for run in api.get("/api/runs")] == ["b", "a"]
 
 
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        ({}, "body handler: Field required"),
-        ({"handler": 5}, "body handler:"),
-        ({"handler": "a", "nonsense": 1}, "body nonsense:"),
-        ({"handler": "a", "priority": "high"}, "body priority:"),
-        ({"handler": "a", "priority": True}, "body priority:"),
-        ({"handler": "a", "payload": []}, "body payload:"),
-        ({"handler": "a", "run_at": "tomorrow"}, "body run_at: Value error, 'tomorrow' is no RFC 3339 instant"),
-        ({"handler": "a", "run_at": "2090-01-01T00:00:00Z", "delay": 5}, "give run_at or delay, not both"),
-        ({"handler": "a", "max_attempts": 0}, "max_attempts=0 is no whole number"),
-        ([{"handler": "a"}, {"handler": 5}], "body [1].handler:"),
-        ([], "body"),
-        ("text", "body"),
-    ],
-)
-def test_what_is_wrong_with_a_run_is_said_with_its_place(api: "Api", body: Any, expected: str) -> None:
-    problem = api.problem("POST", "/api/runs", json=body)
+WRONG: list[tuple[Any, str]] = [
+    ({}, "body handler: Field required"),
+    ({"handler": 5}, "body handler:"),
+    ({"handler": "a", "nonsense": 1}, "body nonsense:"),
+    ({"handler": "a", "priority": "high"}, "body priority:"),
+    ({"handler": "a", "priority": True}, "body priority:"),
+    ({"handler": "a", "payload": []}, "body payload:"),
+    ({"handler": "a", "run_at": "tomorrow"}, "body run_at: Value error, 'tomorrow' is no RFC 3339 instant"),
+    ({"handler": "a", "run_at": "2090-01-01T00:00:00Z", "delay": 5}, "give run_at or delay, not both"),
+    ({"handler": "a", "max_attempts": 0}, "max_attempts=0 is no whole number"),
+    ([{"handler": "a"}, {"handler": 5}], "body [1].handler:"),
+    ([], "body"),
+    ("text", "body"),
+]
 
-    assert problem["status"] == 422
-    assert problem["detail"].startswith(expected)
+
+def test_what_is_wrong_with_a_run_is_said_with_its_place(api: "Api") -> None:
+    for body, expected in WRONG:
+        problem = api.problem("POST", "/api/runs", json=body)
+
+        assert problem["status"] == 422
+        assert problem["detail"].startswith(expected)
     assert api.get("/api/runs") == []
 
 
-@pytest.mark.parametrize("handler", ["os:system", '{"command":["ls"]}', "http://x/", "../x", "a b", "", "x" * 300])
-def test_nothing_but_the_name_of_a_registered_handler_is_taken(api: "Api", handler: str) -> None:
-    problem = api.problem("POST", "/api/runs", json={"handler": handler})
+def test_nothing_but_the_name_of_a_registered_handler_is_taken(api: "Api") -> None:
+    for handler in ("os:system", '{"command":["ls"]}', "http://x/", "../x", "a b", "", "x" * 300):
+        problem = api.problem("POST", "/api/runs", json={"handler": handler})
 
-    assert (problem["status"], problem["code"]) == (422, "handler_refused")
+        assert (problem["status"], problem["code"]) == (422, "handler_refused")
     assert api.get("/api/runs") == []
 
 
@@ -107,11 +106,10 @@ def test_runs_are_filtered_and_paged(api: "Api") -> None:
     assert "before_id=2&" not in api.ask("GET", "/api/runs?limit=1&before_id=2").headers.get("link", "")
 
 
-@pytest.mark.parametrize(
-    "query", ["state=lost", "limit=0", "limit=x", "since=never", "before_id=-1", f"before_id={2**64}"]
-)
-def test_a_filter_that_cannot_be_read_is_refused(api: "Api", query: str) -> None:
-    assert api.problem("GET", f"/api/runs?{query}")["status"] == 422
+def test_a_filter_that_cannot_be_read_is_refused(api: "Api") -> None:
+    queries = ["state=lost", "limit=0", "limit=x", "since=never", "before_id=-1", f"before_id={2**64}"]
+
+    assert {api.problem("GET", f"/api/runs?{query}")["status"] for query in queries} == {422}
 
 
 def test_numbers_are_told(api: "Api") -> None:
@@ -162,27 +160,22 @@ def test_a_waiting_run_is_rescheduled(api: "Api") -> None:
     assert api.problem("POST", f"/api/runs/{run_id}/reschedule", json={})["status"] == 422
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("GET", ""),
-        ("DELETE", ""),
-        ("POST", "/cancel"),
-        ("POST", "/requeue"),
-        ("POST", "/reschedule"),
-        ("GET", "/log"),
-        ("GET", "/log?follow"),
-    ],
-)
-def test_a_run_that_is_none_or_of_another_namespace_is_not_found(api: "Api", method: str, path: str) -> None:
-    from jobsched.client import Client
-
+def test_a_run_that_is_none_or_of_another_namespace_is_not_found(api: "Api") -> None:
     elsewhere = Client(api.client.store, namespace="elsewhere").enqueue("a").id
-    body: Any = {} if method != "POST" else {"json": {"delay": 1} if path == "/reschedule" else {}}
+    asked: list[tuple[str, str, dict[str, Any]]] = [
+        ("GET", "", {}),
+        ("DELETE", "", {}),
+        ("POST", "/cancel", {"json": {}}),
+        ("POST", "/requeue", {"json": {}}),
+        ("POST", "/reschedule", {"json": {"delay": 1}}),
+        ("GET", "/log", {}),
+        ("GET", "/log?follow", {}),
+    ]
 
-    for run_id in (elsewhere, elsewhere + 1, 2**63 - 1):
-        assert api.problem(method, f"/api/runs/{run_id}{path}", **body)["code"] == "unknown_run"
-    assert api.problem(method, f"/api/runs/{2**63}{path}", **body)["status"] == 422
+    for method, path, body in asked:
+        for run_id in (elsewhere, elsewhere + 1, 2**63 - 1):
+            assert api.problem(method, f"/api/runs/{run_id}{path}", **body)["code"] == "unknown_run"
+        assert api.problem(method, f"/api/runs/{2**63}{path}", **body)["status"] == 422
 
 
 def test_runs_are_requeued_by_a_filter_the_oldest_first(api: "Api") -> None:
