@@ -28,15 +28,15 @@ Serve = Callable[..., str]
 
 
 @pytest.fixture
-def serve(workplace: "Workplace") -> Iterator[Serve]:
+def serve(place: "Workplace") -> Iterator[Serve]:
     """Starts `jobsched serve`, and gives its address; in the end each must have ended in order, within its grace."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str, **environ: str) -> str:
         process = subprocess.Popen(
             [sys.executable, "-m", "jobsched", "serve", "--port", "0", "--log-format", "text", *arguments],
-            cwd=workplace.folder,
-            env=workplace.environment(**environ),
+            cwd=place.folder,
+            env=place.environment(**environ),
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -63,9 +63,9 @@ def ask(address: str, path: str, body: Any = None, token: str | None = None) -> 
         return json.load(answer)
 
 
-def test_a_run_that_is_asked_for_over_http_is_performed_and_followed(workplace: "Workplace", serve: Serve) -> None:
-    workplace.write(JOBS)
-    workplace.start_node()
+def test_a_run_that_is_asked_for_over_http_is_performed_and_followed(place: "Workplace", serve: Serve) -> None:
+    place.write(JOBS)
+    place.start_node()
     address = serve()
 
     run = ask(address, "/api/jobs/tick/trigger", {})
@@ -77,9 +77,9 @@ def test_a_run_that_is_asked_for_over_http_is_performed_and_followed(workplace: 
     assert ask(address, "/readyz") == {"status": "ok"}
 
 
-def test_who_follows_events_does_not_hold_up_the_end(workplace: "Workplace", serve: Serve) -> None:
-    workplace.write(JOBS)
-    workplace.jobsched("sync")
+def test_who_follows_events_does_not_hold_up_the_end(place: "Workplace", serve: Serve) -> None:
+    place.write(JOBS)
+    place.jobsched("sync")
     address = serve(JOBSCHED_API_TOKEN=TOKEN)
     request = urllib.request.Request(f"{address}/api/events", headers={"Authorization": f"Bearer {TOKEN}"})
 
@@ -138,12 +138,12 @@ def test_a_database_without_tables_and_an_address_that_is_taken_are_told(place: 
     assert "--http" in place.jobsched("run", "--http", "x:y:z", code=2).stderr
 
 
-def test_the_examples_of_the_page_work(workplace: "Workplace") -> None:
+def test_the_examples_of_the_page_work(place: "Workplace") -> None:
     page = (Path(__file__).parents[2] / "docs" / "http-api.md").read_text()
     examples = re.findall(r"```sh\n(curl .*?)```\n\n```json\n(.*?)```", page, re.DOTALL)
     [jobs] = re.findall(r"```yaml\n(version.*?)```", page, re.DOTALL)
-    workplace.file.write_text(jobs)
-    node = workplace.start_node("--http", "0", JOBSCHED_API_TOKEN=TOKEN)
+    place.file.write_text(jobs)
+    node = place.start_node("--http", "0", JOBSCHED_API_TOKEN=TOKEN)
     node.wait_for_log("serving namespace default at ")
     address = re.findall(r"serving namespace default at (\S+)", node.log)[0]
 
@@ -152,8 +152,8 @@ def test_the_examples_of_the_page_work(workplace: "Workplace") -> None:
         text = command.replace("http://127.0.0.1:8321", address)
         done = subprocess.run(
             ["sh", "-c", text],
-            cwd=workplace.folder,
-            env=workplace.environment(TOKEN=TOKEN),
+            cwd=place.folder,
+            env=place.environment(TOKEN=TOKEN),
             capture_output=True,
             text=True,
             timeout=60,
