@@ -21,6 +21,7 @@ from jobsched.errors import (
     NotFoundError,
     OutcomeUnknownError,
     PayloadError,
+    QueueFull,
     RefusedError,
     ScheduleError,
     SchemaError,
@@ -69,6 +70,7 @@ _STATUSES: tuple[tuple[type[JobschedError], int, str], ...] = (
     (FileJobError, 409, "file_job"),
     (SyncError, 409, "conflict"),
     (DefinitionError, 422, "invalid"),
+    (QueueFull, 429, "queue_full"),
     (EnqueueError, 422, "invalid"),
     (PayloadError, 422, "invalid"),
     (ScheduleError, 422, "invalid"),
@@ -102,7 +104,9 @@ def of_error(error: JobschedError) -> Problem:
         more["refused"] = error.refusal
     elif isinstance(error, UniqueKeyError):
         more["run"] = error.run_id
-    headers = {"Retry-After": _TRY_AGAIN_SECONDS} if status == 503 else {}
+    elif isinstance(error, QueueFull):
+        more |= {"queue": error.queue, "depth": error.depth, "limit": error.limit}
+    headers = {"Retry-After": _TRY_AGAIN_SECONDS} if status in (429, 503) else {}
     return Problem(status, code, str(error), headers=headers, **more)
 
 

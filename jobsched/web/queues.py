@@ -9,6 +9,7 @@ from jobsched.client import Client
 from jobsched.model.instants import format_instant
 from jobsched.model.options import is_queue
 from jobsched.model.pause import Pauses, PauseScope
+from jobsched.model.queue import QueueLimits
 from jobsched.model.report import pause_as_json
 from jobsched.model.run import RunState
 from jobsched.web import shapes
@@ -33,7 +34,7 @@ def as_json(client: Client) -> list[dict[str, Any]]:
     return [
         {
             "queue": queue,
-            "limit": limits.get(queue),
+            **limits.get(queue, QueueLimits()).as_json(),
             **{str(state): counts.get((queue, state), 0) for state in _DEPTHS},
             "oldest_pending_at": None if (since := oldest.get(queue)) is None else format_instant(since),
             "oldest_pending_seconds": None if since is None else max(0.0, (now - since).total_seconds()),

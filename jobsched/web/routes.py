@@ -67,7 +67,7 @@ EVERYWHERE: dict[int | str, dict[str, Any]] = {
         403: "The token is for reading, or a page of another site asks.",
         413: "The body is too large.",
         415: "The body is of another kind.",
-        429: "Too many wrong tokens from this address.",
+        429: "Too many wrong tokens from this address, or the queue is full.",
         500: "An error of the server; its log says more.",
     }.items()
 }

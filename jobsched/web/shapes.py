@@ -198,10 +198,14 @@ class Slot(Answered):
 
 
 class Lack(Answered):
-    kind: Literal["key", "queue"]
+    """A place that is taken; `per` and `until`: of a rate, in how long, and when the next may start."""
+
+    kind: str
     name: str
     limit: int
     held: int
+    per: str | None
+    until: str | None
 
 
 class Fate(Answered):
@@ -265,6 +269,8 @@ class Queue(Answered):
 
     queue: str
     limit: int | None
+    rate: str | None
+    max_queued: int | None
     scheduled: int
     pending: int
     blocked: int
@@ -325,10 +331,18 @@ class JobPlan(Answered):
     pause: Pause | None
 
 
+class QueueLimits(Answered):
+    """Over all nodes: runs at once, starts in a time, runs that may wait; null: no such limit."""
+
+    limit: int | None
+    rate: str | None
+    max_queued: int | None
+
+
 class QueuePlan(Answered):
     name: str
-    limit_before: int | None
-    limit_after: int | None
+    before: QueueLimits
+    after: QueueLimits
 
 
 class Plan(Answered):

@@ -24,7 +24,7 @@ from jobsched.web.problems import MEDIA_TYPE
 ADMIN, READ = "a" * 40, "r" * 40
 JOBS = """
 version: 1
-settings: {queues: {mail: {limit: 2}}}
+settings: {queues: {mail: {limit: 2}, small: {max_queued: 1}}}
 jobs:
   hourly:
     description: Look after <things>

@@ -23,12 +23,13 @@ def test_queues_tell_depth_limit_age_and_pause(api: "Api") -> None:
     api.client.pause(queue="held")
     api.clock.advance(timedelta(seconds=90))
 
-    held, mail = api.get("/api/queues")
+    held, mail, small = api.get("/api/queues")
 
     assert (mail["queue"], mail["limit"], mail["pending"], mail["scheduled"], mail["running"]) == ("mail", 2, 1, 1, 0)
     assert (mail["oldest_pending_seconds"], mail["pause"]) == (90.0, None)
     assert (held["queue"], held["limit"], held["oldest_pending_at"]) == ("held", None, None)
     assert held["pause"]["scope"] == "queue"
+    assert (small["max_queued"], small["rate"], small["limit"]) == (1, None, None)
 
 
 def test_a_queue_and_all_are_paused_and_resumed(api: "Api") -> None:

@@ -91,6 +91,16 @@ def test_nothing_but_the_name_of_a_registered_handler_is_taken(api: "Api") -> No
     assert api.get("/api/runs") == []
 
 
+def test_a_full_queue_takes_no_more_for_now(api: "Api") -> None:
+    body = {"handler": "a", "queue": "small"}
+    api.post("/api/runs", body, 201)
+
+    answer = api.ask("POST", "/api/runs", json=body)
+
+    assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (429, "queue_full", "5")
+    assert (answer.json()["queue"], answer.json()["limit"]) == ("small", 1)
+
+
 def test_runs_are_filtered_and_paged(api: "Api") -> None:
     ids = [api.client.enqueue("a").id, api.client.enqueue("b", queue="mail").id, api.client.trigger("hourly").id]
 
