@@ -51,11 +51,12 @@ class Streams:
             raise Problem(
                 503, "too_many_streams", f"{self._most} streams are open already", headers={"Retry-After": "10"}
             )
-        self._open += 1
         return StreamingResponse(self._kept_alive(events), media_type=MEDIA_TYPE, headers={"X-Accel-Buffering": "no"})
 
     async def _kept_alive(self, events: AsyncIterator[str]) -> AsyncIterator[str]:
         """An empty text means that there was nothing to tell; a comment is sent instead, now and then."""
+        # Counted here: of a response whose reader has gone before it began, nothing is ever run.
+        self._open += 1
         spoke = self._clock.monotonic()
         try:
             async for text in events:
