@@ -188,6 +188,7 @@ def is_batch_done(connection: Connection, namespace: str, batch: str) -> bool:
     unfinished = or_(*(of_batch.where(in_state(state)).exists() for state in _COUNTED))
     return not connection.execute(select(unfinished)).scalar_one()
 
+
 def oldest_pending(connection: Connection, namespace: str) -> dict[str, datetime]:
     """The earliest `available_at` of each queue's pending runs; their index alone is read."""
     c = runs_table.c

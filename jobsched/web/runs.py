@@ -49,6 +49,8 @@ def list_runs(
     job: str | None = None,
     handler: str | None = None,
     queue: str | None = None,
+    tag: str | None = None,
+    batch: str | None = None,
     state: Annotated[list[shapes.State] | None, Query()] = None,
     since: Since = None,
     before_id: Annotated[int | None, Query(ge=0, le=2**63 - 1, description="Those made before this one.")] = None,
@@ -58,6 +60,8 @@ def list_runs(
         job=job,
         handler=handler,
         queue=queue,
+        tag=tag,
+        batch=batch,
         states=[RunState(each) for each in state or ()],
         since=None if since is None else since_of(since, client),
         before_id=before_id,
@@ -75,9 +79,9 @@ def stats(client: TheClient, since: Since = "1d") -> JSONResponse:
 @router.post("/requeue", **answers(list[shapes.Answer], "What became of each.", 200))
 def requeue_runs(client: TheClient, sent: shapes.RequeueRuns) -> JSONResponse:
     """Run those again that failed, were cancelled or skipped."""
-    chosen = [name for name in ("job", "handler", "queue", "since") if getattr(sent, name) is not None]
+    chosen = [name for name in ("job", "handler", "queue", "tag", "batch", "since") if getattr(sent, name) is not None]
     if (sent.ids is None) == (not chosen):
-        raise Problem(422, "invalid", "give `ids`, or at least one of job, handler, queue, since")
+        raise Problem(422, "invalid", "give `ids`, or at least one of job, handler, queue, tag, batch, since")
     run_ids = _in_namespace(client, sent.ids) if sent.ids else _matching(client, sent)
     return JSONResponse([answer_as_json(answer) for answer in _in_parts(client.requeue_all, run_ids)])
 
@@ -91,6 +95,8 @@ def _matching(client: Client, sent: shapes.RequeueRuns) -> list[int]:
         job=sent.job,
         handler=sent.handler,
         queue=sent.queue,
+        tag=sent.tag,
+        batch=sent.batch,
         states=states,
         since=since,
         before_id=found[-1].id if found else None,

@@ -69,11 +69,15 @@ class EnqueueRun(Sent):
     queue: str | None = None
     priority: int | None = Field(default=None, description="Smaller ones run first.")
     max_attempts: int | None = None
+    timeout: Duration | None = Field(default=None, description="How long one attempt may take.")
     unique_key: str | None = Field(default=None, description="None is made while a run with this key is unfinished.")
+    unique_for: Duration | None = Field(default=None, description="Nor within this time, though it has finished.")
     on_conflict: Literal["ignore", "replace", "reschedule", "error"] = Field(
         default="ignore", description="What becomes of one that waits with this `unique_key`."
     )
     concurrency_key: str | None = Field(default=None, description="Of the runs with this key, one runs at a time.")
+    tags: list[str] = []
+    batch: str | None = Field(default=None, description="The name of what it is a part of.")
 
 
 OneOrMany: TypeAlias = Annotated[
@@ -115,6 +119,8 @@ class RequeueRuns(Sent):
     job: str | None = None
     handler: str | None = None
     queue: str | None = None
+    tag: str | None = None
+    batch: str | None = None
     states: list[Literal["failed", "cancelled", "skipped"]] = Field(default=["failed"], min_length=1)
     since: str | None = Field(default=None, description="Made since an RFC 3339 instant, or within a duration: 1h, 2d.")
     limit: int = Field(default=1000, ge=1, le=10_000)
@@ -165,6 +171,11 @@ class Run(Answered):
     error: list[dict[str, Any]] | None
     covers: Covers | None
     created_at: str
+    tags: list[str]
+    batch: str | None
+    timeout: str | None
+    unique_key: str | None
+    unique_until: str | None
 
 
 class Pause(Answered):

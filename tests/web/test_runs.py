@@ -29,11 +29,17 @@ def test_a_run_is_enqueued_with_all_that_can_be_said_of_it(api: "Api") -> None:
         "max_attempts": 3,
         "unique_key": "ann",
         "concurrency_key": "smtp",
+        "timeout": "30s",
+        "unique_for": "1h",
+        "tags": ["news"],
+        "batch": "b1",
     }
 
     run = api.post("/api/runs", body, 201)
 
     assert (run["handler"], run["payload"], run["queue"], run["priority"]) == ("mail.send", {"to": "ann"}, "mail", -5)
+    assert (run["timeout"], run["tags"], run["batch"], run["unique_key"]) == ("30s", ["news"], "b1", "ann")
+    assert [api.get(f"/api/runs?{query}") for query in ("tag=news", "batch=b1", "tag=none")] == [[run], [run], []]
     assert (run["max_attempts"], run["available_at"]) == (3, "2090-01-01T00:00:00Z")
     assert (run["state"], run["source"], run["job"]) == ("scheduled", "enqueue", None)
     assert api.get(f"/api/runs/{run['id']}") == run
