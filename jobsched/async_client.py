@@ -56,7 +56,11 @@ class AsyncClient:
     close = _awaited(Client.close)
     jobs = _awaited(Client.jobs)
     job = _awaited(Client.job)
+    create_job = _awaited(Client.create_job)
+    update_job = _awaited(Client.update_job)
+    delete_job = _awaited(Client.delete_job)
     last_runs = _awaited(Client.last_runs)
+    last_run = _awaited(Client.last_run)
     why = _awaited(Client.why)
     trigger = _awaited(Client.trigger)
     plan_backfill = _awaited(Client.plan_backfill)
@@ -68,6 +72,7 @@ class AsyncClient:
     enqueue = _awaited(Client.enqueue)
     enqueue_many = _awaited(Client.enqueue_many)
     run = _awaited(Client.run)
+    runs_of = _awaited(Client.runs_of)
     lacks = _awaited(Client.lacks)
     runs = _awaited(Client.runs)
     failure_runs = _awaited(Client.failure_runs)
@@ -85,6 +90,7 @@ class AsyncClient:
     generations = _awaited(Client.generations)
     counts = _awaited(Client.counts)
     queue_limits = _awaited(Client.queue_limits)
+    oldest_pending = _awaited(Client.oldest_pending)
     stats = _awaited(Client.stats)
 
     async def wait(self, run_id: int, timeout: timedelta | None = None) -> Run:  # noqa: ASYNC109 - as of `Client`

@@ -55,6 +55,7 @@ _SLOTS_AT_ONCE = 1000
 MOST_SLOTS = 100_000
 #: How often the end of a pause is reckoned anew because something moved meanwhile.
 _TRIES = 8
+_NOT_SKIPPED = tuple(state for state in RunState if state is not RunState.SKIPPED)
 _FINAL = tuple(state for state in RunState if state.final)
 
 
@@ -91,9 +92,9 @@ class Client:
 
     # -- jobs
 
-    def jobs(self) -> list[StoredJob]:
-        """All jobs of the namespace, by name."""
-        return self.store.jobs(self.namespace)
+    def jobs(self, names: Sequence[str] | None = None) -> list[StoredJob]:
+        """Jobs of the namespace, sorted by name: all, or those of `names` that exist."""
+        return self.store.jobs(self.namespace, names)
 
     def job(self, name: str) -> StoredJob:
         """One job. Raises UnknownJobError, with the nearest name."""
@@ -106,9 +107,55 @@ class Client:
         nearest = difflib.get_close_matches(name, [stored.job.name for stored in self.jobs()], 1)
         return UnknownJobError(self.namespace, name, nearest[0] if nearest else None)
 
+    def create_job(self, name: str, definition: Mapping[str, Any], *, by: str | None = None) -> StoredJob:
+        """Declare a job at run time, in the words of jobs.yaml: `{"handler": "mail.digest", "cron": "0 7 * * *"}`.
+
+        No sync touches it, unless a file comes to declare a job of this name, which then takes its place. `by`: who, for
+        the generation that this is; else user@host. Raises DefinitionError, JobExistsError.
+        """
+        self._edit("create", name, definition, by)
+        return self.job(name)
+
+    def update_job(self, name: str, definition: Mapping[str, Any], *, by: str | None = None) -> StoredJob:
+        """Replace the definition of a job that was declared at run time, as an edit of a file would.
+
+        Raises DefinitionError, UnknownJobError, and FileJobError for a job of a file.
+        """
+        self._edit("update", name, definition, by)
+        return self.job(name)
+
+    def delete_job(self, name: str, *, by: str | None = None) -> None:
+        """Remove a job that was declared at run time: its waiting runs are cancelled, its history stays until it is pruned.
+
+        Raises UnknownJobError, and FileJobError for a job of a file.
+        """
+        self._edit("remove", name, None, by)
+
+    def _edit(
+        self,
+        action: Literal["create", "update", "remove"],
+        name: str,
+        definition: Mapping[str, Any] | None,
+        by: str | None,
+    ) -> None:
+        # Here: a program that only enqueues does not pay for the loader of files.
+        from jobsched.config.entry import check_shared_limit, job_of
+        from jobsched.sync.edit import Edit, apply_edit
+
+        job = None if definition is None else job_of(self.namespace, name, definition)
+        if job is not None and job.concurrency.key is not None:
+            check_shared_limit(job, (stored.job for stored in self.jobs()))
+        edit = Edit(namespace=self.namespace, name=name, action=action, job=job)
+        if not apply_edit(self.store, edit, by or who()):
+            raise self._unknown(name)
+
     def last_runs(self) -> dict[str, Run]:
         """The newest run of each job that has one; skipped ones do not count."""
         return self.store.last_runs(self.namespace)
+
+    def last_run(self, name: str) -> Run | None:
+        """The newest run of a job; skipped ones do not count."""
+        return next(iter(self.runs(job=name, states=_NOT_SKIPPED, limit=1)), None)
 
     def why(self, name: str, at: datetime | None = None, *, count: int = 5) -> list[Fate]:
         """What became of a job's slots: of the one at `at`, or else of the newest `count`, newest first.
@@ -372,6 +419,11 @@ class Client:
             raise UnknownRunError(run_id)
         return found
 
+    def runs_of(self, run_ids: Sequence[int]) -> list[Run]:
+        """These runs, in the order given; those that do not exist, or not any more, are left out. Some thousands at most."""
+        found = {run.id: run for run in self.store.runs(RunFilter(ids=tuple(set(run_ids)), limit=len(run_ids)))}
+        return [found[run_id] for run_id in run_ids if run_id in found]
+
     def lacks(self, run_id: int) -> list[Lack]:
         """What a blocked run waits for; nothing if it is about to be let in, nor of any other run."""
         return self.store.lacks(run_id)
@@ -570,6 +622,10 @@ class Client:
     def queue_limits(self) -> dict[str, QueueLimits]:
         """What the file allows of queues over all nodes (`limit`, `rate`, `max_queued`), of those that it says something of."""
         return self.store.queue_limits(self.namespace)
+
+    def oldest_pending(self) -> dict[str, datetime]:
+        """When the pending run of each queue came due that has waited longest for a thread."""
+        return self.store.oldest_pending(self.namespace)
 
     def stats(self, *, since: datetime) -> Stats:
         """Numbers for people; reads each finished run made since then, so ask for a day rather than for ever."""

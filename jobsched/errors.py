@@ -2,6 +2,9 @@
 
     JobschedError
     ├── ConfigError                 the files are not valid: diagnostics with positions
+    ├── DefinitionError             a job's definition that is not valid: which fields, and why
+    ├── JobExistsError              a job that was to be created is there already
+    ├── FileJobError                a job that only its files may change
     ├── MissingVariableError        a `${VAR}` that the environment does not have
     ├── ScheduleError               an expression, zone or instant that makes no schedule
     │   └── CronError               which field of a cron expression, and why
@@ -57,6 +60,35 @@ class ConfigError(JobschedError):
     def __init__(self, diagnostics: Sequence[_Diagnostic]) -> None:
         super().__init__("\n".join(str(diagnostic) for diagnostic in diagnostics))
         self.diagnostics = tuple(diagnostics)
+
+
+class DefinitionError(JobschedError):
+    """A definition that makes no valid job; nothing was changed. `problems`: field (empty: the whole) and what is wrong with it."""
+
+    def __init__(self, name: str, problems: Sequence[tuple[str, str]]) -> None:
+        told = "; ".join(f"{field}: {message}" if field else message for field, message in problems)
+        super().__init__(f"job {name!r} cannot be defined so: {told}")
+        self.name, self.problems = name, tuple(problems)
+
+
+class JobExistsError(JobschedError):
+    """A job of this name exists; nothing was changed."""
+
+    def __init__(self, name: str, origin: str, generation: int) -> None:
+        by = "a file declares it" if origin == "file" else "it was made at run time: update it, or delete it first"
+        super().__init__(f"there is a job {name!r} already (generation {generation}): {by}")
+        self.name, self.origin, self.generation = name, origin, generation
+
+
+class FileJobError(JobschedError):
+    """A file declares this job, and there it is changed; nothing was changed here."""
+
+    def __init__(self, name: str, generation: int) -> None:
+        super().__init__(
+            f"a file declares job {name!r}, as of generation {generation}: change it there; "
+            "here it can be paused, resumed and triggered"
+        )
+        self.name, self.generation = name, generation
 
 
 class MissingVariableError(JobschedError):

@@ -104,6 +104,7 @@ def jobs(writes: Sequence[JobWrite]) -> str:
             "schedule_revision": write.schedule_revision,
             "cursor_at": _instant(write.cursor),
             "next_at": _instant(write.next_at),
+            "origin": write.origin.value,
         }
         for write in writes
     )

@@ -111,23 +111,25 @@ returning job.namespace, job.name
 WRITE_JOBS = """
 with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now)
 insert into jobsched_jobs
-  (namespace, name, definition, revision, schedule_revision, generation, cursor_at, next_at, created_at, updated_at)
+  (namespace, name, definition, revision, schedule_revision, generation, cursor_at, next_at, created_at, updated_at,
+   origin)
 select %(namespace)s, name, definition::json, revision, schedule_revision, %(generation)s, cursor_at, next_at,
-  clock.now, clock.now
+  clock.now, clock.now, origin
 from json_to_recordset(%(jobs)s) as job (name text, definition text, revision bigint, schedule_revision bigint,
-  cursor_at timestamptz, next_at timestamptz), clock
+  cursor_at timestamptz, next_at timestamptz, origin text), clock
 order by name collate "C"
 on conflict (namespace, name) do update set
   definition = excluded.definition, revision = excluded.revision, schedule_revision = excluded.schedule_revision,
   generation = excluded.generation, cursor_at = excluded.cursor_at, next_at = excluded.next_at,
-  updated_at = excluded.updated_at
+  updated_at = excluded.updated_at, origin = excluded.origin
 """
 
 WRITE_DEFINITIONS = """
 update jobsched_jobs job set definition = wanted.definition::json, revision = wanted.revision,
   schedule_revision = wanted.schedule_revision, generation = %(generation)s,
-  updated_at = coalesce(%(now)s::timestamptz, clock_timestamp())
-from json_to_recordset(%(jobs)s) as wanted (name text, definition text, revision bigint, schedule_revision bigint)
+  updated_at = coalesce(%(now)s::timestamptz, clock_timestamp()), origin = wanted.origin
+from json_to_recordset(%(jobs)s) as wanted (name text, definition text, revision bigint, schedule_revision bigint,
+  origin text)
 where job.namespace = %(namespace)s and job.name = wanted.name
 """
 

@@ -79,6 +79,8 @@ def _chosen(selected: Select[Any], wanted: RunFilter) -> Select[Any]:
         statement = statement.where(c.state.in_([state.value for state in wanted.states]))
     if wanted.since is not None:
         statement = statement.where(c.created_at >= wanted.since)
+    if wanted.ids is not None:
+        statement = statement.where(c.id.in_(wanted.ids))
     if wanted.failures_of:
         statement = statement.where(c.failure_of.is_not(None), c.failure_of.in_(wanted.failures_of))
     if wanted.before_id is not None:
@@ -185,6 +187,17 @@ def is_batch_done(connection: Connection, namespace: str, batch: str) -> bool:
     of_batch = select(c.id).where(c.namespace == namespace, c.batch == batch, c.batch.is_not(None))
     unfinished = or_(*(of_batch.where(in_state(state)).exists() for state in _COUNTED))
     return not connection.execute(select(unfinished)).scalar_one()
+
+
+def oldest_pending(connection: Connection, namespace: str) -> dict[str, datetime]:
+    """The earliest `available_at` of each queue's pending runs; their index alone is read."""
+    c = runs_table.c
+    statement = (
+        select(c.queue, func.min(c.available_at))
+        .where(in_state(RunState.PENDING), c.namespace == namespace)
+        .group_by(c.queue)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
 
 
 def pending_queues(connection: Connection, namespaces: Sequence[str]) -> list[tuple[str, str]]:

@@ -398,6 +398,9 @@ class SqlStore:
     def is_batch_done(self, namespace: str, batch: str) -> bool:
         return self._dialect.read(lambda connection: questions.is_batch_done(connection, namespace, batch))
 
+    def oldest_pending(self, namespace: str) -> dict[str, datetime]:
+        return self._dialect.read(lambda connection: questions.oldest_pending(connection, namespace))
+
     def unfinished(self, run_ids: Sequence[int]) -> set[int]:
         return self._dialect.read(lambda connection: questions.unfinished(connection, run_ids))
 

@@ -15,6 +15,7 @@ from jobsched.model.state import (
     ActualState,
     Generation,
     JobWrite,
+    Origin,
     StoredJob,
     SyncChange,
 )
@@ -48,6 +49,7 @@ def stored_job(row: Row[*tuple[object, ...]]) -> StoredJob:
         cursor=row.cursor_at,
         next_at=row.next_at,
         generation=row.generation,
+        origin=Origin(row.origin),
     )
 
 

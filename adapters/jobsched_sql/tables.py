@@ -40,7 +40,9 @@ jobs = Table(
     Column("next_at", Instant),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
+    Column("origin", Text, nullable=False, server_default=text("'file'")),
     PrimaryKeyConstraint("namespace", "name", name="jobsched_jobs_pk"),
+    CheckConstraint("origin in ('file', 'api')", name="jobsched_jobs_origin_known"),
     Index(
         "jobsched_jobs_due",
         "namespace",

@@ -138,6 +138,7 @@ def write_jobs(
             _micros(write.next_at),
             at,
             at,
+            write.origin.value,
         )
         for write in writes
     ]
@@ -156,6 +157,7 @@ def write_definitions(
             write.schedule_revision,
             generation,
             at,
+            write.origin.value,
             namespace,
             write.job.name,
         )

@@ -82,16 +82,18 @@ where namespace = ? and name = ? and cursor_at = ? and schedule_revision = ?
 
 WRITE_JOB = """
 insert into jobsched_jobs
-  (namespace, name, definition, revision, schedule_revision, generation, cursor_at, next_at, created_at, updated_at)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  (namespace, name, definition, revision, schedule_revision, generation, cursor_at, next_at, created_at, updated_at,
+   origin)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 on conflict (namespace, name) do update set
   definition = excluded.definition, revision = excluded.revision, schedule_revision = excluded.schedule_revision,
   generation = excluded.generation, cursor_at = excluded.cursor_at, next_at = excluded.next_at,
-  updated_at = excluded.updated_at
+  updated_at = excluded.updated_at, origin = excluded.origin
 """
 
 WRITE_DEFINITION = """
-update jobsched_jobs set definition = ?, revision = ?, schedule_revision = ?, generation = ?, updated_at = ?
+update jobsched_jobs set definition = ?, revision = ?, schedule_revision = ?, generation = ?, updated_at = ?,
+  origin = ?
 where namespace = ? and name = ?
 """
 

@@ -10,20 +10,12 @@ from typing import Any
 
 import click
 
-from jobsched.cli.answers import as_json as answer_as_json
 from jobsched.cli.backfill_command import as_json as backfill_as_json
 from jobsched.cli.doctor_command import as_json as finding_as_json
-from jobsched.cli.list_command import job_as_json
-from jobsched.cli.logs_command import as_json as line_as_json
 from jobsched.cli.main import COMMANDS, cli
-from jobsched.cli.pause_text import pause_as_json
-from jobsched.cli.plan_command import as_json as plan_as_json
-from jobsched.cli.stats_command import as_json as stats_as_json
 from jobsched.cli.stats_command import batch_as_json
 from jobsched.cli.status_command import Seen
 from jobsched.cli.status_command import as_json as status_as_json
-from jobsched.cli.sync_command import as_json as sync_as_json
-from jobsched.cli.why_command import as_json as fate_as_json
 from jobsched.config.diagnostics import Diagnostic
 from jobsched.config.diagnostics import as_json as diagnostic_as_json
 from jobsched.model.backfill import Backfill
@@ -33,14 +25,15 @@ from jobsched.model.handler import CommandHandler
 from jobsched.model.job import Job
 from jobsched.model.pause import Pause, PauseScope
 from jobsched.model.queue import QueueLimits, Rate
-from jobsched.model.report import run_as_json
+from jobsched.model.report import answer_as_json, job_as_json, line_as_json, pause_as_json, run_as_json, stats_as_json
 from jobsched.model.run import Answer, Covers, LogLine, Refusal, Run, RunState, Source
 from jobsched.model.state import Generation, Node, StoredJob
 from jobsched.model.stats import Stats
 from jobsched.observe.doctor.finding import Finding
-from jobsched.schedule.fates import Fate, Unrecorded
+from jobsched.schedule.fates import Fate, Unrecorded, fate_as_json
 from jobsched.sync.apply import SyncReport
 from jobsched.sync.plan import JobPlan, Plan
+from jobsched.sync.report import plan_as_json, sync_as_json
 
 HEAD = """\
 # The command line

@@ -21,6 +21,7 @@ SETTINGS_EXAMPLES = {
     "history": "history: {max_age: 90d}",
     "poll": "poll: 5s",
     "log_format": "log_format: json",
+    "api": 'api: {tokens: {admin: "${JOBSCHED_API_TOKEN}"}}',
 }
 JOB_EXAMPLES = {
     "handler": "handler: billing.jobs:send_invoices",

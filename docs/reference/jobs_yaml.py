@@ -74,6 +74,10 @@ def _parts(schema: Mapping[str, Any]) -> Iterator[str]:
     yield "### A queue\n"
     yield definitions["QueueOptions"]["description"] + " See [runs](runs.md#rates-and-full-queues).\n"
     yield from _table(definitions["QueueOptions"]["properties"], {("queues",): ""}, {})
+    yield "### settings.api\n"
+    for group in ("ApiOptions", "ApiTokenOptions"):
+        yield definitions[group]["description"] + "\n"
+        yield from _table(definitions[group]["properties"], {("settings", "api"): ""}, {})
     yield "## A job\n"
     yield "One of `handler`, `command`, `shell`, `http`; at most one of `cron`, `every`, `at`. Without one of these it runs by trigger only.\n"
     for topic, fields in TOPICS.items():
@@ -101,7 +105,7 @@ def _table(
         if refusal is not None:
             yield _row(f"`{field}`", _type(part), "", f"*Not supported yet: {refusal}.*", *([""] if examples else []))
             continue
-        path = None if prefix is None or prefix == ("settings",) else (*prefix, field)
+        path = None if prefix is None or prefix[:1] == ("settings",) else (*prefix, field)
         cells = [f"`{field}`", _supported_type(part, path), _default(part), meaning]
         if examples:
             if field not in examples:
@@ -119,7 +123,7 @@ def _described(part: Mapping[str, Any]) -> str:
 
 def _refusal(field: str, prefix: tuple[str, ...] | None) -> str | None:
     """Why this version refuses the field, whatever its value."""
-    if prefix is None or prefix == ("settings",):
+    if prefix is None or prefix[:1] == ("settings",):
         return unsupported.FILE_FIELDS.get((*(prefix or ()), field))
     refused, why = unsupported.JOB_FIELDS.get((*prefix, field), ("", ""))
     return why if refused is None else None

@@ -1,7 +1,7 @@
 """What became of runs that somebody asked something of: said run by run, the refused ones on standard error."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jobsched.cli.output import print_json, say
 
@@ -15,9 +15,10 @@ _MOST_LINES = 100
 def report(answers: "Sequence[Answer]", done: str, refused: str, *, output: str) -> None:
     """`done` and `refused` are the clauses after `run N`, with `{state}` and `{why}`. Exits with 1 if any was refused."""
     from jobsched.client import why_refused
+    from jobsched.model.report import answer_as_json
 
     if output == "json":
-        print_json([as_json(answer) for answer in answers])
+        print_json([answer_as_json(answer) for answer in answers])
     else:
         obtained = [(one.id, done.format(state=one.state)) for one in answers if one.refused is None]
         for line in _lines(obtained):
@@ -39,11 +40,3 @@ def _lines(clauses: Sequence[tuple[int, str]]) -> Iterator[str]:
         alike.setdefault(clause, []).append(run_id)
     for clause, ids in alike.items():
         yield f"{f'each of {len(ids):,} runs' if len(ids) > 1 else f'run {ids[0]}'} {clause}"
-
-
-def as_json(answer: "Answer") -> dict[str, Any]:
-    return {
-        "id": answer.id,
-        "state": None if answer.state is None else str(answer.state),
-        "refused": None if answer.refused is None else str(answer.refused),
-    }

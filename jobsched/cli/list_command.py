@@ -1,20 +1,19 @@
 """jobsched list."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from jobsched.cli.elsewhere import say_if_elsewhere
 from jobsched.cli.output import Cell, Roomy, print_json, print_table
-from jobsched.cli.pause_text import cell, pause_as_json
+from jobsched.cli.pause_text import cell
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 from jobsched.cli.text import local_time, moment, relative
 
 if TYPE_CHECKING:
     from jobsched.model.job import Job
     from jobsched.model.pause import Pause
-    from jobsched.model.run import Run
     from jobsched.model.state import StoredJob
 
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 def command(*, database: str | None, namespace: str | None, output: str) -> None:
     """List the jobs: schedule, next slot, last run."""
     from jobsched.model.pause import Pauses
+    from jobsched.model.report import job_as_json
 
     with client_of(find_target(database, namespace)) as client:
         jobs, last, now = client.jobs(), client.last_runs(), client.store.now()
@@ -69,21 +69,3 @@ def schedule_text(job: "Job") -> str:
     if job.every is not None:
         return f"every {format_duration(job.every)}"
     return f"at {local_time(job.at)}" if job.at is not None else "by trigger"
-
-
-def job_as_json(stored: "StoredJob", last: "Run | None", pause: "Pause | None" = None) -> dict[str, Any]:
-    """A job with its definition as in jobs.yaml, its next slot, what holds it and its last run."""
-    from jobsched.model.definition import definition
-    from jobsched.model.instants import format_instant
-    from jobsched.model.report import run_as_json
-
-    return {
-        "namespace": stored.job.namespace,
-        "name": stored.job.name,
-        "definition": definition(stored.job),
-        "suspended": stored.job.suspend,
-        "pause": pause_as_json(pause),
-        "next_at": None if stored.next_at is None else format_instant(stored.next_at),
-        "generation": stored.generation,
-        "last_run": None if last is None else run_as_json(last),
-    }

@@ -29,6 +29,8 @@ def command(
 
     With -f, -o json prints one object a line.
     """
+    from jobsched.model.report import line_as_json
+
     with client_of(find_target(database, namespace)) as client:
         run = client.run(run_id)
         if follow:
@@ -36,7 +38,7 @@ def command(
             return
         lines = _all_lines(client, run_id, attempt)
     if output == "json":
-        print_json([as_json(line) for line in lines])
+        print_json([line_as_json(line) for line in lines])
         return
     for before, line in zip([None, *lines], lines, strict=False):
         _print_line(line, before)
@@ -44,10 +46,12 @@ def command(
 
 
 def _follow(client: "Client", run_id: int, attempt: int | None, output: str) -> None:
+    from jobsched.model.report import line_as_json
+
     before: LogLine | None = None
     for line in client.follow(run_id, attempt=attempt, looked=_Waiting(client).look):
         if output == "json":
-            print_json_line(as_json(line))
+            print_json_line(line_as_json(line))
         else:
             _print_line(line, before)
         before = line
@@ -101,19 +105,6 @@ def _all_lines(client: "Client", run_id: int, attempt: int | None) -> "list[LogL
     while page := client.log(run_id, attempt=attempt, after=(lines[-1].attempt, lines[-1].seq) if lines else (0, -1)):
         lines += page
     return lines
-
-
-def as_json(line: "LogLine") -> dict[str, object]:
-    from jobsched.model.instants import format_instant
-
-    return {
-        "run": line.run_id,
-        "attempt": line.attempt,
-        "seq": line.seq,
-        "at": format_instant(line.at),
-        "stream": line.stream,
-        "text": line.text,
-    }
 
 
 def _print_end(run: "Run", *, wrote: bool) -> None:

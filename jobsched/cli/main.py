@@ -16,6 +16,7 @@ COMMANDS = {
     "plan": ("plan", "Show what sync would do."),
     "sync": ("sync", "Make the database equal the files."),
     "run": ("run", "Sync, watch, schedule and execute until a signal."),
+    "serve": ("serve", "Serve the HTTP API, for programs and other machines."),
     "next": ("next", "Show the next slots of a job or of a cron expression."),
     "list": ("list", "List the jobs."),
     "show": ("show", "Show one job."),

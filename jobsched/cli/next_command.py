@@ -121,9 +121,10 @@ def _of_cron(expressions: tuple[str, ...], timezone: str) -> "tuple[Schedule, Zo
 def _show(slots: list[datetime], zone: ZoneInfo, start: datetime, distance: str, output: str) -> None:
     from jobsched.cli.text import rough
     from jobsched.model.instants import format_instant
+    from jobsched.model.report import slot_as_json
 
     if output == "json":
-        print_json([{"scheduled_at": slot.astimezone(zone).isoformat(), "utc": format_instant(slot)} for slot in slots])
+        print_json([slot_as_json(slot, zone) for slot in slots])
         return
     rows = [[slot.astimezone(zone).isoformat(sep=" "), format_instant(slot), rough(slot - start)] for slot in slots]
     print_table(["SLOT", "UTC", distance], rows, empty="no further slot")

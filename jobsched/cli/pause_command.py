@@ -8,7 +8,7 @@ import click
 
 from jobsched.cli.elsewhere import say_if_elsewhere
 from jobsched.cli.output import print_json, say, say_prose
-from jobsched.cli.pause_text import check_target, held, pause_as_json, since_text, target_options, until_text
+from jobsched.cli.pause_text import check_target, held, since_text, target_options, until_text
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def command(
             say_if_elsewhere(client)
         unseen = queue is not None and not _seen(client, queue)
     if output == "json":
+        from jobsched.model.report import pause_as_json
+
         print_json([pause_as_json(pause) for pause in pauses])
     else:
         for pause in pauses:

@@ -1,8 +1,8 @@
 """What is paused, since when, by whom and why, for people; and what `pause` and `resume` are told to hold or let go."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +12,6 @@ from jobsched.cli.text import local_time, moment, relative
 
 if TYPE_CHECKING:
     from jobsched.model.pause import Pause, PauseScope
-    from jobsched.model.run import RunState
 
 _A_DAY = timedelta(days=1)
 _MOST_SAID = 5
@@ -93,30 +92,3 @@ def say_pauses(pauses: "Sequence[Pause]", now: datetime) -> None:
         say_prose(line(pause, now), fg="yellow")
     if len(pauses) > _MOST_SAID:
         say(f"and {len(pauses) - _MOST_SAID} more are paused; see: jobsched list", fg="yellow")
-
-
-def queue_as_json(counts: "Mapping[tuple[str, RunState], int]", pauses: "Sequence[Pause]") -> list[dict[str, Any]]:
-    """Unfinished runs by queue and state, for programs, with what holds the queue."""
-    from jobsched.model.pause import Pauses
-
-    standing = Pauses(pauses)
-    return [
-        {"queue": queue, "state": str(state), "runs": count, "pause": pause_as_json(standing.of_queue(queue))}
-        for (queue, state), count in sorted(counts.items())
-    ]
-
-
-def pause_as_json(pause: "Pause | None") -> dict[str, Any] | None:
-    """For programs."""
-    from jobsched.model.instants import format_instant
-
-    if pause is None:
-        return None
-    return {
-        "scope": str(pause.scope),
-        "name": pause.name or None,
-        "since": format_instant(pause.since),
-        "by": pause.by,
-        "reason": pause.reason,
-        "until": None if pause.until is None else format_instant(pause.until),
-    }

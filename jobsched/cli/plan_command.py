@@ -1,6 +1,6 @@
 """jobsched plan."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jobsched.cli.output import print_json, say
-from jobsched.cli.pause_text import pause_as_json, until_text
+from jobsched.cli.pause_text import until_text
 from jobsched.cli.target import (
     database_of,
     database_option,
@@ -54,13 +54,14 @@ def command(
 ) -> None:
     """Show what sync would create, update (field by field) and remove, and what that does to the next slots."""
     from jobsched.sync.plan import plan
+    from jobsched.sync.report import plan_as_json
 
     chosen = files(paths)
     desired = load_and_warn(chosen)
     actual, now = _actual(database_of(database, desired), desired)
     planned = plan(desired, actual, now)
     if output == "json":
-        print_json(as_json(planned))
+        print_json(plan_as_json(planned))
     else:
         print_plan(planned, desired)
         if planned.brakes:
@@ -136,32 +137,3 @@ def _value(value: Any) -> str:
     import json
 
     return "(default)" if value is None else printable(json.dumps(value, ensure_ascii=False))
-
-
-def as_json(planned: "Plan") -> Mapping[str, Any]:
-    """The plan for programs."""
-    from jobsched.model.instants import format_instant
-
-    def slot(instant: datetime | None) -> str | None:
-        return None if instant is None else format_instant(instant)
-
-    return {
-        "namespace": planned.namespace,
-        "jobs": [
-            {
-                "name": item.name,
-                "action": item.action,
-                "changes": [{"field": change.field, "old": change.old, "new": change.new} for change in item.changes],
-                "next_before": slot(item.next_before),
-                "next_after": slot(item.next_after),
-                "pause": pause_as_json(item.pause),
-            }
-            for item in planned.jobs
-        ],
-        "queues": [
-            {"name": item.queue, "before": item.before.as_json(), "after": item.after.as_json()}
-            for item in planned.queues
-        ],
-        "unchanged": planned.unchanged,
-        "paused": planned.paused,
-    }

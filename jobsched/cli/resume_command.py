@@ -7,7 +7,7 @@ import click
 
 from jobsched.cli.elsewhere import say_if_elsewhere
 from jobsched.cli.output import print_json, say
-from jobsched.cli.pause_text import check_target, held, pause_as_json, target_options, target_text
+from jobsched.cli.pause_text import check_target, held, target_options, target_text
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def command(
             say_if_elsewhere(client)
         left, suspended = Pauses(client.pauses()), _suspended(client, jobs)
     if output == "json":
+        from jobsched.model.report import pause_as_json
+
         print_json([pause_as_json(pause) for pause in ended])
         return
     done = {pause.target for pause in ended}

@@ -3,7 +3,8 @@
 import logging
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -17,7 +18,9 @@ from jobsched.cli.target import database_of, database_option, files, paths_argum
 from jobsched.cli.waiting import prepare_when_reachable, wait_option
 
 if TYPE_CHECKING:
+    from jobsched.cli.http_server import Place
     from jobsched.cli.systemd import Systemd
+    from jobsched.model.desired import Settings
     from jobsched.runner.runner import Runner
 
 log = logging.getLogger("jobsched")
@@ -47,6 +50,7 @@ _WORN_OUT = 75
 @click.option("--strict-permissions", is_flag=True, help="Refuse files and modules that others may change.")
 @click.option("--migrate", is_flag=True, help="Upgrade an older schema first.")
 @wait_option
+@click.option("--http", metavar="[HOST:]PORT", help="Serve the HTTP API too, as `jobsched serve` does.")
 @click.option("--log-format", type=click.Choice(["auto", "text", "json"]), help="text on a terminal, else json.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more.")
 def command(
@@ -63,6 +67,7 @@ def command(
     strict_permissions: bool,
     migrate: bool,
     wait_for_db: bool,
+    http: str | None,
     log_format: str | None,
     verbose: bool,
 ) -> None:
@@ -84,6 +89,7 @@ def command(
     from jobsched.store.open import open_store
 
     split_from_init()
+    place = _place(http)
     systemd = Systemd(SystemClock())
     stop = _Signals(systemd)
     chosen = files(paths)
@@ -91,7 +97,8 @@ def command(
     settings = read.desired.settings
     options = options_of(settings, threads=threads, queues=queues, once=until_idle)
     nodelog.set_up(log_format_of(log_format, settings), verbose=verbose)
-    store = open_store(database_of(database, read.desired))
+    url = database_of(database, read.desired)
+    store = open_store(url)
     try:
         if not wait_for_db:
             prepare(store, migrate=migrate)
@@ -115,10 +122,43 @@ def command(
         )
         del read  # the runner lets go of the files' jobs once they are in the store; so must whoever made it
         # A signal may have come by now: then there is nothing to begin.
-        code = 0 if stop.asked else _live(runner, stop, systemd, until_idle=until_idle)
+        with _served(runner, url, settings, place):
+            code = 0 if stop.asked else _live(runner, stop, systemd, until_idle=until_idle)
     finally:
         store.close()
     raise SystemExit(code)
+
+
+def _place(http: str | None) -> "Place | None":
+    from jobsched.cli.http_server import place_of
+
+    try:
+        return None if http is None else place_of(http)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--http") from None
+
+
+@contextmanager
+def _served(runner: "Runner", url: str, settings: "Settings", place: "Place | None") -> Iterator[None]:
+    """The HTTP API meanwhile, also while the node waits for its handlers at the end.
+
+    Over connections of its own: whoever asks much must not keep the node from its heartbeats.
+    """
+    if place is None:
+        yield
+        return
+    from jobsched.cli.http_server import open_server
+    from jobsched.client import Client
+
+    with Client(url, namespace=runner.client.namespace) as client:
+        server = open_server(client, settings, place, alive=lambda: runner.turning)
+        server.start()
+        log.info("serving namespace %s at http://%s", client.namespace, server.address)
+        try:
+            yield
+        finally:
+            server.stop()
+            server.join()
 
 
 def _heed_exposures(found: list[str], *, strict: bool) -> None:

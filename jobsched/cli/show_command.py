@@ -7,7 +7,6 @@ import click
 
 from jobsched.cli.definition_text import as_yaml
 from jobsched.cli.job_names import job_names
-from jobsched.cli.list_command import job_as_json
 from jobsched.cli.output import print_json, say
 from jobsched.cli.pause_text import line_with_way_out
 from jobsched.cli.runs_command import notes_on, print_with_notes, state_text
@@ -29,6 +28,7 @@ def command(job: str, *, database: str | None, namespace: str | None, output: st
     """Show JOB: its definition, its next slots in its zone, its latest runs."""
     from jobsched.model.definition import definition
     from jobsched.model.pause import Pauses
+    from jobsched.model.report import job_as_json
 
     with client_of(find_target(database, namespace)) as client:
         stored, pauses = client.job(job), Pauses(client.pauses())
@@ -43,7 +43,8 @@ def command(job: str, *, database: str | None, namespace: str | None, output: st
     say(f"\nnext: {_next_slots(stored.job, now)}")
     for pause in filter(None, dict.fromkeys((pauses.of_job(job), pauses.of_queue(stored.job.queue)))):
         say(line_with_way_out(pause, now))
-    say(f"generation: {stored.generation}\n")
+    made = ", declared at run time" if stored.origin == "api" else ""
+    say(f"generation: {stored.generation}{made}\n")
     rows = {run.id: [str(run.id), state_text(run), moment(run.scheduled_at or run.created_at, now)] for run in runs}
     print_with_notes(["RUN", "STATE", "SLOT OR MADE"], rows, notes, empty="no runs yet")
 

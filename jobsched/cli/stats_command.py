@@ -6,17 +6,13 @@ import click
 
 from jobsched.cli.elsewhere import say_if_elsewhere
 from jobsched.cli.output import print_json, print_table, say
-from jobsched.cli.pause_text import queue_as_json, say_pauses
+from jobsched.cli.pause_text import say_pauses
 from jobsched.cli.since import since_of
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 from jobsched.cli.text import local_time
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from jobsched.model.batch import BatchCounts
-    from jobsched.model.pause import Pause
-    from jobsched.model.stats import Stats
 
 _FINAL = ("succeeded", "failed", "cancelled", "skipped")
 
@@ -38,6 +34,8 @@ def command(*, since: str, batch: str | None, database: str | None, namespace: s
 
     Finished runs are counted as far as history keeps them.
     """
+    from jobsched.model.report import stats_as_json
+
     if batch is not None:
         with client_of(find_target(database, namespace)) as client:
             _print_batch(client.namespace, client.batch(batch), output)
@@ -48,9 +46,9 @@ def command(*, since: str, batch: str | None, database: str | None, namespace: s
         if not stats.unfinished and not stats.finished:
             say_if_elsewhere(client)
     if output == "json":
-        print_json(as_json(client.namespace, stats, pauses))
+        print_json(stats_as_json(client.namespace, stats, pauses))
         return
-    jobs = _by_job(stats)
+    jobs = stats.by_job()
     print_table(
         ["QUEUE", "STATE", "RUNS"],
         [[queue, str(state), f"{count:,}"] for (queue, state), count in sorted(stats.unfinished.items())],
@@ -83,23 +81,4 @@ def batch_as_json(namespace: str, batch: "BatchCounts") -> dict[str, Any]:
         "total": batch.total,
         "done": batch.done,
         "states": {str(state): batch.counts.get(state, 0) for state in RunState},
-    }
-
-
-def _by_job(stats: "Stats") -> list[tuple[str | None, dict[str, int]]]:
-    """Each job's numbers by final state, the ad-hoc runs' last."""
-    found: dict[str | None, dict[str, int]] = {}
-    for (job, state), count in stats.finished.items():
-        found.setdefault(job, dict.fromkeys(_FINAL, 0))[str(state)] = count
-    return sorted(found.items(), key=lambda entry: (entry[0] is None, entry[0] or ""))
-
-
-def as_json(namespace: str, stats: "Stats", pauses: "Sequence[Pause]" = ()) -> dict[str, Any]:
-    from jobsched.model.instants import format_instant
-
-    return {
-        "namespace": namespace,
-        "since": format_instant(stats.since),
-        "queues": queue_as_json(stats.unfinished, pauses),
-        "jobs": [{"job": job, **counts} for job, counts in _by_job(stats)],
     }

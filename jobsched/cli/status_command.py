@@ -9,7 +9,7 @@ import click
 
 from jobsched.cli.elsewhere import elsewhere
 from jobsched.cli.output import Cell, Roomy, clear_screen, print_json, print_json_line, print_table, say
-from jobsched.cli.pause_text import pause_as_json, queue_as_json, say_pauses
+from jobsched.cli.pause_text import say_pauses
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 from jobsched.cli.text import moment, relative, rough
 from jobsched.clock import SystemClock
@@ -176,7 +176,8 @@ def _generation_text(namespace: str, newest: "Generation | None", now: datetime)
         return f"{namespace}: nothing was ever synced"
     commit = f", commit {newest.commit[:12]}" if newest.commit else ""
     when = moment(newest.applied_at, now)
-    what = f"generation {newest.number}, file {newest.content_hash[:12]}{commit}"
+    file = f"file {newest.content_hash[:12]}" if newest.content_hash else "no file yet"
+    what = f"generation {newest.number}, {file}{commit}"
     return f"{namespace}: {what}\napplied {when} by {newest.applied_by}\n"
 
 
@@ -205,27 +206,14 @@ def _node_row(node: "Node", now: datetime) -> list[Cell]:
 
 def as_json(seen: Seen) -> dict[str, Any]:
     from jobsched.model.instants import format_instant
-    from jobsched.model.report import generation_as_json
+    from jobsched.model.report import generation_as_json, node_as_json, pause_as_json, queues_as_json
 
     newest = seen.newest
     return {
         "namespace": seen.namespace,
         "generation": newest and generation_as_json(newest),
-        "nodes": [
-            {
-                "id": node.id,
-                "host": node.host,
-                "pid": node.pid,
-                "version": node.version,
-                "alive": node.alive,
-                "started_at": format_instant(node.started_at),
-                "heartbeat_at": format_instant(node.heartbeat_at),
-                "namespaces": list(node.namespaces),
-                **node.info,
-            }
-            for node in seen.nodes
-        ],
-        "queues": queue_as_json(seen.counts, seen.pauses),
+        "nodes": [node_as_json(node) for node in seen.nodes],
+        "queues": queues_as_json(seen.counts, seen.pauses),
         "running": [
             {
                 "run": run.id,

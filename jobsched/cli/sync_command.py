@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,9 +18,6 @@ from jobsched.cli.target import (
     text_output_option,
 )
 from jobsched.cli.waiting import prepare_when_reachable, wait_option
-
-if TYPE_CHECKING:
-    from jobsched.sync.apply import SyncReport
 
 
 @click.command("sync")
@@ -41,6 +37,7 @@ def command(
     from jobsched.config.commit import commit_of
     from jobsched.store.open import open_store
     from jobsched.sync.apply import sync
+    from jobsched.sync.report import sync_as_json
     from jobsched.who import who
 
     chosen = files(paths)
@@ -58,23 +55,10 @@ def command(
     finally:
         store.close()
     if output == "json":
-        print_json(as_json(report))
+        print_json(sync_as_json(report))
     elif report.outcome == "applied" and report.plan is not None and report.generation is not None:
         print_plan(report.plan, desired)
         say(f"generation {report.generation.number} applied to {store.name}")
     else:
         current = f"generation {report.generation.number} is current" if report.generation else "there is no job yet"
         say(f"{desired.namespace}: nothing to do, {current}")
-
-
-def as_json(report: "SyncReport") -> dict[str, Any]:
-    """`plan` is what was applied, null if nothing was."""
-    from jobsched.cli.plan_command import as_json as plan_as_json
-    from jobsched.model.report import generation_as_json
-
-    return {
-        "namespace": report.namespace,
-        "outcome": report.outcome,
-        "generation": report.generation and generation_as_json(report.generation),
-        "plan": plan_as_json(report.plan) if report.outcome == "applied" and report.plan is not None else None,
-    }

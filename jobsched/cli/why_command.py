@@ -1,13 +1,13 @@
 """jobsched why."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from jobsched.cli.instants import instants_in, shortly_in, shown_in
 from jobsched.cli.output import columns, print_json, say, say_prose
-from jobsched.cli.pause_text import line_with_way_out, pause_as_json
+from jobsched.cli.pause_text import line_with_way_out
 from jobsched.cli.runs_command import lateness, notes_on, state_text
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 from jobsched.cli.text import lacks_text, relative
@@ -53,6 +53,7 @@ _SKIPPED = {
 def command(job: str, *, at: str | None, count: int, database: str | None, namespace: str | None, output: str) -> None:
     """Say what became of JOB's slots: ran, waits, skipped and why, not accounted for yet, or no slot at all."""
     from jobsched.model.pause import Pauses
+    from jobsched.schedule.fates import fate_as_json
 
     with client_of(find_target(database, namespace)) as client:
         declared, now = client.store.jobs(client.namespace, [job]), client.store.now()
@@ -62,7 +63,7 @@ def command(job: str, *, at: str | None, count: int, database: str | None, names
         lacks = {run.id: client.lacks(run.id) for fate in fates if (run := fate.run) and run.state == "blocked"}
         pause = Pauses(client.pauses()).of_job(job)
     if output == "json":
-        print_json([as_json(fate, lacks) for fate in fates])
+        print_json([fate_as_json(fate, lacks) for fate in fates])
         return
     width = columns()
     narrow = width is not None and width < _ROOMY_COLUMNS
@@ -116,16 +117,3 @@ def _range(run: "Run", zone: str) -> str:
     if run.covers is None or run.covers.first == run.covers.last:
         return ""
     return f"; so were all from {shown_in(zone, run.covers.first)} to {shown_in(zone, run.covers.last)}"
-
-
-def as_json(fate: "Fate", lacks: "Mapping[int, Sequence[Lack]] | None" = None) -> dict[str, Any]:
-    from jobsched.model.instants import format_instant
-    from jobsched.model.report import lack_as_json, run_as_json
-
-    return {
-        "at": format_instant(fate.at),
-        "unrecorded": None if fate.unrecorded is None else str(fate.unrecorded),
-        "pause": pause_as_json(fate.pause),
-        "run": None if fate.run is None else run_as_json(fate.run),
-        "waits_for": [lack_as_json(lack) for lack in lacks.get(fate.run.id, ())] if fate.run and lacks else [],
-    }

@@ -70,6 +70,14 @@ def _with_references(value: Any) -> Any:
     return value
 
 
+def _secret(value: Any) -> Any:
+    if isinstance(value, str) and (not variables.is_reference(value) or not variables.required(value)):
+        raise wrong(
+            "must be a reference to a variable of the environment", "write ${JOBSCHED_API_TOKEN}, without a default"
+        )
+    return value
+
+
 def _json_with_references(value: Any) -> Any:
     if isinstance(value, list):
         for each in value:
@@ -106,6 +114,8 @@ REFERRING = before(_with_references, text())
 HTTP_URL = before(_with_references, text(pattern=r"^(?:https?://|\$\{)", most=8192))
 #: A scheme, or a reference that may bring one.
 DATABASE_URL = before(_with_references, text(least=1, pattern=r"^[A-Za-z][A-Za-z0-9+.-]*://|\$\{"))
+#: One reference and nothing else: what it stands for is never written in a file.
+SECRET = before(_secret, text(pattern=r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$"))
 REFERRING_JSON = before(_json_with_references, anything())
 COUNT = integer(0, 1_000_000)
 INT32 = integer(-(2**31), 2**31 - 1)

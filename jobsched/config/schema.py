@@ -304,6 +304,28 @@ SETTINGS_HISTORY = Group(
     max_age=may(POSITIVE_DURATION, "Default of the jobs' history.max_age."),
 )
 
+API_TOKENS = Group(
+    "ApiTokenOptions",
+    "Bearer tokens of the HTTP API, each as a `${VAR}` reference, of 32 characters at least.",
+    read=may(kinds.SECRET, "Lets read. The variable JOBSCHED_API_TOKEN_READ goes before."),
+    admin=may(kinds.SECRET, "Lets read and act. The variable JOBSCHED_API_TOKEN goes before."),
+)
+
+API = Group(
+    "ApiOptions",
+    "The HTTP API of `serve` and `run --http`; read at start.",
+    tokens=may(API_TOKENS.kind, "Bearer tokens. Without any, only a loopback address may be listened on."),
+    hosts=may(
+        list_of(text(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$", most=253), most=100),
+        "Names that requests may be for (their `Host`), beside localhost and what is listened on.",
+    ),
+    allow_definitions=may(
+        boolean(),
+        "Whether jobs made over HTTP may perform commands, HTTP calls and import paths: whoever has the admin token is then "
+        "as good as the nodes' user. Else they name registered handlers.",
+    ),
+)
+
 SETTINGS = Group(
     "SettingsOptions",
     "How nodes work; read at start. The command line and the environment go before.",
@@ -321,7 +343,7 @@ SETTINGS = Group(
     pass_env=may(
         list_of(text(pattern=r"^[A-Za-z_*?][A-Za-z0-9_*?]*$"), most=1000),
         "Which of the node's environment variables commands inherit: names, or patterns like `AWS_*`; PATH always. Without "
-        "it: all. Never inherited are `JOBSCHED_…` and what `database` refers to.",
+        "it: all. Never inherited are `JOBSCHED_…` and what `database` and `api.tokens` refer to.",
     ),
     queues=may(
         mapping(kinds.NAME, before(_queue, QUEUE.kind)),
@@ -338,6 +360,7 @@ SETTINGS = Group(
     history=may(SETTINGS_HISTORY.kind, "Retention where a job says nothing."),
     poll=may(POSITIVE_DURATION, "The slow look that stands behind every wake-up."),
     log_format=may(one_of("auto", "text", "json"), "`auto` is text on a terminal, else JSON."),
+    api=may(API.kind, "The HTTP API of `serve` and `run --http`."),
 )
 
 CALENDAR = Group(
@@ -371,6 +394,8 @@ FILE = Group(
 
 #: Those that the JSON Schema names, below the file itself.
 NAMED_GROUPS = (
+    API,
+    API_TOKENS,
     CALENDAR,
     CALENDAR_USE,
     CONCURRENCY,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from jobsched.model.desired import Settings
+from jobsched.model.desired import ApiSettings, Settings
 from jobsched.model.handler import CommandHandler, HttpHandler, PythonHandler, ShellHandler
 from jobsched.model.job import CalendarUse, Concurrency, Dst, History, OnFailure, Retries, Timeout
 from jobsched.model.options import parts
@@ -73,6 +73,17 @@ def settings_values(options: Mapping[str, Any]) -> Settings:
         log_format=options.get("log_format"),
         queues={name: limits for name, queue in queues.items() if (limits := _queue_limits(queue)) != QueueLimits()},
         queue_threads={name: queue["threads"] for name, queue in queues.items() if "threads" in queue},
+        api=_api(options.get("api", {})),
+    )
+
+
+def _api(options: Mapping[str, Any]) -> ApiSettings:
+    tokens = options.get("tokens", {})
+    return ApiSettings(
+        admin_token=tokens.get("admin"),
+        read_token=tokens.get("read"),
+        hosts=tuple(options.get("hosts", ())),
+        allow_definitions=options.get("allow_definitions", False),
     )
 
 

@@ -18,7 +18,8 @@ from jobsched.model.options import NO_OPTIONS, HandlerOptions, declared_names, d
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = frozenset(inspect.signature(handler_options).parameters)
-_REGISTERED_NAME = re.compile(r"[A-Za-z_][\w.-]{0,199}", re.ASCII)
+#: What a handler may be registered under.
+REGISTERED_NAME = re.compile(r"[A-Za-z_][\w.-]{0,199}", re.ASCII)
 _IMPORT_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -90,7 +91,7 @@ class Registry:
 
     def _register(self, function: F, name: str | None, options: HandlerOptions) -> F:
         own = f"{function.__module__}:{function.__qualname__}"
-        if name is not None and not _REGISTERED_NAME.fullmatch(name):
+        if name is not None and not REGISTERED_NAME.fullmatch(name):
             raise ValueError(
                 f"{name!r} is no name for a handler: letters, digits, dots, dashes and underscores, at most 200"
             )

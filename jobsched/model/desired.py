@@ -10,6 +10,16 @@ from jobsched.model.queue import QueueLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings:
+    """What `settings.api` says of the HTTP API; tokens are `${VAR}` references, unresolved."""
+
+    admin_token: str | None = None
+    read_token: str | None = None
+    hosts: tuple[str, ...] = ()  #: names that a request may be for, beside those of this machine
+    allow_definitions: bool = False  #: jobs made over HTTP may name commands, URLs and import paths
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The file's `settings`, each None where the file is silent; `${VAR}` unresolved."""
 
@@ -26,6 +36,7 @@ class Settings:
     log_format: Literal["auto", "text", "json"] | None = None
     queues: Mapping[str, QueueLimits] = field(default_factory=dict)  #: over all nodes: a sync puts them into the store
     queue_threads: Mapping[str, int] = field(default_factory=dict)  #: of a node's threads, at most so many for a queue
+    api: ApiSettings = ApiSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from jobsched.model.durations import parse_duration
+
 
 def parse_instant(text: str) -> datetime:
     """The UTC instant of an RFC 3339 text with `Z` or an offset. Raises ValueError saying what is wrong."""
@@ -17,6 +19,18 @@ def parse_instant(text: str) -> datetime:
         return parsed.astimezone(UTC)
     except OverflowError:
         raise ValueError(f"{text!r} lies outside the years 1 to 9999") from None
+
+
+def instant_or_ago(text: str, now: datetime) -> datetime:
+    """The instant of a text that is one, or says how long ago: `1h`, `2d`. Raises ValueError on what is neither."""
+    try:
+        return now - parse_duration(text)
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return parse_instant(text)
+    except ValueError as error:
+        raise ValueError(f"neither a duration (1h, 2d) nor an instant: {error}") from None
 
 
 def format_instant(instant: datetime) -> str:

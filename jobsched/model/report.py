@@ -1,14 +1,19 @@
-"""Runs and generations as JSON: the form that `-o json`, HTTP and `on_failure` show (DESIGN §2)."""
+"""What the store holds as JSON: the form that `-o json`, HTTP and `on_failure` show (DESIGN §2)."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from jobsched.model.definition import definition
 from jobsched.model.durations import format_duration
 from jobsched.model.instants import format_instant
-from jobsched.model.run import Lack, Run
-from jobsched.model.state import Generation
+from jobsched.model.pause import Pause, Pauses
+from jobsched.model.run import Answer, Lack, LogLine, Run, RunState
+from jobsched.model.state import Generation, Node, StoredJob
+from jobsched.model.stats import Stats
 
 #: The names that `run_as_json` gives, in its order.
 RUN_FIELDS = tuple(field.name for field in fields(Run))
@@ -57,6 +62,95 @@ def generation_as_json(generation: Generation) -> dict[str, Any]:
         "applied_at": format_instant(generation.applied_at),
         "applied_by": generation.applied_by,
         "summary": generation.summary,
+    }
+
+
+def job_as_json(stored: StoredJob, last: Run | None, pause: Pause | None = None) -> dict[str, Any]:
+    """A job with its definition as in jobs.yaml, its next slot, what holds it and its last run."""
+    return {
+        "namespace": stored.job.namespace,
+        "name": stored.job.name,
+        "definition": definition(stored.job),
+        "suspended": stored.job.suspend,
+        "pause": pause_as_json(pause),
+        "next_at": _instant(stored.next_at),
+        "generation": stored.generation,
+        "origin": str(stored.origin),
+        "last_run": None if last is None else run_as_json(last),
+    }
+
+
+def slot_as_json(slot: datetime, zone: ZoneInfo) -> dict[str, str]:
+    """A slot in the zone that it is reckoned in, and in UTC."""
+    return {"scheduled_at": slot.astimezone(zone).isoformat(), "utc": format_instant(slot)}
+
+
+def pause_as_json(pause: Pause | None) -> dict[str, Any] | None:
+    """What is held since when, by whom and why."""
+    if pause is None:
+        return None
+    return {
+        "scope": str(pause.scope),
+        "name": pause.name or None,
+        "since": format_instant(pause.since),
+        "by": pause.by,
+        "reason": pause.reason,
+        "until": _instant(pause.until),
+    }
+
+
+def queues_as_json(counts: Mapping[tuple[str, RunState], int], pauses: Sequence[Pause]) -> list[dict[str, Any]]:
+    """Unfinished runs by queue and state, with what holds the queue."""
+    standing = Pauses(pauses)
+    return [
+        {"queue": queue, "state": str(state), "runs": count, "pause": pause_as_json(standing.of_queue(queue))}
+        for (queue, state), count in sorted(counts.items())
+    ]
+
+
+def stats_as_json(namespace: str, stats: Stats, pauses: Sequence[Pause] = ()) -> dict[str, Any]:
+    """The unfinished by queue and state, the finished by job and state."""
+    return {
+        "namespace": namespace,
+        "since": format_instant(stats.since),
+        "queues": queues_as_json(stats.unfinished, pauses),
+        "jobs": [{"job": job, **counts} for job, counts in stats.by_job()],
+    }
+
+
+def node_as_json(node: Node) -> dict[str, Any]:
+    """What is known of a node, and what it tells of itself."""
+    return {
+        "id": node.id,
+        "host": node.host,
+        "pid": node.pid,
+        "version": node.version,
+        "alive": node.alive,
+        "started_at": format_instant(node.started_at),
+        "heartbeat_at": format_instant(node.heartbeat_at),
+        "namespaces": list(node.namespaces),
+        **node.info,
+    }
+
+
+def line_as_json(line: LogLine) -> dict[str, Any]:
+    """A line of a run's log."""
+    return {
+        "run": line.run_id,
+        "attempt": line.attempt,
+        "seq": line.seq,
+        "at": format_instant(line.at),
+        "stream": line.stream,
+        "text": line.text,
+    }
+
+
+def answer_as_json(answer: Answer) -> dict[str, Any]:
+    """What asking something of one run led to."""
+    return {
+        "id": answer.id,
+        "state": None if answer.state is None else str(answer.state),
+        "refused": None if answer.refused is None else str(answer.refused),
     }
 
 

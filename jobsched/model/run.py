@@ -290,5 +290,6 @@ class RunFilter:
     states: tuple[RunState, ...] = ()
     since: datetime | None = None  #: created at or after
     before_id: int | None = None
+    ids: tuple[int, ...] | None = None  #: only these, some thousands at most
     failures_of: tuple[int, ...] = ()  #: only the `on_failure` runs that these runs' failures made
     limit: int = 50

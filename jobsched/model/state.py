@@ -3,12 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Literal
 
 from jobsched.model.job import Job
 from jobsched.model.pause import Pause
 from jobsched.model.queue import QueueLimits
 from jobsched.model.run import NewRun
+
+
+class Origin(StrEnum):
+    """Who declared a job, and so who may change it."""
+
+    FILE = "file"  #: a sync: files, and nobody else
+    API = "api"  #: a program, at run time; no sync touches it, unless its files declare a job of this name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +29,7 @@ class StoredJob:
     cursor: datetime  #: the last slot accounted for
     next_at: datetime | None  #: the next slot; None: there is none, or the job is suspended
     generation: int
+    origin: Origin = Origin.FILE
 
 
 #: So many generations of a namespace are kept, to tell an old file from a new one; and of so many what they changed.
@@ -29,7 +38,7 @@ GENERATIONS_KEPT, SUMMARIES_KEPT = 1000, 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
-    """One applied sync."""
+    """One applied sync, or one change of a job at run time: that has the hash and commit of the generation before."""
 
     namespace: str
     number: int
@@ -68,6 +77,7 @@ class JobWrite:
         None  #: of its unfinished runs from now on, not counting attempts before a requeue; None: as they are
     )
     slots: tuple[NewRun, ...] = ()  #: rows that account for the old schedule
+    origin: Origin = Origin.FILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,16 @@
 """What became of slots: the rows that are recorded of a job, beside the slots that its schedule demands."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
+from jobsched.model.instants import format_instant
 from jobsched.model.job import Job
 from jobsched.model.pause import Pause
-from jobsched.model.run import Run
+from jobsched.model.report import lack_as_json, pause_as_json, run_as_json
+from jobsched.model.run import Lack, Run
 from jobsched.schedule.schedule import Schedule, schedule_of
 
 _TICK = timedelta(microseconds=1)
@@ -90,3 +93,14 @@ def _slots_back(schedule: Schedule, after: datetime, until: datetime, count: int
         slots.append(slot)
         slot = schedule.previous(slot - _TICK)
     return slots
+
+
+def fate_as_json(fate: Fate, lacks: Mapping[int, Sequence[Lack]] | None = None) -> dict[str, Any]:
+    """The form that `-o json` and HTTP show; `lacks`: what blocked runs wait for, by their ids."""
+    return {
+        "at": format_instant(fate.at),
+        "unrecorded": None if fate.unrecorded is None else str(fate.unrecorded),
+        "pause": pause_as_json(fate.pause),
+        "run": None if fate.run is None else run_as_json(fate.run),
+        "waits_for": [lack_as_json(lack) for lack in lacks.get(fate.run.id, ())] if fate.run and lacks else [],
+    }

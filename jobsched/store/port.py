@@ -316,6 +316,9 @@ class Store(Protocol):
     def is_batch_done(self, namespace: str, batch: str) -> bool:
         """Whether no run of a batch is unfinished; cheap enough to be polled, however large the batch is."""
 
+    def oldest_pending(self, namespace: str) -> dict[str, datetime]:
+        """When the pending run of each queue came due that has waited longest; reads as much as `counts` does."""
+
     def unfinished(self, run_ids: Sequence[int]) -> set[int]:
         """Which of these runs are not in a final state."""
 

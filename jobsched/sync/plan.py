@@ -12,7 +12,7 @@ from jobsched.model.job import SCHEDULE_FIELDS, Job
 from jobsched.model.pause import Pause, Pauses
 from jobsched.model.queue import QueueLimits
 from jobsched.model.run import NewRun
-from jobsched.model.state import ActualState, JobRemoval, JobWrite, StoredJob, SyncChange
+from jobsched.model.state import ActualState, JobRemoval, JobWrite, Origin, StoredJob, SyncChange
 from jobsched.schedule.fires import account, account_paused, first_account
 
 #: A change of one of these ends the old succession of slots and begins a new one from now.
@@ -54,8 +54,9 @@ class Plan:
     queues: tuple[QueuePlan, ...] = ()
     unchanged: int
     paused: tuple[str, ...] = ()  #: of the unchanged, those that a pause keeps from firing
-    total: int  #: jobs in the store before
+    total: int  #: jobs of its origin in the store before
     seen_generation: int | None
+    origin: Origin = Origin.FILE  #: of the jobs that it writes
 
     @property
     def empty(self) -> bool:
@@ -76,14 +77,18 @@ class Plan:
             raise SyncRefusedError(self.namespace, len(self.of("remove")), self.total)
 
 
-def plan(desired: DesiredState, actual: ActualState, at: datetime) -> Plan:
-    """What it takes to make `actual` equal `desired`, with slots reckoned from `at`."""
-    planned = {name: _of_desired(job, actual.jobs.get(name), at) for name, job in desired.jobs.items()}
+def plan(desired: DesiredState, actual: ActualState, at: datetime, origin: Origin = Origin.FILE) -> Plan:
+    """What it takes to make `actual` equal `desired`, with slots reckoned from `at`.
+
+    Jobs of another origin are left alone, but for those that are desired now: they are taken over.
+    """
+    planned = {name: _of_desired(job, actual.jobs.get(name), at, origin) for name, job in desired.jobs.items()}
+    own = {name: stored for name, stored in actual.jobs.items() if stored.origin is origin}
     unchanged = sorted(name for name, item in planned.items() if item is None)
     items = [item for item in planned.values() if item is not None]
     items += [
         JobPlan(name=name, action="remove", stored=stored, next_before=stored.next_at)
-        for name, stored in actual.jobs.items()
+        for name, stored in own.items()
         if name not in desired.jobs
     ]
     pauses = Pauses(actual.pauses)
@@ -98,8 +103,9 @@ def plan(desired: DesiredState, actual: ActualState, at: datetime) -> Plan:
         queues=_of_queues(desired.settings.queues, actual.queues),
         unchanged=len(unchanged),
         paused=tuple(name for name in unchanged if pauses.of_job(name) is not None),
-        total=len(actual.jobs),
+        total=len(own),
         seen_generation=actual.generation.number if actual.generation else None,
+        origin=origin,
     )
 
 
@@ -111,12 +117,13 @@ def _of_queues(desired: Mapping[str, QueueLimits], actual: Mapping[str, QueueLim
     return tuple(item for item in plans if item.before != item.after)
 
 
-def _of_desired(job: Job, stored: StoredJob | None, at: datetime) -> JobPlan | None:
+def _of_desired(job: Job, stored: StoredJob | None, at: datetime, origin: Origin) -> JobPlan | None:
     if stored is None:
         return JobPlan(name=job.name, action="create", job=job, next_after=first_account(job, at).next_at)
-    if job == stored.job and _json_of(job) == _json_of(stored.job):
+    taken_over = [] if stored.origin is origin else [FieldChange("origin", str(stored.origin), str(origin))]
+    if job == stored.job and _json_of(job) == _json_of(stored.job) and not taken_over:
         return None
-    changes = tuple(job_differences(stored.job, job))
+    changes = (*taken_over, *job_differences(stored.job, job))
     if not changes:
         return None
     next_after = first_account(job, at).next_at if _restarts(changes) else stored.next_at
@@ -171,7 +178,14 @@ def _write(item: JobPlan, planned: Plan) -> JobWrite:
     if item.stored is None:
         # Not 1: of a job that was removed and is added again, nodes may know revisions up to the generation that removed it.
         first = (planned.seen_generation or 0) + 1
-        return JobWrite(job=item.job, revision=first, schedule_revision=first, cursor=at, next_at=item.next_after)
+        return JobWrite(
+            job=item.job,
+            revision=first,
+            schedule_revision=first,
+            cursor=at,
+            next_at=item.next_after,
+            origin=planned.origin,
+        )
     stored = item.stored
     restarts = _restarts(item.changes)
     return JobWrite(
@@ -185,6 +199,7 @@ def _write(item: JobPlan, planned: Plan) -> JobWrite:
         max_attempts=None if item.job.max_attempts == stored.job.max_attempts else item.job.max_attempts,
         # Slots that the old schedule demanded up to now are accounted for before the new one begins.
         slots=_old_slots(item, stored, at) if restarts else (),
+        origin=planned.origin,
     )
 
 

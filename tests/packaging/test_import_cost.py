@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = {"sqlalchemy", "alembic", "psycopg", "watchdog", "httpx"}
+HEAVY = {"sqlalchemy", "alembic", "psycopg", "watchdog", "httpx", "fastapi", "starlette", "uvicorn", "jinja2"}
 
 # What was imported is said at the very end, after whatever the command has to say itself.
 SCRIPT = """
@@ -29,7 +29,14 @@ def imported_by(root: Path, *arguments: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--help",), ("--version",), ("run", "--help"), ("validate", "jobs.yaml"), ("next", "--cron", "0 3 * * *")],
+    [
+        ("--help",),
+        ("--version",),
+        ("run", "--help"),
+        ("serve", "--help"),
+        ("validate", "jobs.yaml"),
+        ("next", "--cron", "0 3 * * *"),
+    ],
     ids=" ".join,
 )
 def test_a_command_that_needs_no_database_imports_no_library_for_one(root: Path, arguments: tuple[str, ...]) -> None:

@@ -52,6 +52,13 @@ class QuestionContract:
         assert listed(store, RunFilter(job="nightly")) == [ids[2], ids[0]]
         assert listed(store, RunFilter(job="unknown")) == []
 
+    def test_runs_are_filtered_by_their_ids(self, store: Store) -> None:
+        ids = [created.id for created in store.enqueue([a_run()] * 1200)]
+
+        assert listed(store, RunFilter(ids=(ids[5], ids[3], ids[-1] + 1))) == [ids[5], ids[3]]
+        assert listed(store, RunFilter(ids=())) == []
+        assert len(store.runs(RunFilter(ids=tuple(ids), limit=2000))) == 1200
+
     def test_runs_are_filtered_by_state(self, store: Store) -> None:
         pending, scheduled, skipped = store.enqueue(
             [a_run(), a_run(available_at=START + MINUTE), a_run(skipped=Reason.PAUSED)]
@@ -143,10 +150,13 @@ class QuestionContract:
         # More than the parameters that an SQLite statement may have.
         assert store.unfinished([*ids, *range(10**6, 10**6 + 40_000)]) == set(ids)
 
+    def test_each_queue_tells_since_when_its_oldest_pending_run_waits(self, store: Store, clock: FakeClock) -> None:
+        store.enqueue([a_run(queue="mail", priority=9)])
+        clock.advance(MINUTE)
+        store.enqueue([a_run(queue="mail"), a_run(), a_run(namespace="elsewhere", queue="far")])
+        store.enqueue([a_run(queue="later", available_at=clock.now() + MINUTE)])
 
-def claim_of_two(store: Store) -> list[Claim]:
-    store.enqueue([a_run()] * 2)
-    return claim(store, a_node(store), queues=["default"])
+        assert store.oldest_pending("default") == {"mail": START, "default": START + MINUTE}
 
 
 def listed(store: Store, wanted: RunFilter) -> list[int]:
@@ -156,3 +166,8 @@ def listed(store: Store, wanted: RunFilter) -> list[int]:
 def counted(store: Store, *namespaces: str) -> dict[tuple[str, RunState], int]:
     """The counts that are not nought."""
     return {place: count for place, count in store.counts(namespaces).items() if count}
+
+
+def claim_of_two(store: Store) -> list[Claim]:
+    store.enqueue([a_run()] * 2)
+    return claim(store, a_node(store), queues=["default"])

@@ -9,7 +9,7 @@ from jobsched.errors import SyncConflictError
 from jobsched.model.handler import CommandHandler, Handler, HttpHandler, PythonHandler, ShellHandler
 from jobsched.model.job import CalendarUse, Concurrency, Dst, History, Job, OnFailure, Retries, Timeout
 from jobsched.model.run import Reason, RunState
-from jobsched.model.state import JobRemoval
+from jobsched.model.state import JobRemoval, Origin
 from jobsched.store.port import Store
 from jobsched.testing.builders import (
     MINUTE,
@@ -78,6 +78,18 @@ class SyncContract:
 
         assert (actual.namespace, dict(actual.jobs), actual.generation) == ("default", {}, None)
         assert (store.namespaces(), store.generations("default"), store.jobs("default")) == ([], [], [])
+
+    @pytest.mark.parametrize("whole", [False, True], ids=["definition alone", "cursor too"])
+    def test_a_job_has_the_origin_that_it_was_last_written_with(self, store: Store, *, whole: bool) -> None:
+        store.apply(a_change(a_write(a_job(), origin=Origin.API), a_job("other")))
+        before = {stored.job.name: stored for stored in store.jobs("default")}
+        [stored, _] = before.values()
+
+        moved = {"seen_cursor": stored.cursor} if whole else {}
+        store.apply(a_change(an_edit(stored, a_job(priority=2), origin=Origin.FILE, **moved), seen=1))
+
+        assert {name: stored.origin for name, stored in before.items()} == {"nightly": "api", "other": "file"}
+        assert [stored.origin for stored in store.actual("default").jobs.values()] == [Origin.FILE, Origin.FILE]
 
     def test_a_job_comes_back_with_every_field(self, store: Store) -> None:
         job = a_job(**EVERY_FIELD)

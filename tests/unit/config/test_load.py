@@ -267,6 +267,14 @@ WRONG = [
     ("jobs: {}\nschedules: {}\n", "2:1: error: schedules: unknown field (write `jobs`)"),
     ("jobs: {}\nsettings:\n", "2:10: error: settings: has no value"),
     ("jobs: {}\nsettings: {threads: 0}\n", "2:21: error: settings.threads: must be at least 1, not 0"),
+    (
+        "jobs: {}\nsettings: {api: {tokens: {admin: hunter2}}}\n",
+        "2:34: error: settings.api.tokens.admin: must be a reference to a variable of the environment (write ${JOB",
+    ),
+    (
+        'jobs: {}\nsettings: {api: {tokens: {read: "${A:-b}"}}}\n',
+        "2:33: error: settings.api.tokens.read: must be a reference",
+    ),
     ('jobs: {}\nsettings: {threads: "8"}\n', '2:21: error: settings.threads: expected a whole number, not "8"'),
     ("jobs: {}\nsettings: {workers: 3}\n", "2:12: error: settings.workers: unknown field (write `threads`)"),
     ("jobs: {}\nsettings: {thread: 3}\n", "2:12: error: settings.thread: unknown field (did you mean `threads`?)"),

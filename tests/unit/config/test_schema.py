@@ -97,6 +97,10 @@ FILE_VALUES: dict[str, list[Any]] = {
     "settings.history.max_age": ["1d"],
     "settings.poll": ["5s"],
     "settings.log_format": ["json"],
+    "settings.api.tokens.read": ["${READ}"],
+    "settings.api.tokens.admin": ["${ADMIN}"],
+    "settings.api.hosts": [["jobs.example.com"]],
+    "settings.api.allow_definitions": [True],
     "calendars": [{"a": {"weekdays": ["sat"]}}],
     "jobs": [{}],
 }

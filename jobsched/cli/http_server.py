@@ -1,0 +1,101 @@
+"""What the HTTP API is told: where it listens, who may ask, and by what names. From options, environment and files."""
+
+import ipaddress
+import os
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from jobsched.cli.errors import Failure
+from jobsched.config.variables import resolve
+
+if TYPE_CHECKING:
+    from jobsched.client import Client
+    from jobsched.model.desired import Settings
+    from jobsched.web.access import Access
+    from jobsched.web.server import Server
+
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8321
+
+_MAKE_ONE = "make one: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+
+
+class Place(NamedTuple):
+    """Where to listen, and what stands before it. `names`: what it goes by besides; `proxies`: whose word on clients is taken."""
+
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    names: Sequence[str] = ()
+    root_path: str = ""
+    proxies: str = "127.0.0.1"
+
+
+def place_of(text: str) -> Place:
+    """`8321`, `127.0.0.1:8321`, `[::1]:8321`. Raises ValueError."""
+    found = re.fullmatch(r"(?:(?P<host>[^:\[\]]+|\[[0-9A-Fa-f:.]+\]):)?(?P<port>\d{1,5})", text)
+    if found is None or int(found["port"]) > 65535:
+        raise ValueError(f"{text!r} is no address; write PORT or HOST:PORT, like 127.0.0.1:8321")
+    return Place((found["host"] or DEFAULT_HOST).strip("[]"), int(found["port"]))
+
+
+def open_server(
+    client: "Client", settings: "Settings", place: Place, *, alive: Callable[[], bool] = lambda: True
+) -> "Server":
+    """A server that listens already, and serves once it is started. Raises Failure."""
+    try:
+        from jobsched.web.app import Web
+        from jobsched.web.server import Server, listen
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] not in {"fastapi", "starlette", "uvicorn", "pydantic"}:
+            raise
+        raise Failure(f"serving HTTP needs {missing.name!r}: pip install 'jobsched[web]'") from None
+    access = access_of(settings, place)
+    try:
+        listening = listen(place.host, place.port)
+    except OSError as error:
+        raise Failure(f"cannot listen on {place.host} port {place.port}: {error.strerror or error}") from None
+    web = Web(client, access, alive=alive, root_path=place.root_path)
+    return Server(web, listening, trusted_proxies=place.proxies)
+
+
+def access_of(settings: "Settings", place: Place) -> "Access":
+    """Raises Failure, also for an address that others reach when there is no token."""
+    from jobsched.web.access import LOOPBACK_NAMES, Access
+
+    api, loopback = settings.api, is_loopback(place.host)
+    access = Access(
+        admin_token=_token("JOBSCHED_API_TOKEN", api.admin_token),
+        read_token=_token("JOBSCHED_API_TOKEN_READ", api.read_token),
+        hosts=LOOPBACK_NAMES | {name.lower() for name in (place.host, *api.hosts, *place.names)},
+        any_address=not loopback,
+        allow_definitions=api.allow_definitions,
+    )
+    if access.open and not loopback:
+        raise Failure(
+            f"{place.host} is an address that others reach, and there is no token: set JOBSCHED_API_TOKEN "
+            f"({_MAKE_ONE}), or listen on {DEFAULT_HOST}"
+        )
+    return access
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it."""
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _token(variable: str, reference: str | None) -> str | None:
+    from jobsched.web.access import SHORTEST_TOKEN
+
+    token = os.environ.get(variable) or (resolve(reference, os.environ) if reference else None)
+    if token is None:
+        return None
+    # Of a reference its name is told, never what it stands for.
+    source = variable if os.environ.get(variable) else reference
+    if len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable() or " " in token:
+        raise Failure(
+            f"{source} is no token: at least {SHORTEST_TOKEN} characters, ASCII and without spaces; {_MAKE_ONE}"
+        )
+    return token

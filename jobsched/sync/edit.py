@@ -1,0 +1,75 @@
+"""One job made, changed or removed at run time: a plan of one, among the jobs that no file declares."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from jobsched.errors import FileJobError, JobExistsError, SyncConflictError
+from jobsched.model.desired import DesiredState, Settings
+from jobsched.model.job import Job
+from jobsched.model.state import ActualState, Generation, Origin, StoredJob
+from jobsched.store.port import Store
+from jobsched.sync.plan import change_of, plan
+
+_TRIES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """`job` None: it is to be removed, and then was."""
+
+    namespace: str
+    name: str
+    action: Literal["create", "update", "remove"]
+    job: Job | None = None
+
+
+def apply_edit(store: Store, edit: Edit, by: str) -> bool:
+    """Do it, as a generation of its own; False if there is no job of this name to be changed or removed.
+
+    What is as it was makes no generation. Raises JobExistsError, FileJobError, and SyncConflictError after many tries.
+    """
+    for attempt in range(_TRIES):
+        newest, stored = next(iter(store.generations(edit.namespace, 1)), None), _stored(store, edit)
+        if stored is None and edit.action != "create":
+            return False
+        _check(edit, stored)
+        # The other jobs are not read: what is not seen here is neither written nor removed.
+        actual = ActualState(
+            namespace=edit.namespace,
+            jobs={} if stored is None else {edit.name: stored},
+            generation=newest,
+            pauses=tuple(store.pauses([edit.namespace])),
+        )
+        planned = plan(_desired(edit, newest), actual, store.now(), Origin.API)
+        if planned.empty:
+            return True
+        try:
+            store.apply(change_of(planned, _desired(edit, newest), by))
+        except SyncConflictError:
+            if attempt == _TRIES - 1:
+                raise
+            continue
+        return True
+    raise AssertionError("unreachable")
+
+
+def _stored(store: Store, edit: Edit) -> StoredJob | None:
+    return next(iter(store.jobs(edit.namespace, [edit.name])), None)
+
+
+def _desired(edit: Edit, newest: Generation | None) -> DesiredState:
+    """With the hash and commit that the files have: they are as they were, and no node's file has become an old one."""
+    return DesiredState(
+        namespace=edit.namespace,
+        jobs={} if edit.job is None else {edit.name: edit.job},
+        settings=Settings(),
+        content_hash=newest.content_hash if newest else "",
+        commit=newest.commit if newest else None,
+    )
+
+
+def _check(edit: Edit, stored: StoredJob | None) -> None:
+    if stored is not None and edit.action == "create":
+        raise JobExistsError(edit.name, stored.origin, stored.generation)
+    if stored is not None and stored.origin is Origin.FILE:
+        raise FileJobError(edit.name, stored.generation)

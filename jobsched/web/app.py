@@ -1,0 +1,107 @@
+"""The ASGI application: routes, errors and OpenAPI behind the gate."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from jobsched._version import __version__
+from jobsched.client import Client
+from jobsched.clock import Clock, SystemClock
+from jobsched.errors import JobschedError
+from jobsched.web import changes, documents, health, jobs, logs, nodes, problems, queues, runs
+from jobsched.web.access import Access
+from jobsched.web.gate import Gate
+from jobsched.web.health import Readiness
+from jobsched.web.job_index import JobIndex
+from jobsched.web.routes import EVERYWHERE
+from jobsched.web.streams import Streams
+
+log = logging.getLogger("jobsched")
+
+_ROUTERS = (jobs.router, runs.router, logs.router, queues.router, nodes.router, documents.router, changes.router)
+
+
+class Web:
+    """An ASGI application over a client. `streams.end()` is called before it is shut down, in its event loop."""
+
+    def __init__(
+        self,
+        client: Client,
+        access: Access,
+        *,
+        clock: Clock | None = None,
+        alive: Callable[[], bool] = lambda: True,
+        root_path: str = "",
+    ) -> None:
+        """`alive`: whether what this process does beside serving goes on; `root_path`: where a proxy puts it."""
+        clock = clock or SystemClock()
+        self.streams = Streams(clock)
+        self.app = FastAPI(
+            title="jobsched",
+            version=__version__,
+            docs_url=None,
+            redoc_url=None,
+            openapi_url="/api/openapi.json",
+            root_path=root_path,
+            responses=EVERYWHERE,
+            redirect_slashes=False,
+        )
+        state = self.app.state
+        state.client, state.access, state.streams, state.alive = client, access, self.streams, alive
+        state.job_index = JobIndex(client)
+        state.readiness = Readiness(client, clock, lambda: self.streams.ending)
+        self.app.include_router(health.router)
+        for router in _ROUTERS:
+            self.app.include_router(router)
+        self._answer_errors()
+        self.app.openapi = self._openapi  # type: ignore[method-assign]  # FastAPI's own way to change it
+        self.asgi = Gate(self.app, access, clock)
+
+    def _answer_errors(self) -> None:
+        def on(kind: type[Exception], problem: Callable[[Any], problems.Problem]) -> None:
+            async def answer(_: Request, error: Exception) -> Response:
+                return problem(error).response()
+
+            self.app.add_exception_handler(kind, answer)
+
+        on(problems.Problem, lambda error: error)
+        on(JobschedError, _told)
+        on(RequestValidationError, problems.of_request)
+        on(HTTPException, problems.of_http)
+        on(Exception, lambda _: problems.internal())
+
+    def _openapi(self) -> dict[str, Any]:
+        if self.app.openapi_schema is None:
+            schema = get_openapi(
+                title=self.app.title, version=self.app.version, routes=self.app.routes, summary=_SUMMARY
+            )
+            _say_problem_json(schema)
+            schema["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+            schema["security"] = [{"token": []}, {}]
+            self.app.openapi_schema = schema
+        return self.app.openapi_schema
+
+
+_SUMMARY = "Jobs, runs, queues and nodes of one namespace."
+
+
+def _told(error: JobschedError) -> problems.Problem:
+    problem = problems.of_error(error)
+    if problem.status == 500:
+        log.error("an error that no caller can mend", exc_info=error)
+    return problem
+
+
+def _say_problem_json(schema: dict[str, Any]) -> None:
+    """Errors have a media type of their own, which FastAPI's models of answers have no place for."""
+    for path in schema["paths"].values():
+        for operation in path.values():
+            for status, answer in operation["responses"].items():
+                if status >= "400" and "application/json" in answer.get("content", {}):
+                    answer["content"] = {problems.MEDIA_TYPE: answer["content"]["application/json"]}
