@@ -36,6 +36,7 @@ COMMANDS = {
     "delete": ("delete", "Delete runs that are over, with their logs."),
     "backfill": ("backfill", "Run slots of the past that did not run."),
     "prune": ("prune", "Delete finished runs that are no longer kept."),
+    "backup": ("backup", "Copy an SQLite database while it is in use."),
     "schema": ("schema", "Print the JSON Schema of jobs.yaml."),
     "db": ("db", "Look after the database's schema."),
     "completion": ("completion", "Print the completion script of a shell."),
