@@ -64,6 +64,7 @@ EXIT_CODES = {
     "exec": "0 done; 1 failed; of a command its own, 128 and the signal's number when one ended it; 130 and 143 when it was stopped.",
     "cancel": "0; 1 if one was over already, or it was declined; with `--wait`: 1 if one ended otherwise.",
     "doctor": "0; 1 if a finding is an error; warnings do not count.",
+    "health": "0 alive, with `--ready` also at work; 1 if not, or if nobody wrote the file.",
     "requeue": "0; 1 if one was refused, or if all that was found are rows that stand for several slots.",
     "delete": "0; 1 if one was refused, or it was declined.",
     "backfill": "0; 1 if it was declined, or there is nothing that can be filled; 2 on wrong usage, also if `--yes` is missing where nobody can be asked.",

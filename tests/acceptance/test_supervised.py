@@ -176,3 +176,18 @@ def test_the_documented_unit_is_valid(tmp_path: Path) -> None:
     answer = subprocess.run(["systemd-analyze", "verify", str(file)], capture_output=True, text=True)
 
     assert (answer.returncode, answer.stderr) == (0, "")
+
+
+def test_a_probe_learns_from_a_file_whether_the_node_works(place: "Workplace") -> None:
+    place.write('jobs: {idle: {shell: "true"}}')
+    file = str(place.folder / "health")
+
+    before = place.jobsched("health", file, code=1)
+    node = place.start_node("--health-file", file)
+    place.eventually(lambda: place.jobsched("health", "--ready", file, code=None).returncode == 0, "the node is ready")
+    code = node.terminate()
+    after = place.jobsched("health", JOBSCHED_HEALTH_FILE=file, code=1)
+
+    assert "no node was started with --health-file" in before.stderr
+    assert code == 0
+    assert "or it has ended" in after.stderr
