@@ -107,10 +107,10 @@ def command(
     settings = read.desired.settings
     options = options_of(settings, threads=threads, queues=queues, once=until_idle)
     nodelog.set_up(log_format_of(log_format, settings), verbose=verbose)
-    health.begin()
     url = database_of(database, read.desired)
     store = open_store(url)
     try:
+        health.begin()
         if not wait_for_db:
             prepare(store, migrate=migrate)
         elif not prepare_when_reachable(store, migrate=migrate, tell=log.warning, stopped=lambda: stop.asked):

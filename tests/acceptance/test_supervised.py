@@ -166,18 +166,6 @@ def _heeds_sigterm(pid: int) -> bool:
     return bool(int(caught, 16) & 1 << (signal.SIGTERM - 1))
 
 
-@pytest.mark.skipif(not Path("/usr/bin/systemd-analyze").exists(), reason="needs systemd-analyze")
-def test_the_documented_unit_is_valid(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
-    unit = page.partition("```systemd\n")[2].partition("```")[0]
-    file = tmp_path / "jobsched.service"
-    file.write_text(unit.replace("/srv/jobs/.venv/bin/jobsched", "/bin/true").replace("User=jobsched", "User=root"))
-
-    answer = subprocess.run(["systemd-analyze", "verify", str(file)], capture_output=True, text=True)
-
-    assert (answer.returncode, answer.stderr) == (0, "")
-
-
 def test_a_probe_learns_from_a_file_whether_the_node_works(place: "Workplace") -> None:
     place.write('jobs: {idle: {shell: "true"}}')
     file = str(place.folder / "health")

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import LiteralString, cast
 
 import psycopg
 import pytest
@@ -33,7 +32,7 @@ def as_role(empty_postgres_url: str) -> Iterator[dict[str, str]]:
         try:
             for statement in statements:
                 if statement.strip() and "create database" not in statement:
-                    admin.execute(cast("LiteralString", statement))
+                    admin.execute(statement)
             admin.execute("grant create on schema public to jobsched_owner")  # as the owner of the database has
             with closing(open_store(urls["jobsched_owner"])) as store:
                 store.migrate()
