@@ -67,7 +67,9 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("jobsched:")}
 KUSTOMIZATION: dict[str, Any] = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text(encoding="utf-8"))
 OBJECTS: dict[str, dict[str, Any]] = {
-    name: yaml.safe_load((KUBERNETES / name).read_text(encoding="utf-8")) for name in KUSTOMIZATION["resources"]
+    f"{each['kind']} {each['metadata']['name']}": each
+    for name in KUSTOMIZATION["resources"]
+    for each in yaml.safe_load_all((KUBERNETES / name).read_text(encoding="utf-8"))
 }
 PODS: dict[str, dict[str, Any]] = {
     each["metadata"]["name"]: each["spec"]["template"]
@@ -94,13 +96,14 @@ def commands() -> Iterator[tuple[str, list[str]]]:
     yield "image's health check", exec_form("HEALTHCHECK")
     for name, service in OURS.items():
         yield f"compose {name}", [*entry, *service["command"]]
-        if test := service.get("healthcheck", {}).get("test"):
+        test = service.get("healthcheck", {}).get("test", ())
+        if "jobsched" in test:
             yield f"compose {name}'s health check", test[1:]
     for name in PODS:
         pod = container(name)
         yield f"kubernetes {name}", [*pod.get("command", entry), *pod["args"]]
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-            if probe in pod:
+            if "exec" in pod.get(probe, {}):
                 yield f"kubernetes {name}'s {probe}", pod[probe]["exec"]["command"]
     for unit in UNITS:
         program, *words = shlex.split(unit_settings(unit)["ExecStart"])
@@ -148,6 +151,9 @@ def test_the_commands_are_found() -> None:
         "image's health check",
         "compose migrate",
         "compose node",
+        "compose serve",
+        "kubernetes jobsched-serve",
+        "jobsched-serve.service",
         "kubernetes jobsched-migration",
         "kubernetes jobsched-node",
         "kubernetes jobsched-node's startupProbe",
@@ -291,7 +297,7 @@ def test_nodes_are_given_the_folder_of_their_file() -> None:
 def test_the_kustomization_has_every_file_but_the_secret() -> None:
     files = {path.name for path in KUBERNETES.iterdir()}
 
-    assert files == {*OBJECTS, "kustomization.yaml", "jobs.yaml", "secret.example.yaml"}
+    assert files == {*KUSTOMIZATION["resources"], "kustomization.yaml", "jobs.yaml", "secret.example.yaml"}
     assert [image["name"] for image in KUSTOMIZATION["images"]] == ["jobsched"]
     assert KUSTOMIZATION["images"][0]["newTag"] == __version__
     assert {container(name)["image"] for name in PODS} == {"jobsched"}
@@ -314,13 +320,16 @@ def test_every_object_is_one_that_kubernetes_has(name: str) -> None:
 
 
 def test_selectors_match_the_pods_that_are_meant() -> None:
-    nodes, budget = OBJECTS["nodes.yaml"], OBJECTS["disruption-budget.yaml"]
+    nodes, budget = OBJECTS["Deployment jobsched-node"], OBJECTS["PodDisruptionBudget jobsched-node"]
     labels = PODS["jobsched-node"]["metadata"]["labels"]
     [spread] = PODS["jobsched-node"]["spec"]["topologySpreadConstraints"]
 
     for selector in (nodes["spec"]["selector"], budget["spec"]["selector"], spread["labelSelector"]):
         assert selector == {"matchLabels": labels}
-    assert PODS["jobsched-migration"]["metadata"]["labels"] != labels
+    served = PODS["jobsched-serve"]["metadata"]["labels"]
+    assert OBJECTS["Service jobsched"]["spec"]["selector"] == served
+    assert OBJECTS["Deployment jobsched-serve"]["spec"]["selector"] == {"matchLabels": served}
+    assert labels not in [PODS["jobsched-migration"]["metadata"]["labels"], served]
     assert nodes["spec"]["replicas"] == 2
 
 
@@ -328,11 +337,10 @@ def test_the_secret_that_is_asked_for_is_the_one_of_the_example() -> None:
     secret = yaml.safe_load((KUBERNETES / "secret.example.yaml").read_text(encoding="utf-8"))
 
     for name in PODS:
-        [variable] = container(name)["env"]
-        reference = variable["valueFrom"]["secretKeyRef"]
-        assert variable["name"] == "JOBSCHED_DATABASE_URL"
-        assert reference["name"] == secret["metadata"]["name"]
-        assert reference["key"] in secret["stringData"]
+        variables = {each["name"]: each["valueFrom"]["secretKeyRef"] for each in container(name)["env"]}
+        assert "JOBSCHED_DATABASE_URL" in variables
+        assert {reference["name"] for reference in variables.values()} == {secret["metadata"]["name"]}
+        assert {reference["key"] for reference in variables.values()} <= secret["stringData"].keys()
 
 
 @pytest.mark.parametrize("name", PODS)
@@ -352,7 +360,7 @@ def test_no_pod_has_rights(name: str) -> None:
         "capabilities": {"drop": ["ALL"]},
     }
     assert spec["automountServiceAccountToken"] is False
-    assert spec["serviceAccountName"] == OBJECTS["service-account.yaml"]["metadata"]["name"]
+    assert spec["serviceAccountName"] == OBJECTS["ServiceAccount jobsched"]["metadata"]["name"]
     assert "memory" in pod["resources"]["limits"]
 
 
@@ -366,7 +374,22 @@ def test_a_database_that_is_away_has_no_node_killed() -> None:
 # --- systemd --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_the_api_is_open_to_nobody_without_a_token_and_says_where_it_is() -> None:
+    pod = container("jobsched-serve")
+    [port] = pod["ports"]
+    [service_port] = OBJECTS["Service jobsched"]["spec"]["ports"]
+    compose = SERVICES["serve"]
+
+    assert "JOBSCHED_API_TOKEN" in compose["environment"]
+    assert "JOBSCHED_API_TOKEN" in [variable["name"] for variable in pod["env"]]
+    assert [each.startswith("127.0.0.1:") for each in compose["ports"]] == [True]
+    assert pod["args"][pod["args"].index("--port") + 1] == str(port["containerPort"])
+    assert service_port["targetPort"] == port["name"] == pod["livenessProbe"]["httpGet"]["port"]
+    assert pod["args"][-1] == OBJECTS["Service jobsched"]["metadata"]["name"]
+    assert {pod[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")} == {"/healthz", "/readyz"}
+
+
+@pytest.mark.parametrize("unit", [unit for unit in UNITS if " run " in unit.read_text()], ids=lambda unit: unit.name)
 def test_a_unit_of_a_node_fits_what_the_node_tells_systemd(unit: Path) -> None:
     settings = unit_settings(unit)
 
