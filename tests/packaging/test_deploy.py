@@ -173,7 +173,7 @@ def test_the_first_jobs_are_valid(file: Path) -> None:
 def test_whoever_stops_nodes_waits_longer_than_their_grace() -> None:
     stop = int(SERVICES["node"]["stop_grace_period"].removesuffix("s"))
     terminate = PODS["jobsched-node"]["spec"]["terminationGracePeriodSeconds"]
-    units = [int(unit_settings(unit)["TimeoutStopSec"]) for unit in UNITS if " run " in unit.read_text()]
+    units = [int(unit_settings(unit)["TimeoutStopSec"]) for unit in UNITS if "jobsched run " in unit.read_text()]
 
     assert min(stop, terminate, *units) > GRACE
 
@@ -389,7 +389,7 @@ def test_the_api_is_open_to_nobody_without_a_token_and_says_where_it_is() -> Non
     assert {pod[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")} == {"/healthz", "/readyz"}
 
 
-@pytest.mark.parametrize("unit", [unit for unit in UNITS if " run " in unit.read_text()], ids=lambda unit: unit.name)
+@pytest.mark.parametrize("unit", [unit for unit in UNITS if "jobsched run " in unit.read_text()], ids=lambda unit: unit.name)
 def test_a_unit_of_a_node_fits_what_the_node_tells_systemd(unit: Path) -> None:
     settings = unit_settings(unit)
 
