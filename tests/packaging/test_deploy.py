@@ -389,7 +389,9 @@ def test_the_api_is_open_to_nobody_without_a_token_and_says_where_it_is() -> Non
     assert {pod[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")} == {"/healthz", "/readyz"}
 
 
-@pytest.mark.parametrize("unit", [unit for unit in UNITS if "jobsched run " in unit.read_text()], ids=lambda unit: unit.name)
+@pytest.mark.parametrize(
+    "unit", [unit for unit in UNITS if "jobsched run " in unit.read_text()], ids=lambda unit: unit.name
+)
 def test_a_unit_of_a_node_fits_what_the_node_tells_systemd(unit: Path) -> None:
     settings = unit_settings(unit)
 
