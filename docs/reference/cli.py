@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import click
 
 from jobsched.cli.backfill_command import as_json as backfill_as_json
+from jobsched.cli.backup_command import as_json as backup_as_json
 from jobsched.cli.doctor_command import as_json as finding_as_json
 from jobsched.cli.main import COMMANDS, cli
 from jobsched.cli.stats_command import batch_as_json
@@ -18,6 +20,7 @@ from jobsched.cli.status_command import Seen
 from jobsched.cli.status_command import as_json as status_as_json
 from jobsched.config.diagnostics import Diagnostic
 from jobsched.config.diagnostics import as_json as diagnostic_as_json
+from jobsched.handlers.sqlite_copy import Copied
 from jobsched.model.backfill import Backfill
 from jobsched.model.batch import BatchCounts
 from jobsched.model.definition import FieldChange
@@ -61,9 +64,11 @@ EXIT_CODES = {
     "exec": "0 done; 1 failed; of a command its own, 128 and the signal's number when one ended it; 130 and 143 when it was stopped.",
     "cancel": "0; 1 if one was over already, or it was declined; with `--wait`: 1 if one ended otherwise.",
     "doctor": "0; 1 if a finding is an error; warnings do not count.",
+    "health": "0 alive, with `--ready` also at work; 1 if not, or if nobody wrote the file.",
     "requeue": "0; 1 if one was refused, or if all that was found are rows that stand for several slots.",
     "delete": "0; 1 if one was refused, or it was declined.",
     "backfill": "0; 1 if it was declined, or there is nothing that can be filled; 2 on wrong usage, also if `--yes` is missing where nobody can be asked.",
+    "backup": "0 copied and checked; 1 if not: then nothing has changed. Always 1 on PostgreSQL, which has tools of its own.",
     "db": "`check`: 0 if the schema fits, 1 if not.",
 }
 
@@ -270,6 +275,13 @@ JSON: dict[str, tuple[str, Callable[[], Any]]] = {
     "requeue": ("`-o json`: answers, as of `cancel`", lambda: None),
     "delete": ("`-o json`: answers, as of `cancel`", lambda: None),
     "prune": ("`-o json`", lambda: {"namespace": "default", "deleted": 250}),
+    "backup": (
+        "`-o json`",
+        lambda: backup_as_json(
+            Path("/srv/jobs/jobsched.db"),
+            Copied(Path("backups/jobsched-20261122T080000Z.db"), size=155_648, pages=38, removed=1),
+        ),
+    ),
     "db check": (
         "`-o json`: `state` is `missing`, `older`, `current` or `newer`",
         lambda: {"database": "sqlite:///jobsched.db", "state": "older", "found": "0001_initial", "needed": "0002_next"},

@@ -18,6 +18,7 @@ from jobsched.cli.target import database_of, database_option, files, paths_argum
 from jobsched.cli.waiting import prepare_when_reachable, wait_option
 
 if TYPE_CHECKING:
+    from jobsched.cli.health_file import HealthFile
     from jobsched.cli.http_server import Place
     from jobsched.cli.systemd import Systemd
     from jobsched.model.desired import Settings
@@ -51,6 +52,13 @@ _WORN_OUT = 75
 @click.option("--migrate", is_flag=True, help="Upgrade an older schema first.")
 @wait_option
 @click.option("--http", metavar="[HOST:]PORT", help="Serve the HTTP API too, as `jobsched serve` does.")
+@click.option(
+    "--health-file",
+    envvar="JOBSCHED_HEALTH_FILE",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep the file fresh while the loops turn, for `jobsched health`; else JOBSCHED_HEALTH_FILE.",
+)
 @click.option("--log-format", type=click.Choice(["auto", "text", "json"]), help="text on a terminal, else json.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more.")
 def command(
@@ -68,6 +76,7 @@ def command(
     migrate: bool,
     wait_for_db: bool,
     http: str | None,
+    health_file: Path | None,
     log_format: str | None,
     verbose: bool,
 ) -> None:
@@ -78,6 +87,7 @@ def command(
     from jobsched.cli import nodelog
     from jobsched.cli.container_init import split_from_init
     from jobsched.cli.handler_check import put_on_path
+    from jobsched.cli.health_file import HealthFile
     from jobsched.cli.node_files import read_files
     from jobsched.cli.node_options import imports_of, log_format_of, options_of
     from jobsched.cli.systemd import Systemd
@@ -90,7 +100,7 @@ def command(
 
     split_from_init()
     place = _place(http)
-    systemd = Systemd(SystemClock())
+    systemd, health = Systemd(SystemClock()), HealthFile(SystemClock(), health_file)
     stop = _Signals(systemd)
     chosen = files(paths)
     read = read_files(chosen, last_good=last_good, no_sync=no_sync or bool(namespaces), database=database)
@@ -100,6 +110,7 @@ def command(
     url = database_of(database, read.desired)
     store = open_store(url)
     try:
+        health.begin()
         if not wait_for_db:
             prepare(store, migrate=migrate)
         elif not prepare_when_reachable(store, migrate=migrate, tell=log.warning, stopped=lambda: stop.asked):
@@ -123,9 +134,10 @@ def command(
         del read  # the runner lets go of the files' jobs once they are in the store; so must whoever made it
         # A signal may have come by now: then there is nothing to begin.
         with _served(runner, url, settings, place):
-            code = 0 if stop.asked else _live(runner, stop, systemd, until_idle=until_idle)
+            code = 0 if stop.asked else _live(runner, stop, systemd, health, until_idle=until_idle)
     finally:
         store.close()
+        health.remove()
     raise SystemExit(code)
 
 
@@ -171,13 +183,14 @@ def _heed_exposures(found: list[str], *, strict: bool) -> None:
     log.warning("others may change what this node runs (--strict-permissions refuses that): %s%s", found[0], more)
 
 
-def _live(runner: "Runner", stop: "_Signals", systemd: "Systemd", *, until_idle: bool) -> int:
+def _live(runner: "Runner", stop: "_Signals", systemd: "Systemd", health: "HealthFile", *, until_idle: bool) -> int:
     from jobsched.runner import garbage
 
     runner.start()
     garbage.settle()
     stop.connect(runner)
     systemd.ready(runner)
+    health.ready(runner)
     failed: list[int] = []
     try:
         if until_idle:
@@ -186,6 +199,7 @@ def _live(runner: "Runner", stop: "_Signals", systemd: "Systemd", *, until_idle:
             runner.wait()
     finally:
         systemd.ending()
+        health.ending()
         saved = runner.shut_down()
     for run_id in failed:
         say(f"run {run_id} failed; see: jobsched logs {run_id}", err=True)

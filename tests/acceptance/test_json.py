@@ -49,6 +49,7 @@ COMMANDS: dict[str, list[str]] = {
     "pause": ["fine"],
     "resume": ["fine"],
     "prune": [],
+    "backup": ["--database", "sqlite:///other.db"],
     "db check": [],
 }
 
@@ -103,6 +104,7 @@ def test_every_command_prints_the_json_that_is_documented(
     for job in ("fine", "bad"):
         answer("trigger", job, "-o", "json")
     workplace.jobsched("run", "--until-idle", code=1)
+    (workplace.folder / "other.db").touch()
     for command, arguments in COMMANDS.items():
         printed[command] = answer(*command.split(), *arguments, "-o", "json")
     printed["validate"] = answer("validate", "--format", "json")

@@ -166,13 +166,16 @@ def _heeds_sigterm(pid: int) -> bool:
     return bool(int(caught, 16) & 1 << (signal.SIGTERM - 1))
 
 
-@pytest.mark.skipif(not Path("/usr/bin/systemd-analyze").exists(), reason="needs systemd-analyze")
-def test_the_documented_unit_is_valid(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
-    unit = page.partition("```systemd\n")[2].partition("```")[0]
-    file = tmp_path / "jobsched.service"
-    file.write_text(unit.replace("/srv/jobs/.venv/bin/jobsched", "/bin/true").replace("User=jobsched", "User=root"))
+def test_a_probe_learns_from_a_file_whether_the_node_works(place: "Workplace") -> None:
+    place.write('jobs: {idle: {shell: "true"}}')
+    file = str(place.folder / "health")
 
-    answer = subprocess.run(["systemd-analyze", "verify", str(file)], capture_output=True, text=True)
+    before = place.jobsched("health", file, code=1)
+    node = place.start_node("--health-file", file)
+    place.eventually(lambda: place.jobsched("health", "--ready", file, code=None).returncode == 0, "the node is ready")
+    code = node.terminate()
+    after = place.jobsched("health", JOBSCHED_HEALTH_FILE=file, code=1)
 
-    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "no node was started with --health-file" in before.stderr
+    assert code == 0
+    assert "or it has ended" in after.stderr

@@ -1,7 +1,9 @@
 """Importing is a cost that each command pays: those that touch no database import none of its libraries."""
 
+import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,13 @@ def test_a_command_that_needs_no_database_imports_no_library_for_one(root: Path,
 
 def test_help_reads_no_file_and_checks_nothing(root: Path) -> None:
     assert imported_by(root, "--help") & {"yaml", "pydantic", "croniter", "rich"} == set()
+
+
+def test_a_probe_costs_no_more_than_help(root: Path, tmp_path: Path) -> None:
+    file = tmp_path / "health"
+    file.write_text(json.dumps({"turned": time.monotonic(), "ready": True}))
+
+    assert imported_by(root, "health", str(file)) & {*HEAVY, "yaml", "pydantic", "croniter", "rich"} == set()
 
 
 def test_validating_imports_the_core_of_pydantic_alone_and_nothing_that_a_sound_file_does_not_need(root: Path) -> None:

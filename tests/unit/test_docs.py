@@ -2,8 +2,6 @@
 
 import re
 import runpy
-import shutil
-import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -98,17 +96,6 @@ def test_every_file_that_a_page_shows_is_valid(page: Path) -> None:
         if not re.search(r"^(version|jobs):", text, re.MULTILINE) or re.search("^on:", text, re.MULTILINE):
             continue  # of a workflow, a hook, a manifest
         assert check_sources([Source(page.name, text.encode())]).diagnostics == ()
-
-
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
-def test_systemd_takes_the_unit_that_operations_shows(tmp_path: Path) -> None:
-    [text] = re.findall(r"```systemd\n(.*?)```", (DOCS / "operations.md").read_text(encoding="utf-8"), re.DOTALL)
-    unit = tmp_path / "jobsched.service"
-    unit.write_text(text.replace("/srv/jobs/.venv/bin/jobsched", "/bin/true").replace("User=jobsched", "User=root"))
-
-    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, timeout=60)
-
-    assert (done.returncode, [line for line in done.stderr.splitlines() if "jobsched.service" in line]) == (0, [])
 
 
 @pytest.mark.parametrize("name", ["jobs-yaml.md", "cli.md"])
