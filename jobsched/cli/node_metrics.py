@@ -20,16 +20,14 @@ class Address(NamedTuple):
     port: int
 
 
-class AddressType(click.ParamType):
+def address_of(_context: click.Context, _option: click.Parameter, text: str | None) -> Address | None:
     """`127.0.0.1:9464`, `[::1]:9464`; a port alone is on loopback. Port 0 is any free one."""
-
-    name = "address"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Address:
-        host, colon, port = str(value).rpartition(":")
-        if not (port.isascii() and port.isdecimal()) or int(port) > 65535 or (colon and not host):
-            self.fail(f"{value!r} is no address and port, like 127.0.0.1:9464", param, ctx)
-        return Address(host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port))
+    if text is None:
+        return None
+    host, colon, port = text.rpartition(":")
+    if not (port.isascii() and port.isdecimal()) or int(port) > 65535 or (colon and not host):
+        raise click.BadParameter(f"{text!r} is no address and port, like 127.0.0.1:9464")
+    return Address(host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port))
 
 
 @contextmanager

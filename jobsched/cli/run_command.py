@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobsched.cli.errors import Failure
-from jobsched.cli.node_metrics import Address, AddressType, answering_scrapes
+from jobsched.cli.node_metrics import Address, address_of, answering_scrapes
 from jobsched.cli.output import say
 from jobsched.cli.target import database_of, database_option, files, paths_argument, prepare
 from jobsched.cli.waiting import prepare_when_reachable, wait_option
@@ -62,7 +62,7 @@ _WORN_OUT = 75
 )
 @click.option(
     "--metrics",
-    type=AddressType(),
+    callback=address_of,
     metavar="[ADDRESS:]PORT",
     help="Answer scrapes of Prometheus at http://ADDRESS:PORT/metrics; 127.0.0.1 unless it is given.",
 )

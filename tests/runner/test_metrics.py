@@ -12,6 +12,7 @@ from jobsched import Context
 from jobsched.errors import StoreUnavailableError
 from jobsched.model.job import Retries, Timeout
 from jobsched.observe.events import RunStarted
+from jobsched.observe.metrics.database_metrics import DatabaseMetrics
 from jobsched.runner.metrics import NodeMetrics
 from jobsched.runner.runner import Runner
 from jobsched.testing.builders import a_node, claim
@@ -186,6 +187,16 @@ def test_a_program_shows_them_among_its_own(bench: Bench) -> None:
     names = {family.name for family in parsed(generate_latest(registry).decode())}
 
     assert {"orders", "jobsched_node_threads"} <= names
+
+
+def test_a_program_without_a_node_tells_of_its_database(bench: Bench) -> None:
+    bench.client.enqueue("work", queue="mail")
+
+    text, _ = DatabaseMetrics(bench.client.store, ["default"]).text()
+
+    found = {sample.name: sample.value for family in parsed(text.decode()) for sample in family.samples}
+    assert found["jobsched_database_up"] == 1
+    assert found["jobsched_queue_oldest_pending_seconds"] >= 0
 
 
 def test_metrics_of_handlers_stand_below_those_of_the_node(bench: Bench) -> None:

@@ -28,7 +28,7 @@ class Exposition:
         from prometheus_client.exposition import choose_encoder
 
         encode, content_type = choose_encoder(accept)
-        return encode(self), content_type  # type: ignore[arg-type]  # all that is asked of it is to collect
+        return encode(self), content_type
 
     def collect(self) -> "Iterator[Family]":
         """As a collector of prometheus_client: a program may register it with a registry of its own."""

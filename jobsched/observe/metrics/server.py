@@ -73,7 +73,7 @@ def _answer(environ: dict[str, Any], scrape: Scrape, hosts: Collection[str]) -> 
 
 
 class _Handler(WSGIRequestHandler):
-    timeout: ClassVar[float] = _SILENCE_SECONDS  # type: ignore[misc]  # of the class, as its base has it
+    timeout: ClassVar[float] = _SILENCE_SECONDS
 
     def log_message(self, *_: Any) -> None:
         """A scrape is no event."""

@@ -1,9 +1,11 @@
 """What is measured, as values and as text; no database and no node."""
 
 import re
+import sys
 import threading
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from jobsched.cli.main import cli
-from jobsched.errors import StoreUnavailableError
+from jobsched.errors import MissingExtraError, StoreUnavailableError
 from jobsched.model.figures import JobFigures, Sizes
 from jobsched.model.health import TableFacts
 from jobsched.model.pause import Pause, Pauses, PauseScope
@@ -410,8 +412,13 @@ def test_a_scrape_does_not_wait_for_a_database_that_hangs() -> None:
         let.wait(60)
         return READING
 
+    def pass_time() -> None:
+        hangs.wait(60)
+        while not let.wait(0.01):
+            clock.advance(1)
+
     cached = Cached(read, clock)
-    threading.Thread(target=lambda: hangs.wait(60) and clock.advance(4)).start()
+    threading.Thread(target=pass_time).start()
 
     answered = cached.reading()
     let.set()
@@ -433,7 +440,7 @@ def test_whoever_asks_for_openmetrics_gets_them() -> None:
     text, kind = everything().text("application/openmetrics-text; version=1.0.0")
 
     assert kind.startswith("application/openmetrics-text")
-    assert len(list(openmetrics(text.decode()))) == len(METRICS)
+    assert len(list(openmetrics(text.decode()))) == len(METRICS)  # type: ignore[no-untyped-call]
 
 
 def test_odd_names_are_escaped() -> None:
@@ -547,3 +554,20 @@ def test_rules_are_a_file_as_promtool_wants_it() -> None:
         assert re.fullmatch(r"\d+[smhd]", rule["for"])
         assert rule["expr"].count("(") == rule["expr"].count(")")
     assert len({rule["alert"] for rule in group["rules"]}) == len(group["rules"])
+
+
+def test_what_is_missing_for_metrics_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+
+    with pytest.raises(MissingExtraError, match=re.escape("pip install 'jobsched[metrics]'")):
+        Exposition()
+
+
+def test_queries_of_the_page_speak_of_metrics_that_there_are() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    exposed = {sample.name for family in everything().collect() for sample in family.samples}
+
+    named = set(re.findall(r"\bjobsched_[a-z_]+", page.partition("## Queries")[2]))
+
+    assert named - {"jobsched_runs_finished_total"} != set()
+    assert named <= exposed
