@@ -165,6 +165,7 @@ class Executor:
             user=job.user if job else None,
             umask=job.umask if job else None,
             inheritance=self._options.inheritance,
+            trace=claim.trace,
         )
         if timeout is not None:
             self._deadlines.watch(held, timeout, kills=call.ends_by_force)

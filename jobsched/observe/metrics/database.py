@@ -7,6 +7,7 @@ from datetime import datetime
 from jobsched.clock import Clock
 from jobsched.model.figures import JobFigures, Sizes
 from jobsched.model.pause import Pauses, PauseScope
+from jobsched.model.queue import QueueLimits
 from jobsched.model.run import RunState
 from jobsched.model.state import Node
 from jobsched.observe.metrics import declared
@@ -25,7 +26,7 @@ class NamespaceReading:
     generation: int
     counts: Mapping[tuple[str, RunState], int]
     oldest: Mapping[str, datetime]
-    limits: Mapping[str, int]
+    limits: Mapping[str, QueueLimits]
     jobs: Sequence[JobFigures]
     pauses: Pauses
 
@@ -115,9 +116,9 @@ def _of_queues(namespace: NamespaceReading, now: datetime, limits: Limits) -> It
         yield Sample(declared.QUEUE_RUNS, (namespace.name, queue, state), count)
     for queue, seconds in oldest.items():
         yield Sample(declared.QUEUE_OLDEST, (namespace.name, queue), seconds)
-    for queue, limit in namespace.limits.items():
-        if value[queue] != OTHER:
-            yield Sample(declared.QUEUE_LIMIT, (namespace.name, queue), limit)
+    for queue, limits_of_queue in namespace.limits.items():
+        if limits_of_queue.limit is not None and value[queue] != OTHER:
+            yield Sample(declared.QUEUE_LIMIT, (namespace.name, queue), limits_of_queue.limit)
 
 
 def _of_jobs(namespace: NamespaceReading, limits: Limits) -> Iterator[Sample]:

@@ -19,6 +19,7 @@ from jobsched.errors import MissingExtraError, StoreUnavailableError
 from jobsched.model.figures import JobFigures, Sizes
 from jobsched.model.health import TableFacts
 from jobsched.model.pause import Pause, Pauses, PauseScope
+from jobsched.model.queue import QueueLimits
 from jobsched.model.run import Reason, RunState
 from jobsched.model.state import Node
 from jobsched.observe.events import (
@@ -92,7 +93,7 @@ NAMESPACE = NamespaceReading(
     generation=5,
     counts={("mail", RunState.PENDING): 3, ("default", RunState.RUNNING): 1},
     oldest={"mail": START - MINUTE},
-    limits={"mail": 4},
+    limits={"mail": QueueLimits(limit=4), "chat": QueueLimits(max_queued=10)},
     jobs=[JOB],
     pauses=Pauses([Pause(namespace="default", scope=PauseScope.QUEUE, name="mail", since=START, by="ana")]),
 )
@@ -286,6 +287,7 @@ def test_a_database_is_told_of_by_namespace_queue_and_job() -> None:
     assert found["jobsched_queue_oldest_pending_seconds", "default", "mail"] == 60
     assert found["jobsched_queue_oldest_pending_seconds", "default", "default"] == 0
     assert found["jobsched_queue_limit", "default", "mail"] == 4
+    assert ("jobsched_queue_limit", "default", "chat") not in found
     assert found["jobsched_job_next_slot_timestamp_seconds", "default", "nightly"] == START.timestamp() + 120
     assert found["jobsched_job_last_success_timestamp_seconds", "default", "nightly"] == START.timestamp() - 60
     assert found["jobsched_job_failing", "default", "nightly"] == 1
@@ -328,7 +330,9 @@ def test_jobs_that_share_a_series_show_the_earliest_instants_and_whether_one_fai
 def test_queues_that_share_a_series_are_summed() -> None:
     counts = {(f"q{number}", RunState.PENDING): number for number in range(1, 6)}
     oldest = {f"q{number}": START - number * MINUTE for number in range(1, 6)}
-    reading = replace(READING, namespaces=[replace(NAMESPACE, counts=counts, oldest=oldest, limits={"q5": 2})])
+    reading = replace(
+        READING, namespaces=[replace(NAMESPACE, counts=counts, oldest=oldest, limits={"q5": QueueLimits(limit=2)})]
+    )
 
     found = values(of_database(reading, Limits(2)))
 
