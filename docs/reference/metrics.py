@@ -18,6 +18,7 @@ For Prometheus, and whatever reads its format. It needs an extra: `pip install "
 ```sh
 jobsched run jobs.yaml --metrics 127.0.0.1:9464   # answers scrapes at /metrics as long as the node lives
 jobsched metrics                                  # what the database tells, once
+jobsched serve                                    # has that at /metrics too, for those with a token
 jobsched metrics --rules > jobsched.rules.yaml    # alerting rules to begin with
 ```
 
