@@ -25,11 +25,15 @@ def beginning(claim: Claim, now: datetime) -> RunStarted:
     # a backfill is late on purpose.
     slot = claim.scheduled_at if claim.source is Source.SLOT and claim.attempt == 1 else None
     return RunStarted(
+        run=claim.id,
+        namespace=claim.namespace,
+        job=claim.job,
+        handler=claim.handler,
+        attempt=claim.attempt,
         node=claim.node,
         queue=claim.queue,
         waited_seconds=_seconds(claim.available_at, now),
         late_seconds=None if slot is None else _seconds(slot, now),
-        **of_claim(claim),
     )
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from jobsched._version import __version__
 from jobsched.clock import Clock, SystemClock
-from jobsched.observe.events import Event
 from jobsched.observe.metrics import database, node
 from jobsched.observe.metrics.cached import Cached
 from jobsched.observe.metrics.exposition import Exposition
@@ -36,7 +35,7 @@ class NodeMetrics(Exposition):
         namespaces = runner.definitions.namespaces
         self._cached = Cached(partial(database.read, runner.client.store, namespaces, clock), clock)
         super().__init__(self._tally.samples, self._of_node, self._of_database, beside=beside)
-        runner.on(Event, self._tally.hear)
+        runner.events.count(self._tally.hear)
 
     def _of_node(self) -> Iterator[Sample]:
         return node.samples(_reading(self._runner))

@@ -28,7 +28,7 @@ _Who = tuple[str, str, str]
 
 
 class Tally:
-    """Give `hear` to `runner.on(Event, …)`; `samples` may be asked for from any thread, and never go down."""
+    """Give `hear` to `Events.count`. Thread-safe; what `samples` tell never goes down."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits

@@ -97,6 +97,20 @@ def test_a_listener_hears_its_kind_and_what_derives_from_it_in_order() -> None:
     assert (heard_runs, heard_all) == ([FAILED], [started, FAILED])
 
 
+def test_a_counter_has_counted_when_the_event_is_said_and_harms_nobody() -> None:
+    events = Events()
+    counted: list[Event] = []
+
+    def fail(event: Event) -> None:
+        raise ValueError(event.name)
+
+    events.count(fail)
+    events.count(counted.append)
+    events.emit(FAILED)
+
+    assert (counted, events.hears(logging.DEBUG)) == ([FAILED], True)
+
+
 def test_a_listener_that_was_forgotten_hears_nothing_more() -> None:
     events = Events()
     first: list[Event] = []
