@@ -103,15 +103,15 @@ def _of_pauses(namespace: NamespaceReading) -> Iterator[Sample]:
 
 def _of_queues(namespace: NamespaceReading, now: datetime, limits: Limits) -> Iterator[Sample]:
     """A queue that has been seen, or has a limit, has its values, be they 0: a series that vanishes looks like no answer."""
-    seen = {queue for queue, _ in namespace.counts} | set(namespace.limits) | {"default"}
+    # A run may have come between the one look and the other.
+    seen = {queue for queue, _ in namespace.counts} | set(namespace.oldest) | set(namespace.limits) | {"default"}
     value = {queue: limits.queues.of(namespace.name, queue) for queue in sorted(seen)}
     runs = dict.fromkeys(((queue, state) for queue in limits.queues.known(namespace.name) for state in _UNFINISHED), 0)
     oldest = dict.fromkeys(limits.queues.known(namespace.name), 0.0)
     for (queue, state), count in namespace.counts.items():
         runs[value[queue], state] = runs.get((value[queue], state), 0) + count
     for queue, since in namespace.oldest.items():
-        label = value.get(queue, queue)
-        oldest[label] = max(oldest.get(label, 0.0), (now - since).total_seconds())
+        oldest[value[queue]] = max(oldest.get(value[queue], 0.0), (now - since).total_seconds())
     for (queue, state), count in runs.items():
         yield Sample(declared.QUEUE_RUNS, (namespace.name, queue, state), count)
     for queue, seconds in oldest.items():
