@@ -93,7 +93,7 @@ faults: $(DEV_READY) ## the full fault suite, with a table of what held (some mi
 soak: $(DEV_READY) ## nodes under load and misfortune, MINUTES=5 on each database; then every invariant is asked about
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(SOAK_FLAGS)
 
-reference: $(DEV_READY) ## write docs/jobs-yaml.md and docs/cli.md anew from the program
+reference: $(DEV_READY) ## write docs/jobs-yaml.md, docs/cli.md and docs/metrics.md anew from the program
 	$(BIN)/python docs/generate.py
 
 # In an environment of its own, so that neither running nor testing waits for Sphinx.

@@ -1,13 +1,13 @@
-"""Writes the references, docs/jobs-yaml.md and docs/cli.md, from the models and the commands themselves: `make reference`."""
+"""Writes the references, docs/jobs-yaml.md, docs/cli.md and docs/metrics.md, from the models and the commands themselves: `make reference`."""
 
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from reference import cli, jobs_yaml
+from reference import cli, jobs_yaml, metrics
 
-PAGES = {"jobs-yaml.md": jobs_yaml.page, "cli.md": cli.page}
+PAGES = {"jobs-yaml.md": jobs_yaml.page, "cli.md": cli.page, "metrics.md": metrics.page}
 
 
 def main() -> None:

@@ -39,6 +39,7 @@ from jobsched.schedule.fires import run_for
 from jobsched.schedule.resumption import resumption
 from jobsched.store.open import open_store
 from jobsched.store.port import Store
+from jobsched.trace_context import current_trace
 from jobsched.who import who
 
 log = logging.getLogger("jobsched")
@@ -197,7 +198,7 @@ class Client:
         if payload is not None:
             check_payload_size(payload)
         run = run_for(stored.job, source=Source.TRIGGER, payload=payload, generation=stored.generation)
-        return self.store.enqueue([run])[0]
+        return self.store.enqueue(_traced([run]))[0]
 
     def plan_backfill(
         self, name: str, since: datetime, until: datetime, *, most: int = MOST_SLOTS, progress: Progress | None = None
@@ -402,7 +403,7 @@ class Client:
         if batch is not None:
             wanted = [replace(one, batch=batch) if one.batch is None else one for one in wanted]
         now = self.store.now() if any(one.delay is not None for one in wanted) else None
-        return self.store.enqueue([self._new_run(wanted, n, now) for n in range(len(wanted))], connection)
+        return self.store.enqueue(_traced([self._new_run(wanted, n, now) for n in range(len(wanted))]), connection)
 
     def _new_run(self, wanted: Sequence[Enqueue], position: int, now: datetime | None) -> NewRun:
         try:
@@ -646,6 +647,12 @@ class Batch(BatchCounts):
     def wait(self, timeout: timedelta | None = None) -> "Batch":
         """It as it stands once all its runs are final. Raises TimeoutError."""
         return self.client.wait_batch(self.name, timeout)
+
+
+def _traced(runs: list[NewRun]) -> list[NewRun]:
+    """They go on in the trace that is current here, if there is one."""
+    trace = current_trace()
+    return runs if trace is None else [replace(run, trace=trace) for run in runs]
 
 
 def _targets(jobs: Sequence[str], queue: str | None, everything: bool) -> set[tuple[PauseScope, str]]:

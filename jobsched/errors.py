@@ -6,6 +6,7 @@
     ├── JobExistsError              a job that was to be created is there already
     ├── FileJobError                a job that only its files may change
     ├── MissingVariableError        a `${VAR}` that the environment does not have
+    ├── MissingExtraError           a library of an extra is not installed
     ├── ScheduleError               an expression, zone or instant that makes no schedule
     │   └── CronError               which field of a cron expression, and why
     ├── SyncError
@@ -97,6 +98,14 @@ class MissingVariableError(JobschedError):
     def __init__(self, name: str) -> None:
         super().__init__(f"the environment has no variable {name}; set it, or give a default: ${{{name}:-…}}")
         self.name = name
+
+
+class MissingExtraError(JobschedError):
+    """What was asked for needs a library that is not installed with jobsched itself."""
+
+    def __init__(self, what: str, library: str, extra: str) -> None:
+        super().__init__(f"{what} need {library}, which is not installed: pip install 'jobsched[{extra}]'")
+        self.library, self.extra = library, extra
 
 
 class ScheduleError(JobschedError):

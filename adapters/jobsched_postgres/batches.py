@@ -63,6 +63,8 @@ def _alike(some: Alike) -> dict[str, Any]:
         record["tags"] = tags_text(run.tags)
     if run.batch is not None:
         record["batch"] = run.batch
+    if run.trace is not None:
+        record["trace"] = run.trace
     return record
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from jobsched.clock import Clock, SystemClock
 from jobsched.errors import EnqueueError
+from jobsched.model.figures import Sizes
 from jobsched.model.health import ServerFacts
 from jobsched.model.run import Became, Claim, LogLine, NewRun, Reason, RunState, Transition
 from jobsched.model.state import Firing, JobWrite
@@ -275,6 +276,9 @@ class PostgresDialect(Dialect):
 
     def facts(self) -> ServerFacts:
         return self.read(lambda connection: inspection.facts(connection, told_pid(connection)))
+
+    def sizes(self, connection: Connection) -> Sizes:
+        return inspection.sizes(connection)
 
     def invalid(self, connection: Connection) -> tuple[str, ...]:
         return inspection.invalid(connection)

@@ -8,6 +8,7 @@ from datetime import UTC
 
 from sqlalchemy import Connection
 
+from jobsched.model.figures import Sizes
 from jobsched.model.health import OpenTransaction, ReplicationSlot, ServerFacts, TableFacts
 
 SETTINGS = ("synchronous_commit", "fsync", "full_page_writes", "max_connections", "autovacuum", "track_counts")
@@ -77,6 +78,12 @@ def facts(connection: Connection, told_pid: int) -> ServerFacts:
         tables=_tables(connection),
         wal_bytes=_wal_bytes(connection),
     )
+
+
+def sizes(connection: Connection) -> Sizes:
+    """Of our tables, by what the server keeps account of anyway."""
+    tables = _tables(connection)
+    return Sizes(bytes=sum(table.bytes for table in tables), tables=tables)
 
 
 def _tables(connection: Connection) -> tuple[TableFacts, ...]:

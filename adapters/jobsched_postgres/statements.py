@@ -10,18 +10,18 @@ with clock as materialized (select coalesce(%s::timestamptz, clock_timestamp()) 
 insert into jobsched_runs
   (namespace, job, handler, source, queue, priority, state, reason, max_attempts, scheduled_at, available_at,
    start_by, finished_at, generation, concurrency_key, unique_key, payload, covers_first, covers_last, covers_count, created_at,
-   timeout_ms, unique_until, tags, batch)
+   timeout_ms, unique_until, tags, batch, trace)
 select run.namespace, job, handler, source, run.queue, priority,
   case when state = 'pending' and limited.starts then 'blocked' when state is not null then state
     when available_at > clock.now then 'scheduled' when limited.starts then 'blocked' else 'pending' end, reason, max_attempts,
   scheduled_at, coalesce(available_at, clock.now), start_by, case when state = 'skipped' then clock.now end, generation,
   concurrency_key, unique_key, payload.text::json, covers_first, covers_last, covers_count, clock.now,
-  timeout_ms, clock.now + unique_for_ms * interval '1 millisecond', tags::json, batch
+  timeout_ms, clock.now + unique_for_ms * interval '1 millisecond', tags::json, batch, trace
 from json_to_recordset(%s) as run (
   position int, namespace text, job text, handler text, source text, queue text, priority bigint, state text,
   reason text, max_attempts int, scheduled_at timestamptz, available_at timestamptz, start_by timestamptz, generation bigint,
   concurrency_key text, unique_key text, payloads json, covers_first timestamptz, covers_last timestamptz,
-  covers_count bigint, timeout_ms bigint, unique_for_ms bigint, tags text, batch text)
+  covers_count bigint, timeout_ms bigint, unique_for_ms bigint, tags text, batch text, trace text)
 cross join clock
 cross join lateral json_array_elements_text(run.payloads) with ordinality as payload (text, place)
 left join (select namespace, queue, max_queued, max_running is not null or rate is not null as starts from jobsched_queues)
@@ -155,7 +155,7 @@ returning id, claim_no, namespace, job,
   case when run.job is not null then
     (select revision from jobsched_jobs job where job.namespace = run.namespace and job.name = run.job) end,
   handler, source, queue, attempt, max_attempts, losses, scheduled_at, available_at, started_at, payload,
-  concurrency_key, priority, attempts_before, timeout_ms
+  concurrency_key, priority, attempts_before, timeout_ms, trace
 """
 
 #: A share is one of all namespaces together, hence the places.
@@ -184,7 +184,7 @@ returning id, claim_no, namespace, job,
   case when run.job is not null then
     (select revision from jobsched_jobs job where job.namespace = run.namespace and job.name = run.job) end,
   handler, source, queue, attempt, max_attempts, losses, scheduled_at, available_at, started_at, payload,
-  concurrency_key, priority, attempts_before, timeout_ms
+  concurrency_key, priority, attempts_before, timeout_ms, trace
 """
 
 # `|| ''` and `+ 0` keep the fence away from the index of running runs: with it, the join goes quadratic.

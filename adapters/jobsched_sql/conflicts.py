@@ -67,6 +67,7 @@ def _change(connection: Connection, row: Row[*tuple[Any, ...]], run: NewRun, now
             "timeout_ms": None if run.timeout is None else to_millis(run.timeout),
             "tags": run.tags or None,
             "batch": run.batch,
+            "trace": run.trace,
             "unique_until": None if run.unique_for is None else now + run.unique_for,
         }
     connection.execute(update(runs_table).where(runs_table.c.id == row.id).values(values))

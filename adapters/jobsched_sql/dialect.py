@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 from sqlalchemy import ColumnElement, Connection, Table, bindparam
 
 from jobsched.clock import Clock
+from jobsched.model.figures import Sizes
 from jobsched.model.health import FileFacts, ServerFacts
 from jobsched.model.run import Became, Claim, LogLine, NewRun, Reason, RunState, Transition
 from jobsched.model.state import Firing, JobWrite
@@ -221,6 +222,10 @@ class Dialect(ABC):
     @abstractmethod
     def facts(self) -> ServerFacts | FileFacts:
         """What is worth knowing of this kind of database."""
+
+    @abstractmethod
+    def sizes(self, connection: Connection) -> Sizes:
+        """How large the database is; asked every few seconds, so nothing is counted for it."""
 
     @abstractmethod
     def invalid(self, connection: Connection) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ CLAIM_COLUMNS = (
     "priority",
     "attempts_before",
     "timeout_ms",
+    "trace",
 )
 
 _SOURCES = {source.value: source for source in Source}
@@ -56,7 +57,7 @@ claim_order = itemgetter(CLAIM_COLUMNS.index("priority"), CLAIM_COLUMNS.index("a
 def claim_of(row: Any, wish: ClaimWish, instant: Callable[[Any], datetime]) -> Claim:
     """The claim in a row of `CLAIM_COLUMNS`; `instant` makes one, in UTC, of what the driver gave."""
     id_, claim_no, namespace, job, revision, handler, source, queue, attempt, max_attempts, losses, *rest = row
-    scheduled_at, available_at, started_at, payload, key, _, attempts_before, timeout_ms = rest
+    scheduled_at, available_at, started_at, payload, key, _, attempts_before, timeout_ms, trace = rest
     # In the order of the fields, as the rows have nearly theirs: this is made for each run.
     return Claim(
         id_,
@@ -79,6 +80,7 @@ def claim_of(row: Any, wish: ClaimWish, instant: Callable[[Any], datetime]) -> C
         key,
         attempts_before,
         None if timeout_ms is None else timedelta(milliseconds=timeout_ms),
+        trace,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jobsched.model.backfill import Refill, SlotRow
+from jobsched.model.figures import JobFigures, Sizes
 from jobsched.model.health import Inspection
 from jobsched.model.pause import Pause, Pauses
 from jobsched.model.queue import QueueLimits
@@ -44,6 +45,7 @@ from jobsched_sql import (
     conflicts,
     due_runs,
     failures,
+    figures,
     insertion,
     inspection,
     logs,
@@ -400,6 +402,12 @@ class SqlStore:
 
     def oldest_pending(self, namespace: str) -> dict[str, datetime]:
         return self._dialect.read(lambda connection: questions.oldest_pending(connection, namespace))
+
+    def job_figures(self, namespace: str) -> list[JobFigures]:
+        return self._dialect.read(lambda connection: figures.job_figures(connection, namespace))
+
+    def sizes(self) -> Sizes:
+        return self._dialect.read(self._dialect.sizes)
 
     def unfinished(self, run_ids: Sequence[int]) -> set[int]:
         return self._dialect.read(lambda connection: questions.unfinished(connection, run_ids))

@@ -91,6 +91,7 @@ runs = Table(
     Column("timeout_ms", BigInteger),
     Column("tags", Document),
     Column("batch", Text),
+    Column("trace", Text),
     Column("unique_until", Instant),
     PrimaryKeyConstraint("id", name="jobsched_runs_pk"),
     CheckConstraint(

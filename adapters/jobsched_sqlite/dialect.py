@@ -12,6 +12,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from jobsched.clock import Clock, SystemClock
 from jobsched.errors import EnqueueError, StoreError
+from jobsched.model.figures import Sizes
 from jobsched.model.health import FileFacts
 from jobsched.model.run import Became, Claim, LogLine, NewRun, Transition
 from jobsched.model.state import Firing, JobWrite
@@ -205,6 +206,9 @@ class SqliteDialect(Dialect):
     def facts(self) -> FileFacts:
         with translated(self._location.path), self._writer.connect() as connection:
             return inspection.facts(connection, self._location.path)
+
+    def sizes(self, connection: Connection) -> Sizes:
+        return inspection.sizes(connection, self._location.path)
 
     def invalid(self, _connection: Connection) -> tuple[str, ...]:
         return ()

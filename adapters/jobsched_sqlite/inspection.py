@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from jobsched.model.figures import Sizes
 from jobsched.model.health import FileFacts
 
 
@@ -29,6 +30,13 @@ def facts(connection: Connection, path: Path) -> FileFacts:
         disk_free_bytes=shutil.disk_usage(path.parent).free,
         unwritable=tuple(str(file) for file in (*files, path.parent) if not os.access(file, os.W_OK)),
     )
+
+
+def sizes(connection: Connection, path: Path) -> Sizes:
+    """Of the file and its log; how many rows a table has an SQLite file does not know without counting."""
+    log = _side(path, "-wal")
+    size = _pragma(connection, "pragma page_size") * _pragma(connection, "pragma page_count")
+    return Sizes(bytes=size, wal_bytes=log.stat().st_size if log.exists() else 0)
 
 
 def _side(path: Path, suffix: str) -> Path:

@@ -82,6 +82,7 @@ def _row(first_id: int, some: Alike, state: RunState, now: int) -> dict[str, obj
         "unique_until": None if run.unique_for is None else now + 1000 * to_millis(run.unique_for),
         "tags": tags_text(run.tags) if run.tags else None,
         "batch": run.batch,
+        "trace": run.trace,
     }
 
 

@@ -9,10 +9,10 @@ INSERT_RUNS = """
 insert into jobsched_runs
   (id, namespace, job, handler, source, queue, priority, state, reason, max_attempts, scheduled_at, available_at,
    start_by, finished_at, generation, concurrency_key, unique_key, payload, covers_first, covers_last,
-   covers_count, created_at, timeout_ms, unique_until, tags, batch)
+   covers_count, created_at, timeout_ms, unique_until, tags, batch, trace)
 select :first + key, :namespace, :job, :handler, :source, :queue, :priority, :state, :reason, :max_attempts, :scheduled_at,
   :available_at, :start_by, :finished_at, :generation, :concurrency_key, :unique_key, value, :covers_first, :covers_last,
-  :covers_count, :created_at, :timeout_ms, :unique_until, :tags, :batch
+  :covers_count, :created_at, :timeout_ms, :unique_until, :tags, :batch, :trace
 from json_each(:payloads) where true
 on conflict do nothing
 """
@@ -104,7 +104,7 @@ CLAIMABLE = """
 select id, claim_no + 1, namespace, job,
   (select revision from jobsched_jobs j where j.namespace = r.namespace and j.name = r.job),
   handler, source, queue, attempt + 1, max_attempts, losses, scheduled_at, available_at, ?, payload,
-  concurrency_key, priority, attempts_before, timeout_ms
+  concurrency_key, priority, attempts_before, timeout_ms, trace
 from jobsched_runs r indexed by jobsched_runs_pending
 where state = 'pending' and namespace = ? and handler not in (select value from json_each(?))
   and (start_by is null or claim_no > 0 or start_by > ?)
@@ -115,7 +115,7 @@ CLAIMABLE_OF_QUEUE = """
 select id, claim_no + 1, namespace, job,
   (select revision from jobsched_jobs j where j.namespace = r.namespace and j.name = r.job),
   handler, source, queue, attempt + 1, max_attempts, losses, scheduled_at, available_at, ?, payload,
-  concurrency_key, priority, attempts_before, timeout_ms
+  concurrency_key, priority, attempts_before, timeout_ms, trace
 from jobsched_runs r indexed by jobsched_runs_pending_by_queue
 where state = 'pending' and namespace = ? and handler not in (select value from json_each(?)) and queue = ?
   and (start_by is null or claim_no > 0 or start_by > ?)

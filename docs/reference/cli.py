@@ -58,6 +58,7 @@ EXIT_CODES = {
     "sync": "0 applied, or nothing to do; 1 refused (errors, the brake, the database).",
     "run": "0 when it was stopped and all was saved; 1 if it could not start, or not save all; with `--until-idle` also if a run failed. "
     "75 when too many threads had to be given up (`max_abandoned`): start it anew. After a third signal: 128 and the signal's number.",
+    "metrics": "0; 1 if the database does not answer: a node that is scraped says that instead.",
     "trigger": "0; with `--wait`: 0 only if the run succeeded.",
     "enqueue": "0 made, or there already; 1 if it cannot be made, or its queue is full (`max_queued`).",
     "init": "0 written; 1 if the file is there.",

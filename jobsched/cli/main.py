@@ -23,6 +23,7 @@ COMMANDS = {
     "status": ("status", "Show nodes, queues and the newest generation."),
     "doctor": ("doctor", "Look for what is wrong, and say what to do."),
     "health": ("health", "Say whether this machine's node is alive, for probes."),
+    "metrics": ("metrics", "Print metrics for Prometheus, or alerting rules."),
     "stats": ("stats", "Count runs by queue, job and state."),
     "runs": ("runs", "List runs, newest first."),
     "why": ("why", "Say what became of a job's slots, and why."),

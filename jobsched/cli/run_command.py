@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobsched.cli.errors import Failure
+from jobsched.cli.node_metrics import Address, address_of, answering_scrapes
 from jobsched.cli.output import say
 from jobsched.cli.target import database_of, database_option, files, paths_argument, prepare
 from jobsched.cli.waiting import prepare_when_reachable, wait_option
@@ -59,6 +60,19 @@ _WORN_OUT = 75
     type=click.Path(path_type=Path, dir_okay=False),
     help="Keep the file fresh while the loops turn, for `jobsched health`; else JOBSCHED_HEALTH_FILE.",
 )
+@click.option(
+    "--metrics",
+    callback=address_of,
+    metavar="[ADDRESS:]PORT",
+    help="Answer scrapes of Prometheus at http://ADDRESS:PORT/metrics; 127.0.0.1 unless it is given.",
+)
+@click.option(
+    "--metrics-host",
+    "metrics_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="Answer those who ask for this host name; may be repeated. Needed where ADDRESS is no loopback; * is any name.",
+)
 @click.option("--log-format", type=click.Choice(["auto", "text", "json"]), help="text on a terminal, else json.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more.")
 def command(
@@ -77,6 +91,8 @@ def command(
     wait_for_db: bool,
     http: str | None,
     health_file: Path | None,
+    metrics: Address | None,
+    metrics_hosts: tuple[str, ...],
     log_format: str | None,
     verbose: bool,
 ) -> None:
@@ -133,7 +149,7 @@ def command(
         )
         del read  # the runner lets go of the files' jobs once they are in the store; so must whoever made it
         # A signal may have come by now: then there is nothing to begin.
-        with _served(runner, url, settings, place):
+        with answering_scrapes(runner, metrics, metrics_hosts), _served(runner, url, settings, place):
             code = 0 if stop.asked else _live(runner, stop, systemd, health, until_idle=until_idle)
     finally:
         store.close()

@@ -54,6 +54,7 @@ class Call(NamedTuple):
     user: str | None = None
     umask: str | None = None  #: octal digits
     inheritance: Inheritance = EVERYTHING
+    trace: str | None = None  #: the W3C `traceparent` of whoever enqueued the run
 
     @property
     def ends_by_force(self) -> bool:

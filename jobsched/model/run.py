@@ -101,6 +101,7 @@ class NewRun:
     timeout: timedelta | None = None  #: of each attempt; of runs without a job alone, whose handler's is replaced by it
     tags: tuple[str, ...] = ()
     batch: str | None = None
+    trace: str | None = None  #: the W3C `traceparent` of whoever enqueued it
     skipped: Reason | None = None  #: recorded as skipped, for this reason
     covers: Covers | None = None
     generation: int | None = None
@@ -162,6 +163,7 @@ class Claim(NamedTuple):
     key: str | None
     attempts_before: int = 0  #: up to when it was last requeued; `max_attempts` counts them
     timeout: timedelta | None = None  #: what it was enqueued with
+    trace: str | None = None  #: what it was enqueued with
 
 
 class Transition(NamedTuple):

@@ -57,9 +57,12 @@ class RunEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(RunEvent):
-    """An attempt begins on this node."""
+    """An attempt begins on this node, so long after the run was `available_at`; of a slot's first attempt, so late after the slot."""
 
     node: int
+    queue: str
+    waited_seconds: float
+    late_seconds: float | None = None
 
     @property
     def level(self) -> int:
@@ -70,7 +73,14 @@ class RunStarted(RunEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunSucceeded(RunEvent):
+class AttemptEnded(RunEvent):
+    """The base of those that end an attempt. `seconds`: how long it took, unless it was taken from its handler."""
+
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSucceeded(AttemptEnded):
     """It is over, and the store has its result. As all that follow: said once the store knows, and has accepted it."""
 
     @property
@@ -82,7 +92,7 @@ class RunSucceeded(RunEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunRetrying(RunEvent):
+class RunRetrying(AttemptEnded):
     """An attempt failed, and another is to follow at `next_at`."""
 
     severity = logging.WARNING
@@ -97,7 +107,7 @@ class RunRetrying(RunEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunFailed(RunEvent):
+class RunFailed(AttemptEnded):
     """It has failed for good."""
 
     severity = logging.ERROR
@@ -109,9 +119,10 @@ class RunFailed(RunEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunCancelled(RunEvent):
-    """It was ended by its handler's wish or a person's."""
+class RunCancelled(AttemptEnded):
+    """It was ended by its handler's wish, a person's, or for a newer run."""
 
+    reason: Reason | None
     error: str
 
     def __str__(self) -> str:
@@ -119,7 +130,7 @@ class RunCancelled(RunEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunSnoozed(RunEvent):
+class RunSnoozed(AttemptEnded):
     """Its handler wants to be called again at `next_at`; the attempt does not count."""
 
     next_at: datetime
@@ -129,7 +140,7 @@ class RunSnoozed(RunEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunGivenBack(RunEvent):
+class RunGivenBack(AttemptEnded):
     """It was begun and is pending again: the node is stopping, or does not know the handler. The attempt does not count."""
 
     def __str__(self) -> str:

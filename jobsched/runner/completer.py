@@ -35,6 +35,7 @@ class _Ended(NamedTuple):
     transition: Transition
     on_failure: OnFailure | None
     begun: bool
+    seconds: float | None
 
 
 class Completer(Service):
@@ -75,7 +76,7 @@ class Completer(Service):
             transition = transition._replace(on_failure=on_failure)
         if held.granted is not None:
             transition = transition._replace(max_attempts=held.granted)
-        ended = _Ended(held.claim, transition, on_failure, held.begun)
+        ended = _Ended(held.claim, transition, on_failure, held.begun, held.took)
         with self._lock:
             if lines:
                 self._lines.extend(lines)
@@ -178,7 +179,7 @@ class Completer(Service):
                 if transition.state is not RunState.PENDING:
                     self._events.emit(ResultDropped(**of_claim(claim)))
             elif transition.state is not RunState.SUCCEEDED or heard[level_of(claim.job)]:
-                self._events.emit(ending(claim, transition, stored))
+                self._events.emit(ending(claim, transition, stored, ended.seconds))
 
     def _went_well(self, ended: _Ended, ours: Mapping[int, Became]) -> bool:
         return ended.transition.state is RunState.SUCCEEDED and ended.claim.id in ours and not self._instead

@@ -1,15 +1,17 @@
-"""Which event tells of the end of an attempt."""
+"""Which event tells of the beginning of an attempt, and which of its end."""
 
+from datetime import datetime
 from typing import Any
 
-from jobsched.model.run import Became, Claim, RunState, Transition
+from jobsched.model.run import Became, Claim, RunState, Source, Transition
 from jobsched.observe.events import (
+    AttemptEnded,
     RunCancelled,
-    RunEvent,
     RunFailed,
     RunGivenBack,
     RunRetrying,
     RunSnoozed,
+    RunStarted,
     RunSucceeded,
 )
 
@@ -17,18 +19,39 @@ from jobsched.observe.events import (
 _LONGEST = 2000
 
 
-def ending(claim: Claim, transition: Transition, stored: Became | None) -> RunEvent:
-    """The event of a transition that the store has accepted. `stored`: None if its answer was lost; then as it was meant."""
+def beginning(claim: Claim, now: datetime) -> RunStarted:
+    """The event of an attempt that begins; `now` by the store's clock, as its times are."""
+    # Only of a slot's first start is it known that it should have been at the slot: later ones wait for a retry's delay,
+    # a backfill is late on purpose.
+    slot = claim.scheduled_at if claim.source is Source.SLOT and claim.attempt == 1 else None
+    return RunStarted(
+        run=claim.id,
+        namespace=claim.namespace,
+        job=claim.job,
+        handler=claim.handler,
+        attempt=claim.attempt,
+        node=claim.node,
+        queue=claim.queue,
+        waited_seconds=_seconds(claim.available_at, now),
+        late_seconds=None if slot is None else _seconds(slot, now),
+    )
+
+
+def ending(claim: Claim, transition: Transition, stored: Became | None, seconds: float | None) -> AttemptEnded:
+    """The event of a transition that the store has accepted. `stored`: None if its answer was lost; then as it was meant.
+
+    `seconds`: how long the attempt took, if it is known.
+    """
     if stored is not None and stored != (transition.state, transition.reason):
         transition = transition._replace(state=stored.state, reason=stored.reason)
-    run = of_claim(claim)
+    run = of_claim(claim) | {"seconds": None if seconds is None else round(seconds, 6)}
     match transition.state:
         case RunState.SUCCEEDED:
             return RunSucceeded(**run)
         case RunState.FAILED:
             return RunFailed(reason=transition.reason, error=_short(transition), **run)
         case RunState.CANCELLED:
-            return RunCancelled(error=_short(transition), **run)
+            return RunCancelled(reason=transition.reason, error=_short(transition), **run)
         case RunState.SCHEDULED if transition.available_at is not None:
             if transition.error is None:
                 return RunSnoozed(next_at=transition.available_at, **run)
@@ -52,6 +75,11 @@ def of_claim(claim: Claim) -> dict[str, Any]:
         "handler": claim.handler,
         "attempt": claim.attempt,
     }
+
+
+def _seconds(since: datetime, until: datetime) -> float:
+    """Never below nought: the node's clock may be a little behind."""
+    return max(0.0, round((until - since).total_seconds(), 6))
 
 
 def _short(transition: Transition) -> str:

@@ -24,13 +24,13 @@ from jobsched.model.handler import PythonHandler, handler_from_text
 from jobsched.model.job import Job, Retries
 from jobsched.model.options import options_of, options_of_run
 from jobsched.model.run import Claim, Reason, Transition
-from jobsched.observe.events import RunStarted, level_of
+from jobsched.observe.events import level_of
 from jobsched.observe.listeners import Events
 from jobsched.runner.completer import Completer
 from jobsched.runner.deadlines import Deadlines
 from jobsched.runner.definitions import Definitions
 from jobsched.runner.dispatcher import Dispatcher
-from jobsched.runner.endings import of_claim
+from jobsched.runner.endings import beginning
 from jobsched.runner.heartbeat import Heartbeat
 from jobsched.runner.held import Held
 from jobsched.runner.options import Options
@@ -76,7 +76,8 @@ class Executor:
         held.begun = True
         transition = self._attempt(held)
         fault_point("before_finish")
-        self._dispatcher.buffer.ran(monotonic() - began)
+        held.took = monotonic() - began
+        self._dispatcher.buffer.ran(held.took)
         if held.cancel.deadline is not None:
             self._deadlines.forget(held)
         held.started = None
@@ -94,6 +95,8 @@ class Executor:
 
     def overdue(self, held: Held) -> Transition:
         """What becomes of an attempt that does not end at its deadline: failed(timeout), or a retry once it has ended."""
+        if held.started is not None:
+            held.took = self._clock.monotonic() - held.started
         return self._after_failure(held, HandlerTimeoutError(_overdue_text(held)), Reason.TIMEOUT)
 
     def _ours(self, held: Held) -> bool:
@@ -112,7 +115,7 @@ class Executor:
             return self._decided(held, error)
         try:
             if self._events.hears(level_of(held.claim.job)):
-                self._events.emit(RunStarted(node=held.claim.node, **of_claim(held.claim)))
+                self._events.emit(beginning(held.claim, self._heartbeat.now()))
             call = self._call(held)
             if self.middlewares:
                 result = within(self.middlewares, call, lambda: perform(call, self._registry, resolve, self._clock))
@@ -162,6 +165,7 @@ class Executor:
             user=job.user if job else None,
             umask=job.umask if job else None,
             inheritance=self._options.inheritance,
+            trace=claim.trace,
         )
         if timeout is not None:
             self._deadlines.watch(held, timeout, kills=call.ends_by_force)

@@ -23,6 +23,7 @@ class Held:
     log: RunLog
     started: float | None = None
     begun: bool = False  #: a thread has taken it up
+    took: float | None = None  #: seconds, of an attempt that has ended or is given up
     job: Job | None = None  #: its definition, once looked up; None for ad-hoc runs
     options: HandlerOptions = NO_OPTIONS  #: how this attempt is made, once job and handler are found
     granted: int | None = None  #: attempts, where the handler's decorator says another number than the row

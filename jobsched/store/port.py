@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from jobsched.model.backfill import Refill, SlotRow
+from jobsched.model.figures import JobFigures, Sizes
 from jobsched.model.health import Inspection
 from jobsched.model.job import History
 from jobsched.model.pause import Pause
@@ -318,6 +319,12 @@ class Store(Protocol):
 
     def oldest_pending(self, namespace: str) -> dict[str, datetime]:
         """When the pending run of each queue came due that has waited longest; reads as much as `counts` does."""
+
+    def job_figures(self, namespace: str) -> list[JobFigures]:
+        """How each job does, by name. A few steps down an index for each job: for every few seconds, not for each request."""
+
+    def sizes(self) -> Sizes:
+        """How large the database is, as far as it knows without counting."""
 
     def unfinished(self, run_ids: Sequence[int]) -> set[int]:
         """Which of these runs are not in a final state."""

@@ -14,7 +14,7 @@ from jobsched._version import __version__
 from jobsched.client import Client
 from jobsched.clock import Clock, SystemClock
 from jobsched.errors import JobschedError
-from jobsched.web import changes, documents, health, jobs, logs, nodes, problems, queues, runs
+from jobsched.web import changes, documents, health, jobs, logs, metrics, nodes, problems, queues, runs
 from jobsched.web.access import Access
 from jobsched.web.gate import Gate
 from jobsched.web.health import Readiness
@@ -56,7 +56,9 @@ class Web:
         state.client, state.access, state.streams, state.alive = client, access, self.streams, alive
         state.job_index = JobIndex(client)
         state.readiness = Readiness(client, clock, lambda: self.streams.ending)
+        state.scraped = metrics.Scraped(client, clock)
         self.app.include_router(health.router)
+        self.app.include_router(metrics.router)
         for router in _ROUTERS:
             self.app.include_router(router)
         self._answer_errors()

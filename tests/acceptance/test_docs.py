@@ -62,6 +62,7 @@ def test_the_readmes_program_runs_its_handler(workplace: "Workplace") -> None:
     ("name", "says"),
     [
         ("traced", "web/request/orders.ship attempt 2\n"),
+        ("spanned", "1 True\n"),
         ("stored", "succeeded\nfailed\n[3]\n"),
     ],
 )

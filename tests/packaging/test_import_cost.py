@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = {"sqlalchemy", "alembic", "psycopg", "watchdog", "httpx", "fastapi", "starlette", "uvicorn", "jinja2"}
+_FOR_THE_STORE = {"sqlalchemy", "alembic", "psycopg", "watchdog"}
+_FOR_THE_WEB = {"httpx", "fastapi", "starlette", "uvicorn", "jinja2"}
+HEAVY = {*_FOR_THE_STORE, *_FOR_THE_WEB, "prometheus_client", "opentelemetry"}
 
 # What was imported is said at the very end, after whatever the command has to say itself.
 SCRIPT = """

@@ -19,7 +19,9 @@ from jobsched.observe.events import (
     RunEvent,
     RunFailed,
     RunLost,
+    RunRetrying,
     RunSnoozed,
+    RunStarted,
     RunSucceeded,
 )
 from jobsched.runner.runner import Runner
@@ -54,6 +56,49 @@ def test_a_run_is_told_of_from_its_start_to_its_end_in_order(bench: "Bench") -> 
         ("run_failed", 2),
     ]
     assert str(heard[-1]).endswith("failed: ValueError: attempt 2")
+
+
+def test_an_attempt_is_told_of_with_how_late_it_began_and_how_long_it_took(bench: "Bench") -> None:
+    heard: list[RunEvent] = []
+
+    @bench.handler
+    def work(ctx: Context) -> None:
+        if ctx.attempt == 1:
+            raise ValueError("no")
+
+    bench.declare("work", every=timedelta(seconds=1), retries=ONE_MORE)
+    succeeded = threading.Event()
+    node = bench.node()
+    node.on(RunEvent, heard.append)
+    node.on(RunSucceeded, lambda _: succeeded.set())
+    assert succeeded.wait(20)
+    node.shut_down()
+
+    first, failed, second, ended = heard[:4]
+    assert isinstance(first, RunStarted)
+    assert isinstance(second, RunStarted)
+    assert first.late_seconds is not None
+    assert (first.queue, first.late_seconds >= first.waited_seconds >= 0) == ("default", True)
+    assert second.late_seconds is None
+    assert isinstance(failed, RunRetrying)
+    assert isinstance(ended, RunSucceeded)
+    assert 0 < (failed.seconds or 0) < 20
+    assert 0 < (ended.seconds or 0) < 20
+
+
+def test_a_run_that_begins_by_hand_is_late_for_nothing(bench: "Bench") -> None:
+    heard: list[RunStarted] = []
+
+    @bench.handler
+    def work() -> None: ...
+
+    bench.declare("work", queue="mail")
+    node = bench.node()
+    node.on(RunStarted, heard.append)
+    bench.ended(bench.trigger("work"))
+    node.shut_down()
+
+    assert [(event.late_seconds, event.queue) for event in heard] == [(None, "mail")]
 
 
 def test_a_long_error_is_cut_in_the_event_and_kept_with_the_run(bench: "Bench") -> None:

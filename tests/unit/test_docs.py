@@ -98,7 +98,7 @@ def test_every_file_that_a_page_shows_is_valid(page: Path) -> None:
         assert check_sources([Source(page.name, text.encode())]).diagnostics == ()
 
 
-@pytest.mark.parametrize("name", ["jobs-yaml.md", "cli.md"])
+@pytest.mark.parametrize("name", ["jobs-yaml.md", "cli.md", "metrics.md"])
 def test_the_references_are_those_of_the_program(name: str) -> None:
     page = runpy.run_path(str(DOCS / "generate.py"))["PAGES"][name]
 

@@ -106,7 +106,7 @@ def test_a_name_that_was_bent_to_lead_here_is_refused(api: "Api", method: str, p
 
 @pytest.mark.parametrize("headers", [JSON, bearer("wrong"), {**JSON, "authorization": "Basic x"}])
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/api/runs"), ("POST", "/api/runs"), ("GET", "/api/openapi.json")]
+    ("method", "path"), [("GET", "/api/runs"), ("POST", "/api/runs"), ("GET", "/api/openapi.json"), ("GET", "/metrics")]
 )
 def test_without_a_token_nothing_is_told(guarded: "Api", method: str, path: str, headers: dict[str, str]) -> None:
     answer = guarded.ask(method, path, headers=headers, content=RUN)

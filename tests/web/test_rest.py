@@ -1,9 +1,12 @@
 """Queues, nodes, generations, documents, events, health, OpenAPI."""
 
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from jobsched.errors import OutcomeUnknownError, StoreError, StoreUnavailableError
 from jobsched.testing.builders import a_node, a_transition, claim
@@ -115,6 +118,21 @@ def test_the_process_is_alive_and_ready(api: "Api") -> None:
     assert api.get("/healthz") == api.get("/readyz") == {"status": "ok"}
     api.web.streams.end()
     assert api.problem("GET", "/readyz")["status"] == 503
+
+
+def test_metrics_of_the_database_are_there_for_a_scrape(api: "Api") -> None:
+    answer = asyncio.run(scraped(api))
+
+    assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, "text/plain")
+    found = {sample.name for family in parsed(answer.text) for sample in family.samples}
+    assert {"jobsched_database_up", "jobsched_job_next_slot_timestamp_seconds"} <= found
+
+
+async def scraped(api: "Api") -> httpx.Response:
+    """Not by `api`, which holds answers to the OpenAPI: this one is no part of it."""
+    transport = httpx.ASGITransport(api.web.asgi)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        return await http.get("/metrics")
 
 
 def test_a_node_whose_loops_stand_still_is_not_alive(api: "Api") -> None:

@@ -3,12 +3,13 @@
 from datetime import timedelta
 
 from jobsched.model.handler import CommandHandler, handler_text
-from jobsched.model.run import RunState, Source
+from jobsched.model.run import OnConflict, RunState, Source
 from jobsched.store.port import Store
 from jobsched.testing.builders import (
     HANDLER,
     LEASE,
     MINUTE,
+    NAMESPACE,
     START,
     a_change,
     a_firing,
@@ -35,6 +36,23 @@ MOMENT = timedelta(microseconds=1)
 
 
 class ClaimContract:
+    def test_a_run_goes_on_in_the_trace_that_it_was_enqueued_in(self, store: Store) -> None:
+        trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        store.enqueue([a_run(trace=trace), a_run(), a_run(queue="mail", trace=trace)])
+        node = a_node(store)
+
+        claims = claim(store, node, queues=["mail"]) + claim(store, node)
+
+        assert [claimed.trace for claimed in claims] == [trace, trace, None]
+
+    def test_a_run_that_is_replaced_goes_on_in_the_trace_of_who_replaced_it(self, store: Store) -> None:
+        trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        store.enqueue([a_run(unique_key="u", available_at=START + MINUTE)])
+        store.enqueue([a_run(unique_key="u", on_conflict=OnConflict.REPLACE, trace=trace)])
+        store.promote([NAMESPACE], 10)
+
+        assert [claimed.trace for claimed in claim(store, a_node(store))] == [trace]
+
     def test_a_claim_brings_all_that_is_needed_to_perform_a_run(self, store: Store, clock: FakeClock) -> None:
         [created] = store.enqueue([a_run(queue="mail", payload={"to": ["a@b.c"]}, max_attempts=3)])
         node = a_node(store)

@@ -1,5 +1,8 @@
 """The contract's chapter on what can be asked about runs."""
 
+from datetime import timedelta
+
+from jobsched.model.figures import JobFigures
 from jobsched.model.run import Claim, Reason, RunFilter, RunState
 from jobsched.store.port import Store
 from jobsched.testing.builders import (
@@ -130,6 +133,54 @@ class QuestionContract:
         assert counted(store, "elsewhere") == {("default", RunState.PENDING): 1}
         assert counted(store, "default", "elsewhere")["default", RunState.PENDING] == 3
         assert counted(store) == {}
+
+    def test_the_figures_of_a_job_that_never_ran_are_its_next_slot_alone(self, store: Store) -> None:
+        stored = given_jobs(store, a_free_job("b"), a_free_job("a"))
+        given_jobs(store, a_free_job(namespace="elsewhere"))
+
+        assert store.job_figures("default") == [
+            JobFigures(
+                name=name,
+                next_at=stored[name].next_at,
+                last_run_at=None,
+                last_success_at=None,
+                failing=False,
+            )
+            for name in ("a", "b")
+        ]
+
+    def test_a_job_fails_until_one_of_its_runs_succeeds(self, store: Store, clock: FakeClock) -> None:
+        job = a_free_job()
+        given_jobs(store, job)
+
+        def ended(state: RunState) -> JobFigures:
+            store.enqueue([a_trigger(job)])
+            clock.advance(1)
+            [claimed] = claim(store, a_node(store))
+            store.finish([a_transition(claimed, state, reason=Reason.ERROR if state is RunState.FAILED else None)])
+            store.enqueue([a_trigger(job, skipped=Reason.OVERLAP)])
+            return store.job_figures("default")[0]
+
+        failed, succeeded, cancelled, again = map(
+            ended, (RunState.FAILED, RunState.SUCCEEDED, RunState.CANCELLED, RunState.FAILED)
+        )
+
+        second = timedelta(seconds=1)
+        assert (failed.failing, failed.last_run_at, failed.last_success_at) == (True, START, None)
+        assert (succeeded.failing, succeeded.last_success_at) == (False, START + 2 * second)
+        assert (cancelled.failing, cancelled.last_run_at) == (False, START + 2 * second)
+        assert (again.failing, again.last_run_at, again.last_success_at) == (
+            True,
+            START + 3 * second,
+            START + 2 * second,
+        )
+
+    def test_a_database_knows_how_large_it_is(self, store: Store) -> None:
+        sizes = store.sizes()
+
+        assert sizes.bytes > 0
+        assert (sizes.wal_bytes is None) == bool(sizes.tables)
+        assert not sizes.tables or "jobsched_runs" in {table.name for table in sizes.tables}
 
     def test_unfinished_are_the_runs_in_no_final_state(self, store: Store) -> None:
         job = a_limited_job()

@@ -13,12 +13,21 @@ from jobsched.cli.nodelog import JsonLog
 from jobsched.model.run import Reason
 from jobsched.observe import events as module
 from jobsched.observe import listeners
-from jobsched.observe.events import Event, NodeStarted, RunEvent, RunFailed, RunRetrying, RunStarted, RunSucceeded
+from jobsched.observe.events import (
+    AttemptEnded,
+    Event,
+    NodeStarted,
+    RunEvent,
+    RunFailed,
+    RunRetrying,
+    RunStarted,
+    RunSucceeded,
+)
 from jobsched.observe.listeners import Events
 
 PAGE = Path(__file__).parents[3] / "docs" / "events.md"
 KINDS = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, Event)]
-TOLD = [kind for kind in KINDS if kind not in (Event, RunEvent)]
+TOLD = [kind for kind in KINDS if kind not in (Event, RunEvent, AttemptEnded)]
 RUN = {"run": 7, "namespace": "default", "job": "nightly", "handler": "a:b", "attempt": 1}
 FAILED = RunFailed(reason=Reason.ERROR, error="ValueError: no", **RUN)  # type: ignore[arg-type]
 
@@ -69,7 +78,7 @@ def test_an_event_is_one_line_of_json_with_its_name_and_fields(caplog: pytest.Lo
 def test_what_comes_by_the_thousand_is_said_quietly(job: str | None, level: int) -> None:
     run = {**RUN, "job": job}
 
-    assert RunStarted(node=1, **run).level == level  # type: ignore[arg-type]
+    assert RunStarted(node=1, queue="default", waited_seconds=0.1, **run).level == level  # type: ignore[arg-type]
     assert RunSucceeded(**run).level == level  # type: ignore[arg-type]
 
 
@@ -86,6 +95,20 @@ def test_a_listener_hears_its_kind_and_what_derives_from_it_in_order() -> None:
     events.close()
 
     assert (heard_runs, heard_all) == ([FAILED], [started, FAILED])
+
+
+def test_a_counter_has_counted_when_the_event_is_said_and_harms_nobody() -> None:
+    events = Events()
+    counted: list[Event] = []
+
+    def fail(event: Event) -> None:
+        raise ValueError(event.name)
+
+    events.count(fail)
+    events.count(counted.append)
+    events.emit(FAILED)
+
+    assert (counted, events.hears(logging.DEBUG)) == ([FAILED], True)
 
 
 def test_a_listener_that_was_forgotten_hears_nothing_more() -> None:
