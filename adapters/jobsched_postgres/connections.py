@@ -1,6 +1,7 @@
 """Connections to a server: time-outs on both sides, no state that a pooler between us would lose.
 
-Nothing is prepared (a pooler gives the next statement another server connection) and no SET outlives its transaction.
+Nothing is prepared unless it says so itself, and then only where no pooler is between us, which gives the next statement
+another server connection; and no SET outlives its transaction.
 The time-outs go as start-up options, which cost nothing later; a pooler that refuses them gets none of it, and then
 each transaction sets its own. What a lost network leaves hanging is cut off by the watchdog.
 """
@@ -47,6 +48,8 @@ BEGIN = "begin"
 BEGIN_SNAPSHOT = "begin isolation level repeatable read read only"
 _SET_LOCAL = "".join(f"; set local {name} = '{value}'" for name, value in _SERVER_TIMEOUTS.items())
 _HAS_TIMEOUTS = "jobsched_has_timeouts"
+#: Statements are prepared when they ask for it, never because they come often: their plans have to follow the tables.
+_ONLY_IF_ASKED = 2**31 - 1
 _IDLE_SINCE = "jobsched_idle_since"
 #: A connection that rested so long is asked whether it still lives; one that rested less is only looked at.
 _TRUSTED_SECONDS = 30.0
@@ -58,6 +61,7 @@ class Connector:
     def __init__(self, location: Location, clock: Clock) -> None:
         self._location, self._clock = location, clock
         self._options_refused = False
+        self._may_prepare = True
         self.watchdog = Watchdog(clock)
 
     def engine(self) -> Engine:
@@ -122,6 +126,15 @@ class Connector:
     def _used(self, connection: Connection, *_: object) -> None:
         self.watchdog.touch(_driver_connection(connection))
 
+    def prepares_nothing(self) -> bool:
+        """From now on; False if it was so already. For a pooler that passes on the server's number, so that none was seen."""
+        could, self._may_prepare = self._may_prepare, False
+        return could
+
+    def prepares(self, connection: psycopg.Connection[Any]) -> bool:
+        """Whether a statement that asks for it is prepared on this connection."""
+        return self._may_prepare and connection.prepare_threshold is not None
+
     def be_patient(self, connection: Connection) -> None:
         """What follows on this connection may take as long as it takes."""
         self.watchdog.forget(_driver_connection(connection))
@@ -172,8 +185,11 @@ def _make_ready(connection: psycopg.Connection[Any], entry: ConnectionPoolEntry)
         found = connection.info.server_version // 10_000
         raise StoreError(f"PostgreSQL {found} is too old, {OLDEST_SERVER} or newer is needed")
     connection.adapters.register_loader("json", TextLoader)
-    row = connection.execute("select current_setting('statement_timeout')").fetchone()
-    entry.info[_HAS_TIMEOUTS] = row is not None and row[0] != "0"
+    row = connection.execute("select current_setting('statement_timeout'), pg_backend_pid()").fetchone()
+    assert row is not None, "it always has a row"
+    entry.info[_HAS_TIMEOUTS] = row[0] != "0"
+    if row[1] == connection.info.backend_pid and connection.prepare_threshold is None:
+        connection.prepare_threshold = _ONLY_IF_ASKED
 
 
 def begin_statement(begin: str, info: Mapping[str, Any]) -> str:

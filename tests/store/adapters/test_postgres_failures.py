@@ -290,18 +290,45 @@ def test_a_pooler_that_refuses_options_gets_them_in_each_transaction(
     assert (inside, outside) == ("15s", "0")
 
 
-def test_nothing_is_prepared_on_the_server(store: Store) -> None:
+def prepared(store: Store) -> list[str]:
+    """What each connection of the pool (there is one, while nobody else asks) has prepared on the server."""
     from jobsched_postgres.dialect import PostgresDialect
+
+    dialect = store._dialect  # type: ignore[attr-defined]
+    assert isinstance(dialect, PostgresDialect)
+    asked = "select statement from pg_prepared_statements"
+    return [row[0] for row in dialect.read(lambda connection: connection.exec_driver_sql(asked).fetchall())]
+
+
+def test_only_what_makes_runs_is_prepared_on_the_server(store: Store) -> None:
+    for _ in range(20):
+        store.enqueue([a_run()])
+        store.enqueue([a_run(key="k")])
+        store.next_due(["default"])
+
+    (statement,) = prepared(store)
+    assert "insert into jobsched_runs" in statement
+
+
+def test_nothing_is_prepared_where_a_pooler_is_between_us(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psycopg.ConnectionInfo, "backend_pid", 4711)
 
     for _ in range(20):
         store.enqueue([a_run()])
-    dialect = store._dialect  # type: ignore[attr-defined]
-    assert isinstance(dialect, PostgresDialect)
-    count = dialect.read(
-        lambda connection: connection.exec_driver_sql("select count(*) from pg_prepared_statements").scalar_one()
-    )
 
-    assert count == 0
+    assert prepared(store) == []
+
+
+def test_a_pooler_that_was_not_seen_and_forgets_what_was_prepared_loses_no_run(store: Store) -> None:
+    store.enqueue([a_run()])
+    unseen = "do $$ begin execute 'deallocate all'; end $$"  # by the driver, which would take note of it
+    store._dialect.read(lambda connection: connection.exec_driver_sql(unseen))  # type: ignore[attr-defined]
+
+    store.enqueue([a_run()])
+    store.enqueue([a_run()])
+
+    assert len(runs(store)) == 3
+    assert prepared(store) == []
 
 
 # -- races that only several connections can have
