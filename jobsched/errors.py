@@ -35,6 +35,7 @@
     ├── HandlerProcessError         that process could not start, or ended before its handler did
     ├── CommandError                a command ended with another code than 0, or could not start
     ├── HttpError                   an HTTP call did not answer as expected
+    ├── NotifyError                 an alert could not be sent
     └── HandlerTimeoutError, HandlerCancelledError   the deadline passed; the run was asked to stop
 
     Retry, Cancel, Snooze           raised by a handler to say what shall become of its run (no errors)
@@ -289,6 +290,10 @@ class HttpError(JobschedError):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class NotifyError(JobschedError):
+    """An alert could not be sent."""
 
 
 class HandlerTimeoutError(JobschedError):
