@@ -119,9 +119,7 @@ def end(connection: Connection, dialect: Dialect, ids: Sequence[int]) -> None:
         connection.execute(update(alerts).where(chosen, OPEN).values(closed_at=dialect.now_expression()))
 
 
-def tell(
-    connection: Connection, dialect: Dialect, ids: Sequence[int], new: Sequence[NewRun]
-) -> list[Created | None]:
+def tell(connection: Connection, dialect: Dialect, ids: Sequence[int], new: Sequence[NewRun]) -> list[Created | None]:
     """Breaches are told, by these runs. Raises ToldAlready if another node was faster with any of them."""
     claimed = 0
     for start in range(0, len(ids), _CHUNK):
@@ -153,9 +151,7 @@ def untold(connection: Connection, namespaces: Collection[str]) -> list[Breach]:
     other = alerts.alias("other")
     last = (
         select(func.max(other.c.told_at))
-        .where(
-            other.c.namespace == alerts.c.namespace, other.c.job == alerts.c.job, other.c.kind == alerts.c.kind
-        )
+        .where(other.c.namespace == alerts.c.namespace, other.c.job == alerts.c.job, other.c.kind == alerts.c.kind)
         .scalar_subquery()
     )
     statement = (
@@ -232,7 +228,7 @@ def sla_facts(connection: Connection, dialect: Dialect, namespace: str, names: S
         runs_now = select(c.job, c.id, c.attempt, c.started_at).where(*of_jobs, in_state(RunState.RUNNING))
         running += (RunningAttempt(*row) for row in connection.execute(runs_now.order_by(c.started_at).limit(_MOST)))
         declared = select(jobs.c.name, jobs.c.created_at).where(jobs.c.namespace == namespace, jobs.c.name.in_(chosen))
-        successes |= {name: at for name, at in connection.execute(declared)}
+        successes |= {row.name: row.created_at for row in connection.execute(declared)}
         newest = select(c.job, func.max(c.finished_at)).where(*of_jobs, in_state(RunState.SUCCEEDED)).group_by(c.job)
         for name, at in connection.execute(newest):
             successes[name] = max(at, successes.get(name, at))

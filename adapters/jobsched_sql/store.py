@@ -262,9 +262,7 @@ class SqlStore:
     def finish(self, transitions: Sequence[Transition]) -> dict[int, Became]:
         if not transitions:
             return {}
-        then = _both(
-            failures.after_finish(self._dialect, transitions), alerts.after_finish(self._dialect, transitions)
-        )
+        then = _both(failures.after_finish(self._dialect, transitions), alerts.after_finish(self._dialect, transitions))
         ours = self._dialect.finish(transitions, then)
         self._ring_if(
             any((one.state in _MAKES_WORK or one.on_failure is not None) and one.id in ours for one in transitions)

@@ -120,11 +120,15 @@ def handler_from_definition(kind: str, value: Any) -> Handler:
 
 def handler_text(handler: Handler | NotifyHandler) -> str:
     """The handler as a run keeps it."""
+    if isinstance(handler, PythonHandler):
+        return handler.name
     if isinstance(handler, NotifyHandler):
-        kind, value = "notify", {"notifier": handler.notifier, **dict([target_definition(handler.target)])}
+        written: dict[str, Any] = {
+            "notify": {"notifier": handler.notifier, **dict([target_definition(handler.target)])}
+        }
     else:
-        kind, value = handler_definition(handler)
-    return value if kind == "handler" else json.dumps({kind: value}, ensure_ascii=False, separators=(",", ":"))
+        written = dict([handler_definition(handler)])
+    return json.dumps(written, ensure_ascii=False, separators=(",", ":"))
 
 
 #: Most runs are of a few handlers.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jobsched.model.alert import AlertKind, Alerts, NewBreach
 from jobsched.model.instants import format_instant
@@ -26,12 +26,12 @@ class RunningAttempt(NamedTuple):
 
 
 class MissedSlot(NamedTuple):
-    """A skipped row. `scheduled_at` is the last of its slots; `count` is None above 1,000."""
+    """A skipped row. `scheduled_at` is the last of its slots; `slots` is None above 1,000."""
 
     job: str
     run: int
     scheduled_at: datetime | None
-    count: int | None
+    slots: int | None
     reason: str
 
 
@@ -74,10 +74,10 @@ def missed_breaches(namespace: str, alerts: Mapping[str, Alerts], missed: list[M
     """What was skipped because its time was over, of jobs that want it told."""
     for slot in missed:
         if slot.job in alerts and AlertKind.MISSED in alerts[slot.job].when:
-            details = {
+            details: dict[str, Any] = {
                 "run": slot.run,
                 "scheduled_at": None if slot.scheduled_at is None else format_instant(slot.scheduled_at),
-                "slots": slot.count,
+                "slots": slot.slots,
                 "reason": slot.reason,
             }
             yield _breach(namespace, slot.job, AlertKind.MISSED, str(slot.run), details)
@@ -94,5 +94,5 @@ def _limit(alerts: Mapping[str, Alerts], job: str, kind: AlertKind) -> timedelta
     }[kind]
 
 
-def _breach(namespace: str, job: str, kind: AlertKind, subject: str, details: dict[str, object]) -> NewBreach:
+def _breach(namespace: str, job: str, kind: AlertKind, subject: str, details: dict[str, Any]) -> NewBreach:
     return NewBreach(namespace=namespace, job=job, kind=kind, subject=subject, details=details)
