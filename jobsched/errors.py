@@ -21,6 +21,7 @@
     ├── NotFoundError
     │   ├── UnknownJobError
     │   ├── UnknownRunError
+    │   ├── UnknownNotifierError    no job's alerts name it
     │   └── UnknownHandlerError     nothing importable or registered has this name
     ├── RefusedError                what was asked of a run cannot be done to it
     ├── BackfillError               a range of slots that cannot be filled
@@ -179,6 +180,17 @@ class UnknownJobError(NotFoundError):
         hint = f"; did you mean {nearest!r}?" if nearest else f"; {hint}"
         super().__init__(f"no job {name!r} in namespace {namespace!r}{hint}")
         self.namespace, self.name = namespace, name
+
+
+class UnknownNotifierError(NotFoundError):
+    """No notifier of this name is in use."""
+
+    def __init__(self, namespace: str, name: str, known: Sequence[str]) -> None:
+        used = f"those in use are {', '.join(known)}" if known else "none is in use"
+        super().__init__(
+            f"no job of namespace {namespace!r} alerts a notifier {name!r}; {used}. Name it in a job's `alerts`, and sync"
+        )
+        self.namespace, self.name, self.known = namespace, name, tuple(known)
 
 
 class UnknownRunError(NotFoundError):
