@@ -54,10 +54,8 @@ def list_(*, database: str | None, namespace: str | None, output: str) -> None:
 @click.option("--timeout", metavar="DURATION", help="How long to wait for a node to send it; 30s.")
 @database_option
 @namespace_option
-@output_option
-def test(*, notifier: str, timeout: str | None, database: str | None, namespace: str | None, output: str) -> None:
+def test(*, notifier: str, timeout: str | None, database: str | None, namespace: str | None) -> None:
     """Send a test message to NOTIFIER now, from a node, as alerts are, and say what came of it; exit code 1 if it failed."""
-    from jobsched.model.report import run_as_json
     from jobsched.model.run import RunState
 
     limit = _patience(timeout)
@@ -69,15 +67,10 @@ def test(*, notifier: str, timeout: str | None, database: str | None, namespace:
             run = client.wait(made.id, limit)
         except TimeoutError as error:
             raise Failure(f"{error}; a node that serves queue alerts sends it: jobsched status") from None
-    if output == "json":
-        print_json(run_as_json(run))
-    elif run.state is RunState.SUCCEEDED:
-        say(f"sent to {notifier} by run {run.id}")
-    else:
-        why = f": {run.error[-1].get('message')}" if run.error else ""
-        say(f"error: not sent to {notifier}: run {run.id} {run.state}{why}", err=True, fg="red")
     if run.state is not RunState.SUCCEEDED:
-        raise SystemExit(1)
+        why = f": {run.error[-1].get('message')}" if run.error else ""
+        raise Failure(f"not sent to {notifier}: run {run.id} {run.state}{why}; what it wrote: jobsched logs {run.id}")
+    say(f"sent to {notifier} by run {run.id}")
 
 
 def as_json(breach: "Breach") -> dict[str, Any]:
