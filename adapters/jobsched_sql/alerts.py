@@ -51,15 +51,16 @@ def _note_ends(connection: Connection, dialect: Dialect, ended: Mapping[int, Tra
         for row in won
         if (row.namespace, row.job) in recovered and AlertKind.RECOVERY in ended[row.id].alerts
     ]
+    pings = [_of_run(AlertKind.PING, row) for row in won if AlertKind.PING in ended[row.id].alerts]
     once = {(breach.namespace, breach.job): breach for breach in reversed(found)}
     failed = [_of_run(kind, row) for row in rows for kind in _failures(row, ended[row.id])]
-    note(connection, dialect, [*once.values(), *failed])
+    note(connection, dialect, [*once.values(), *pings, *failed])
 
 
 def _failures(row: Row[*tuple[Any, ...]], one: Transition) -> list[AlertKind]:
     """What kinds of failures this end is, of those that are asked for: the row tells what became of it."""
     failed = row.state == RunState.FAILED
-    kinds = [AlertKind.FINAL_FAILURE] if failed else []
+    kinds = [AlertKind.FINAL_FAILURE, AlertKind.PING] if failed else []
     if failed or (row.state == RunState.SCHEDULED and one.error is not None):
         kinds.append(AlertKind.FAILURE)
     return [kind for kind in kinds if kind in one.alerts]
@@ -67,7 +68,9 @@ def _failures(row: Row[*tuple[Any, ...]], one: Transition) -> list[AlertKind]:
 
 def _of_run(kind: AlertKind, row: Row[*tuple[Any, ...]]) -> NewBreach:
     details: dict[str, Any] = {"run": row.id, "attempt": row.attempt}
-    if kind is not AlertKind.RECOVERY:
+    if kind is AlertKind.PING:
+        details["ok"] = row.state == RunState.SUCCEEDED
+    if row.state != RunState.SUCCEEDED:
         error = row.error[-1] if row.error else {}
         words = ": ".join(str(error[part]) for part in ("type", "message") if error.get(part))
         details |= {"reason": row.reason or error.get("reason"), "error": words}
@@ -120,20 +123,28 @@ def end(connection: Connection, dialect: Dialect, ids: Sequence[int]) -> None:
 
 
 def tell(connection: Connection, dialect: Dialect, ids: Sequence[int], new: Sequence[NewRun]) -> list[Created | None]:
-    """Breaches are told, by these runs. Raises ToldAlready if another node was faster with any of them."""
+    """Breaches are told, by these runs. Raises CannotTellError if another node was faster with any of them, or if a run
+    that one of these was to replace is being performed. What is but a ping is forgotten: there may be many.
+    """
     claimed = 0
     for start in range(0, len(ids), _CHUNK):
         chosen = alerts.c.id.in_(ids[start : start + _CHUNK])
         claimed += connection.execute(
+            delete(alerts).where(chosen, UNTOLD, alerts.c.kind == AlertKind.PING.value)
+        ).rowcount
+        claimed += connection.execute(
             update(alerts).where(chosen, UNTOLD).values(told_at=dialect.now_expression())
         ).rowcount
     if claimed < len(ids):
-        raise ToldAlready
-    return insert_runs(connection, dialect, new) if new else []
+        raise CannotTellError
+    made = insert_runs(connection, dialect, new) if new else []
+    if any(one is not None and one.existing and one.state is RunState.RUNNING for one in made):
+        raise CannotTellError
+    return made
 
 
-class ToldAlready(Exception):  # noqa: N818 - no error: the transaction is given up, and the other node's holds
-    """Another node has told of these breaches meanwhile."""
+class CannotTellError(Exception):
+    """The transaction is given up: the breaches are told already, or are to be told a little later."""
 
 
 def forget(connection: Connection, dialect: Dialect) -> None:
@@ -185,11 +196,12 @@ def _breach(row: Row[*tuple[Any, ...]], last_told_at: datetime | None = None) ->
 
 
 def watched_jobs(connection: Connection, namespace: str) -> list[StoredJob]:
-    """Jobs that have `alerts`. Looked for in the text: thousands of others need not be read."""
+    """Jobs that have `alerts` or `ping`. Looked for in the text: thousands of others need not be read."""
     written = cast(jobs.c.definition, Text)
-    statement = select(jobs).where(jobs.c.namespace == namespace, written.like('%"alerts"%')).order_by(jobs.c.name)
+    told = or_(written.like('%"alerts"%'), written.like('%"ping"%'))
+    statement = select(jobs).where(jobs.c.namespace == namespace, told).order_by(jobs.c.name)
     found = [stored_job(row) for row in connection.execute(statement)]
-    return [stored for stored in found if stored.job.alerts is not None]
+    return [stored for stored in found if stored.job.alerts is not None or stored.job.ping is not None]
 
 
 def missed(connection: Connection, namespace: str, since: datetime) -> list[MissedSlot]:

@@ -375,7 +375,7 @@ class SqlStore:
     def tell(self, ids: Sequence[int], runs: Sequence[NewRun]) -> bool:
         try:
             made = self._dialect.write(lambda connection: alerts.tell(connection, self._dialect, ids, runs))
-        except alerts.ToldAlready:
+        except alerts.CannotTellError:
             return False
         self._announced([created for created in made if created is not None], runs)
         return True

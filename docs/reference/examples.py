@@ -56,6 +56,7 @@ JOB_EXAMPLES = {
     "on_crash": "on_crash: fail",
     "on_failure": "on_failure: {handler: alerts:tell}",
     "alerts": "alerts: {notify: ops, when: [final_failure, recovery, missed]}",
+    "ping": 'ping: {success: "${PING_URL}", failure: "${PING_URL}/fail"}',
     "history": "history: {success: 10, max_age: 7d}",
     "description": "description: Close the day and send invoices",
     "owner": "owner: billing@example.com",

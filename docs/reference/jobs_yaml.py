@@ -21,7 +21,7 @@ checked when this page is written. For editors there is a JSON Schema, [jobs.sch
 - **duration**: a number of seconds, or text like `200ms`, `30s`, `5m`, `1h30m`, `2d`.
 - **instant**: RFC 3339 with `Z` or an offset, like `2026-12-24T08:00:00Z`.
 - **name**: letters, digits, `.`, `_` and `-`, at most 100 characters, the first a letter or digit.
-- `${VAR}` and `${VAR:-default}` in `settings.database`, `env`, `http` and `apprise` are resolved on the node when they are used. `$${` is a plain `${`.
+- `${VAR}` and `${VAR:-default}` in `settings.database`, `env`, `http`, `apprise` and `ping` are resolved on the node when they are used. `$${` is a plain `${`.
 - A field of a job goes before the file's `defaults`, and these before what is built in. Between the job and the defaults stands what the decorator of its Python handler says of `retries` and `timeout`: [runs](runs.md).
 - YAML 1.2 is meant: `on`, `no` and `yes` are texts, `12:30` is a text, dates are texts. Duplicate keys and unknown tags are errors. Quote cron expressions.
 - Errors are reported all at once, each with line and column. A file with errors changes nothing.
@@ -33,7 +33,7 @@ TOPICS = {
     "After downtime": ("catch_up", "max_catch_up", "starting_deadline"),
     "How it is run": (
         *("queue", "priority", "concurrency", "retries", "timeout", "executor", "on_crash", "on_failure"),
-        *("alerts", "history"),
+        *("alerts", "ping", "history"),
     ),
     "For people": ("description", "owner", "tags"),
 }
@@ -45,6 +45,7 @@ GROUPS = {
     "on_failure": "FailureOptions",
     "alerts": "AlertOptions",
     "sla": "SlaOptions",
+    "ping": "PingOptions",
     "history": "HistoryOptions",
     "http": "HttpOptions",
 }

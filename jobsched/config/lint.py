@@ -64,6 +64,9 @@ def job_warnings(job: Job, environ: Mapping[str, str] | None, now: datetime | No
         yield from _lacking_of_call("http", job.handler, environ)
         if job.on_failure is not None:
             yield from _lacking_of_call("on_failure", job.on_failure.handler, environ)
+        if job.ping is not None:
+            for name in _missing([job.ping.success or "", job.ping.failure or ""], environ):
+                yield _lacking("ping", name)
         for notifier in job.alerts.notify if job.alerts is not None else ():
             yield from _lacking_of_call("alerts", notifier.target, environ)
 

@@ -24,7 +24,7 @@ from jobsched.config.kinds import (
     or_none,
     text,
 )
-from jobsched.model.alert import AlertKind
+from jobsched.model.alert import FOR_PEOPLE
 from jobsched.model.definition import HANDLER_KINDS
 from jobsched.model.keys import LONGEST_DECLARED_KEY
 
@@ -153,6 +153,12 @@ def _alerts(value: Any) -> Any:
     return None if value == "none" else value
 
 
+def _ping(value: Any) -> Any:
+    if value == {}:
+        raise wrong("names no URL", "write `success`, `failure`, or both below it")
+    return value
+
+
 def _queue(value: Any) -> Any:
     if value == {}:
         raise wrong("says nothing of its queue", "write `limit`, `rate`, `max_queued` or `threads` below it")
@@ -193,7 +199,15 @@ SLA = Group(
     max_time_since_success=may(POSITIVE_DURATION, "For `no_success`: no run has succeeded for so long."),
 )
 
-_KIND = one_of(*(str(kind) for kind in AlertKind))
+PING = Group(
+    "PingOptions",
+    "URLs that are called when runs end, for services that watch that jobs run at all.",
+    success=may(kinds.HTTP_URL, "Called when a run has succeeded; `${VAR}` is resolved on the node."),
+    failure=may(kinds.HTTP_URL, "Called when a run has failed for good; `${VAR}` is resolved on the node."),
+    start=may(kinds.HTTP_URL, "Called when an attempt begins."),
+)
+
+_KIND = one_of(*map(str, FOR_PEOPLE))
 ALERTS = Group(
     "AlertOptions",
     "What is told of a job, to whom, and how often at most.",
@@ -324,6 +338,10 @@ JOB = Group(
         "`H` is a value fixed by the job's name.",
     ),
     every=may(kinds.PERIOD, "A fixed period, at least 1 s; counted from start_at, else from 1970-01-01T00:00:00Z."),
+    ping=may(
+        before(_ping, PING.kind),
+        "URLs that are called when a run has succeeded, or failed for good: a dead-man's switch.",
+    ),
     at=may(INSTANT, "Once, at this instant; not before start_at, not after end_at."),
 )
 
@@ -462,6 +480,7 @@ NAMED_GROUPS = (
     HTTP,
     JOB,
     NOTIFIER,
+    PING,
     QUEUE,
     RETRIES,
     SETTINGS_HISTORY,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from jobsched.model.alert import SLA_FIELDS, AlertKind, Alerts, Notifier, Sla
+from jobsched.model.alert import SLA_FIELDS, AlertKind, Alerts, Notifier, Ping, Sla
 from jobsched.model.desired import ApiSettings, Settings
 from jobsched.model.handler import AppriseHandler, CommandHandler, HttpHandler, PythonHandler, ShellHandler
 from jobsched.model.job import CalendarUse, Concurrency, Dst, History, OnFailure, Retries, Timeout
@@ -187,6 +187,7 @@ _TURNED: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
     "history": ("history", _over(History)),
     "on_failure": ("on_failure", _on_failure),
     "alerts": ("alerts", _alerts),
+    "ping": ("ping", lambda ping, _: Ping(ping.get("success"), ping.get("failure"))),
     "env": ("env", lambda env, base: {**base, **env} if base else env),
     "tags": ("tags", lambda tags, _: tuple(tags)),
 }

@@ -27,8 +27,11 @@ class AlertKind(StrEnum):
     NO_SUCCESS = "no_success"  #: none for longer than `sla.max_time_since_success`
     SYNC_REFUSED = "sync_refused"  #: changed files are not valid, or not applied
     NODE_LOST = "node_lost"  #: the lease of a node of the namespace ran out
+    PING = "ping"  #: a run of a job with `ping` is over: told to a URL of its own, not to people
 
 
+#: What `when` may list.
+FOR_PEOPLE: Final = tuple(kind for kind in AlertKind if kind is not AlertKind.PING)
 #: Noted in the transaction in which an attempt ends.
 AT_THE_END: Final = frozenset({AlertKind.FINAL_FAILURE, AlertKind.FAILURE, AlertKind.RECOVERY})
 #: Of no job: told to all that any job of the namespace names for them.
@@ -52,6 +55,14 @@ class Notifier:
     def handler(self) -> NotifyHandler:
         """What a run that sends to it performs."""
         return NotifyHandler(self.name, self.target)
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Which URL is called when a run of the job has succeeded, or failed for good; None: none."""
+
+    success: str | None = None
+    failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

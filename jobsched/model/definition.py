@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any, Final, NamedTuple, cast
 
-from jobsched.model.alert import AlertKind, Alerts, Notifier, Sla
+from jobsched.model.alert import AlertKind, Alerts, Notifier, Ping, Sla
 from jobsched.model.durations import format_duration, parse_duration
 from jobsched.model.handler import (
     Handler,
@@ -280,6 +280,7 @@ _ENCODINGS: Final[dict[str, _Codec]] = {
     "history": _group(History, frozenset({"max_age"})),
     "on_failure": _Codec(_encode_on_failure, _decode_on_failure),
     "alerts": _Codec(_encode_alerts, _decode_alerts),
+    "ping": _group(Ping, frozenset()),
     "env": _MAP,
     "tags": _Codec(list, tuple),
 }

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
-from jobsched.model.alert import Alerts
+from jobsched.model.alert import AlertKind, Alerts, Ping
 from jobsched.model.handler import Handler, PythonHandler
 from jobsched.model.keys import key_for
 
@@ -118,6 +118,7 @@ class Job:
     history: History = History()
     on_failure: OnFailure | None = None
     alerts: Alerts | None = None
+    ping: Ping | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: str | None = None
     user: str | None = None
@@ -142,6 +143,12 @@ class Job:
     @property
     def max_attempts(self) -> int:
         return 1 + self.retries.max
+
+    @property
+    def noted_at_the_end(self) -> frozenset[AlertKind]:
+        """What is to be looked for when an attempt of it ends."""
+        noted: frozenset[AlertKind] = frozenset() if self.alerts is None else self.alerts.at_the_end
+        return noted if self.ping is None else noted | {AlertKind.PING}
 
     @property
     def python_handlers(self) -> list[str]:

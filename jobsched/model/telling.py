@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any
 
 from jobsched.model.alert import (
@@ -15,10 +16,11 @@ from jobsched.model.alert import (
     Alerts,
     Breach,
     Notifier,
+    Ping,
 )
-from jobsched.model.handler import handler_text
+from jobsched.model.handler import HttpHandler, NotifyHandler, handler_text
 from jobsched.model.instants import format_instant
-from jobsched.model.run import NewRun, Source
+from jobsched.model.run import NewRun, OnConflict, Source
 
 #: A message names so many breaches; of the others it gives the number.
 _NAMED = 10
@@ -34,7 +36,10 @@ class Telling:
 
 
 def tellings(
-    untold: Iterable[Breach], alerts: Mapping[str, Mapping[str, Alerts]], now: datetime
+    untold: Iterable[Breach],
+    alerts: Mapping[str, Mapping[str, Alerts]],
+    now: datetime,
+    pings: Mapping[str, Mapping[str, Ping]] = MappingProxyType({}),
 ) -> tuple[list[Telling], datetime | None]:
     """What may be told now, and when the next of the others may be. `alerts`: by namespace and job.
 
@@ -43,6 +48,10 @@ def tellings(
     told: list[Telling] = []
     later: list[datetime] = []
     for (namespace, job, kind), group in _grouped(untold):
+        if kind is AlertKind.PING:
+            of_job = pings.get(namespace, {}).get(job or "")
+            told.append(Telling(tuple(breach.id for breach in group), _ping_runs(group[-1], of_job)))
+            continue
         wanted = _wanted(kind, job, alerts.get(namespace, {}))
         last = max((breach.last_told_at for breach in group if breach.last_told_at is not None), default=None)
         if wanted is not None and last is not None and now - last < wanted.throttle:
@@ -66,6 +75,27 @@ def alert_run(namespace: str, to: Notifier, payload: Mapping[str, Any]) -> NewRu
         timeout=SENDING_TIMEOUT,
         key=f"notifier:{to.name}",
     )
+
+
+def _ping_runs(newest: Breach, ping: Ping | None) -> tuple[NewRun, ...]:
+    """Of several runs that are over the last one counts: it takes the place of a ping that still waits."""
+    url = None if ping is None else ping.success if newest.details["ok"] else ping.failure
+    if url is None:
+        return ()
+    # One at a time, of all jobs: they go to the same service, as a rule, and one that is away must not hold many threads.
+    run = NewRun(
+        namespace=newest.namespace,
+        handler=handler_text(NotifyHandler("ping", HttpHandler(url, method="POST"))),
+        source=Source.ENQUEUE,
+        queue=ALERT_QUEUE,
+        payload={"job": newest.job, "at": format_instant(newest.opened_at), **newest.details, "notifier": "ping"},
+        max_attempts=SENDING_ATTEMPTS,
+        timeout=SENDING_TIMEOUT,
+        key="notifier:ping",
+        unique_key=f"ping:{newest.job}",
+        on_conflict=OnConflict.REPLACE,
+    )
+    return (run,)
 
 
 def message(group: Sequence[Breach]) -> dict[str, Any]:
@@ -142,6 +172,7 @@ _TITLES = {
     AlertKind.NO_SUCCESS: "{} has not succeeded for too long",
     AlertKind.SYNC_REFUSED: "changed files are not applied",
     AlertKind.NODE_LOST: "a node is lost",
+    AlertKind.PING: "a run of {} is over",
 }
 
 
@@ -171,5 +202,7 @@ def _line(breach: Breach) -> str:
             return f"none since {told['since']}"
         case AlertKind.SYNC_REFUSED:
             return f"the last good state runs on: {told['error'][:_LONGEST_ERROR]}"
+        case AlertKind.PING:
+            return f"run {told['run']} is over"
         case AlertKind.NODE_LOST:
             return f"node {told['node']} on {told['host']}, last heard of at {told['heartbeat_at']}"

@@ -1,11 +1,11 @@
-"""Alerts: finds what is late, missed, stuck or lost, and has people told of it; nothing while no job has `alerts`."""
+"""Alerts: finds what is late, missed, stuck or lost, and has people told of it; nothing while no job has `alerts` or `ping`."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from jobsched.clock import Clock
-from jobsched.model.alert import OF_NAMESPACE, SLA_FIELDS, AlertKind, Alerts, Breach, NewBreach
+from jobsched.model.alert import OF_NAMESPACE, SLA_FIELDS, AlertKind, Alerts, Breach, NewBreach, Ping
 from jobsched.model.instants import format_instant
 from jobsched.model.job import Job
 from jobsched.model.pause import Pauses
@@ -49,6 +49,7 @@ class AlertWatch(Service):
         self._read: dict[str, int | None] = {}
         #: By namespace and job, of those that have any.
         self._alerts: dict[str, dict[str, Alerts]] = {}
+        self._pings: dict[str, dict[str, Ping]] = {}
         self._jobs: dict[str, list[Job]] = {}
         self._looked = self._told = float("-inf")
         self._missed_since: datetime | None = None
@@ -66,7 +67,7 @@ class AlertWatch(Service):
 
     def step(self) -> float | None:
         self._read_alerts()
-        if not any(self._alerts.values()):
+        if not any(self._jobs.values()):
             return None
         if not self._heartbeat.fit:
             raise NotNowError
@@ -89,6 +90,10 @@ class AlertWatch(Service):
         }
         self._alerts = {
             namespace: {job.name: job.alerts for job in jobs if job.alerts is not None}
+            for namespace, jobs in self._jobs.items()
+        }
+        self._pings = {
+            namespace: {job.name: job.ping for job in jobs if job.ping is not None}
             for namespace, jobs in self._jobs.items()
         }
         self._read = generations
@@ -155,9 +160,10 @@ class AlertWatch(Service):
         if not untold:
             return _LOOK_SECONDS
         now = self._store.now()
-        told, next_at = tellings(untold, self._alerts, now)
-        for one in told:
-            self._store.tell(one.breaches, one.runs)
+        told, next_at = tellings(untold, self._alerts, now, self._pings)
+        done = [self._store.tell(one.breaches, one.runs) for one in told]
+        if not all(done):
+            return _TELL_SECONDS
         if next_at is None:
             return _LOOK_SECONDS
         return max(_TELL_SECONDS, min((next_at - now).total_seconds(), _LOOK_SECONDS))

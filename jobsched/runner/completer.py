@@ -80,8 +80,8 @@ class Completer(Service):
         on_failure = None if held.job is None else held.job.on_failure
         if on_failure is not None and transition.state in _MAY_FAIL:
             transition = transition._replace(on_failure=on_failure)
-        if held.job is not None and held.job.alerts is not None and transition.state in _MAY_BREACH:
-            transition = transition._replace(alerts=held.job.alerts.at_the_end)
+        if held.job is not None and (held.job.alerts or held.job.ping) and transition.state in _MAY_BREACH:
+            transition = transition._replace(alerts=held.job.noted_at_the_end)
         if held.granted is not None:
             transition = transition._replace(max_attempts=held.granted)
         ended = _Ended(held.claim, transition, on_failure, held.begun, held.took)

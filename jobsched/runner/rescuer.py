@@ -54,7 +54,7 @@ class Rescuer:
         transition = after_loss(run, job.on_crash if job else "fail", self._heartbeat.now())
         if job is None:
             return transition
-        alerts = job.alerts.at_the_end if job.alerts and transition.state is RunState.FAILED else frozenset()
+        alerts = job.noted_at_the_end if transition.state is RunState.FAILED else frozenset()
         return transition._replace(on_failure=job.on_failure, alerts=alerts)
 
     def _job(self, namespace: str, name: str) -> Job | None:

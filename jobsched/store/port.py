@@ -288,7 +288,10 @@ class Store(Protocol):
         """These breaches are over, unless they were already."""
 
     def tell(self, ids: Sequence[int], runs: Sequence[NewRun]) -> bool:
-        """These breaches are told, and the runs that tell of them are made; False, and nothing is, if any was told already."""
+        """These breaches are told, and the runs that tell of them are made; False, and nothing is, if any was told already.
+
+        Nor if the unique key of a new run is that of one that runs. What is but a ping leaves no row.
+        """
 
     def untold(self, namespaces: Sequence[str]) -> list[Breach]:
         """Breaches that nobody was told of, the oldest first, each with the newest message of its job and kind; at most 1,000."""
@@ -297,7 +300,7 @@ class Store(Protocol):
         """Breaches that are not over, the oldest first."""
 
     def watched_jobs(self, namespace: str) -> list[StoredJob]:
-        """The jobs that have `alerts`, sorted by name."""
+        """The jobs that have `alerts` or `ping`, sorted by name."""
 
     def missed(self, namespace: str, since: datetime) -> list[MissedSlot]:
         """What was skipped as misfire or coalesced since then, the newest first; at most 1,000."""

@@ -8,7 +8,7 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from jobsched.model.alert import AlertKind, Alerts, Notifier, Sla
+from jobsched.model.alert import AlertKind, Alerts, Notifier, Ping, Sla
 from jobsched.model.handler import HttpHandler, PythonHandler
 from jobsched.model.job import Retries
 from jobsched.model.run import RunState
@@ -140,6 +140,27 @@ def test_an_http_receiver_gets_the_message_as_json(bench: "Bench") -> None:
     assert message["text"].startswith(message["title"])
 
 
+def test_a_url_is_pinged_when_a_run_succeeds_and_another_when_it_fails(bench: "Bench") -> None:
+    received, mended = Received(), threading.Event()
+    failing(bench, until=mended.is_set)
+    with receiver(received) as url:
+        bench.declare("work", ping=Ping(url, f"{url}/fail"))
+        bench.node()
+        failed = bench.ended(bench.trigger("work"))
+        received.first()
+        mended.set()
+        won = bench.ended(bench.trigger("work"))
+        first, second = received.first(2)
+
+    assert (first["path"], first["run"], first["ok"], first["error"]) == (
+        "/hook/fail",
+        failed.id,
+        False,
+        "ValueError: no invoice 7",
+    )
+    assert (second["path"], second["run"], second["ok"]) == ("/hook", won.id, True)
+
+
 def alert_runs(bench: "Bench", until: Callable[[list[Any]], bool]) -> list[Any]:
     from jobsched.model.run import RunFilter
 
@@ -156,7 +177,8 @@ def alert_runs(bench: "Bench", until: Callable[[list[Any]], bool]) -> list[Any]:
 def receiver(received: Received) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            received.add(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            received.add({**body, "path": self.path})
             self.send_response(204)
             self.end_headers()
 

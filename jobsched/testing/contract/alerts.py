@@ -3,9 +3,9 @@
 from datetime import timedelta
 from typing import Any
 
-from jobsched.model.alert import AT_THE_END, AlertKind, Alerts, Breach, NewBreach, Notifier, Sla
+from jobsched.model.alert import AT_THE_END, AlertKind, Alerts, Breach, NewBreach, Notifier, Ping, Sla
 from jobsched.model.handler import ShellHandler
-from jobsched.model.run import Claim, Reason, RunState
+from jobsched.model.run import Claim, OnConflict, Reason, RunState
 from jobsched.model.sla import MissedSlot, RunningAttempt, WaitingSlot
 from jobsched.model.telling import alert_run
 from jobsched.store.port import Store
@@ -185,10 +185,38 @@ class AlertContract:
 
         assert [run.state for run in runs(store)] == [RunState.PENDING, RunState.BLOCKED]
 
-    def test_watched_jobs_are_those_with_alerts_and_come_back_as_they_were(self, store: Store) -> None:
-        given_jobs(store, JOB, a_job("plain"), a_job("speaking", description='of "alerts" only'))
+    def test_the_end_of_a_run_is_noted_for_a_ping_and_forgotten_when_it_is_told(self, store: Store) -> None:
+        pinging: dict[str, Any] = {"alerts": frozenset({AlertKind.PING})}
+        store.finish([a_transition(won := a_claim(store), **pinging)])
+        store.finish([a_transition(lost := a_claim(store), **FAILED | pinging)])
+        store.finish([a_retry(a_claim(store), START + MINUTE, **pinging)])
 
-        assert [stored.job for stored in store.watched_jobs(NAMESPACE)] == [JOB]
+        ends = store.untold([NAMESPACE])
+        store.tell([one.id for one in ends], [])
+
+        assert [(one.details["run"], one.details["ok"]) for one in ends] == [(won.id, True), (lost.id, False)]
+        assert store.untold([NAMESPACE]) == []
+        assert store.note([a_breach(ends[0].subject, kind=AlertKind.PING, details=ends[0].details)]) == 1
+
+    def test_a_ping_takes_the_place_of_one_that_waits_and_waits_itself_for_one_that_is_sent(self, store: Store) -> None:
+        ping: dict[str, Any] = {"unique_key": "ping:nightly", "on_conflict": OnConflict.REPLACE}
+        store.note([a_breach(str(number), kind=AlertKind.PING) for number in range(3)])
+        first, second, third = [one.id for one in store.untold([NAMESPACE])]
+
+        store.tell([first], [a_run(payload={"n": 1}, **ping)])
+        replaced = store.tell([second], [a_run(payload={"n": 2}, **ping)])
+        store.promote([NAMESPACE], 10)
+        [sending] = claim(store, a_node(store))
+        meanwhile = store.tell([third], [a_run(payload={"n": 3}, **ping)])
+
+        assert (replaced, sending.payload, meanwhile) == (True, {"n": 2}, False)
+        assert [one.id for one in store.untold([NAMESPACE])] == [third]
+
+    def test_watched_jobs_are_those_with_alerts_and_come_back_as_they_were(self, store: Store) -> None:
+        pinging = a_job("pinging", ping=Ping("http://up", None))
+        given_jobs(store, JOB, a_job("plain"), a_job("speaking", description='of "alerts" and "ping" only'), pinging)
+
+        assert [stored.job for stored in store.watched_jobs(NAMESPACE)] == [JOB, pinging]
         assert store.watched_jobs("other") == []
 
     def test_missed_slots_are_those_skipped_for_their_time_since_an_instant(self, store: Store) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from jobsched.model.alert import AlertKind, Alerts, Breach, Notifier, Sla
-from jobsched.model.handler import ShellHandler
+from jobsched.model.alert import AlertKind, Alerts, Breach, Notifier, Ping, Sla
+from jobsched.model.handler import HttpHandler, NotifyHandler, ShellHandler, handler_from_text
 from jobsched.model.sla import MissedSlot, RunningAttempt, SlaFacts, WaitingSlot, missed_breaches, sla_breaches
 from jobsched.model.telling import tellings
 from jobsched.testing.builders import MINUTE, NAMESPACE, START
@@ -169,3 +169,29 @@ def test_each_kind_says_what_happened(kind: AlertKind, details: dict[str, Any], 
     [told], _ = tellings([a_breach(kind=kind, details=details)], {NAMESPACE: {"a": EACH}}, NOW)
 
     assert told.runs[0].payload["text"].splitlines()[1] == said
+
+
+def an_end(number: int, *, ok: bool) -> Breach:
+    return a_breach(number, AlertKind.PING, details={"run": number, "attempt": 1, "ok": ok})
+
+
+@pytest.mark.parametrize(
+    ("ends", "ping", "url"),
+    [
+        ([True], Ping("http://up", "http://down"), "http://up"),
+        ([False], Ping("http://up", "http://down"), "http://down"),
+        ([False, True], Ping("http://up", "http://down"), "http://up"),
+        ([False], Ping("http://up"), None),
+        ([True], None, None),
+    ],
+)
+def test_a_ping_tells_of_the_last_run_that_is_over(ends: list[bool], ping: Ping | None, url: str | None) -> None:
+    pings = {NAMESPACE: {} if ping is None else {"a": ping}}
+    noted = [an_end(number, ok=ok) for number, ok in enumerate(ends, 1)]
+
+    [told], _ = tellings(noted, {}, NOW, pings)
+
+    assert told.breaches == tuple(range(1, len(ends) + 1))
+    assert [handler_from_text(run.handler) for run in told.runs] == (
+        [] if url is None else [NotifyHandler("ping", HttpHandler(url, method="POST"))]
+    )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobsched.model.alert import AlertKind, Alerts, Notifier, Sla
+from jobsched.model.alert import AlertKind, Alerts, Notifier, Ping, Sla
 from jobsched.model.definition import (
     FieldChange,
     default_of,
@@ -113,6 +113,7 @@ jobs = st.builds(
     history=st.builds(History, counts, counts, counts, durations),
     on_failure=st.none() | st.builds(OnFailure, handlers, counts),
     alerts=st.none() | alerts,
+    ping=st.none() | st.builds(Ping, st.none() | texts, st.none() | texts),
     env=st.dictionaries(texts, texts, max_size=2),
     cwd=st.none() | texts,
     user=st.none() | texts,
