@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection, Text, and_, cast, delete, func, or_, select, update
 from sqlalchemy.engine import Row
 
-from jobsched.model.alert import SLA_FIELDS, AlertKind, Breach, NewBreach
+from jobsched.model.alert import NAMED, SLA_FIELDS, AlertKind, Breach, NewBreach, Untold
 from jobsched.model.run import Created, NewRun, RunState, Source, Transition
 from jobsched.model.sla import MissedSlot, RunningAttempt, SlaFacts, WaitingSlot
 from jobsched.model.state import StoredJob
@@ -54,7 +55,7 @@ def _note_ends(connection: Connection, dialect: Dialect, ended: Mapping[int, Tra
     pings = [_of_run(AlertKind.PING, row) for row in won if AlertKind.PING in ended[row.id].alerts]
     once = {(breach.namespace, breach.job): breach for breach in reversed(found)}
     failed = [_of_run(kind, row) for row in rows for kind in _failures(row, ended[row.id])]
-    note(connection, dialect, [*once.values(), *pings, *failed])
+    note(connection, dialect, [*once.values(), *pings, *failed], over=_open_failures(connection, failed))
 
 
 def _failures(row: Row[*tuple[Any, ...]], one: Transition) -> list[AlertKind]:
@@ -92,11 +93,27 @@ def _end_failures(
     return ended
 
 
+def _open_failures(connection: Connection, failed: Sequence[NewBreach]) -> set[tuple[str, str | None]]:
+    """Jobs whose last run had failed for good before: of a job that fails on and on the first failure stands for all."""
+    found: set[tuple[str, str | None]] = set()
+    c = alerts.c
+    for job in {(one.namespace, one.job) for one in failed if one.kind is AlertKind.FINAL_FAILURE}:
+        of_job = (c.namespace == job[0], c.job == job[1], c.kind == AlertKind.FINAL_FAILURE.value, OPEN)
+        if connection.execute(select(c.id).where(*of_job).limit(1)).first() is not None:
+            found.add(job)
+    return found
+
+
 # -- noting and ending
 
 
-def note(connection: Connection, dialect: Dialect, breaches: Sequence[NewBreach]) -> int:
-    """Those that have no row yet get one; how many."""
+def note(
+    connection: Connection,
+    dialect: Dialect,
+    breaches: Sequence[NewBreach],
+    over: Collection[tuple[str, str | None]] = (),
+) -> int:
+    """Those that have no row yet get one; how many. Of jobs in `over` they are over at once."""
     if not breaches:
         return 0
     now = dialect.now(connection)
@@ -108,7 +125,7 @@ def note(connection: Connection, dialect: Dialect, breaches: Sequence[NewBreach]
             "subject": breach.subject,
             "details": breach.details,
             "opened_at": now,
-            "closed_at": None if breach.kind in _LASTING else now,
+            "closed_at": None if breach.kind in _LASTING and (breach.namespace, breach.job) not in over else now,
         }
         for breach in breaches
     ]
@@ -122,20 +139,23 @@ def end(connection: Connection, dialect: Dialect, ids: Sequence[int]) -> None:
         connection.execute(update(alerts).where(chosen, OPEN).values(closed_at=dialect.now_expression()))
 
 
-def tell(connection: Connection, dialect: Dialect, ids: Sequence[int], new: Sequence[NewRun]) -> list[Created | None]:
-    """Breaches are told, by these runs. Raises CannotTellError if another node was faster with any of them, or if a run
-    that one of these was to replace is being performed. What is but a ping is forgotten: there may be many.
+def tell(connection: Connection, dialect: Dialect, untold: Untold, new: Sequence[NewRun]) -> list[Created | None]:
+    """Breaches are told, by these runs. Raises CannotTellError if another node was faster, or if a run that one of these
+    was to replace is being performed. What is but a ping is forgotten: there may be many.
     """
-    claimed = 0
-    for start in range(0, len(ids), _CHUNK):
-        chosen = alerts.c.id.in_(ids[start : start + _CHUNK])
-        claimed += connection.execute(
-            delete(alerts).where(chosen, UNTOLD, alerts.c.kind == AlertKind.PING.value)
-        ).rowcount
-        claimed += connection.execute(
-            update(alerts).where(chosen, UNTOLD).values(told_at=dialect.now_expression())
-        ).rowcount
-    if claimed < len(ids):
+    last, c = untold.last, alerts.c
+    group = (
+        c.namespace == last.namespace,
+        c.job == (last.job or ""),
+        c.kind == last.kind.value,
+        c.id <= last.id,
+        UNTOLD,
+    )
+    if last.kind is AlertKind.PING:
+        told = connection.execute(delete(alerts).where(*group)).rowcount
+    else:
+        told = connection.execute(update(alerts).where(*group).values(told_at=dialect.now_expression())).rowcount
+    if told < untold.count:
         raise CannotTellError
     made = insert_runs(connection, dialect, new) if new else []
     if any(one is not None and one.existing and one.state is RunState.RUNNING for one in made):
@@ -157,21 +177,38 @@ def forget(connection: Connection, dialect: Dialect) -> None:
 # -- questions
 
 
-def untold(connection: Connection, namespaces: Collection[str]) -> list[Breach]:
-    """The oldest of those that nobody was told of, each with the newest message of its job and kind."""
-    other = alerts.alias("other")
+def untold(connection: Connection, namespaces: Collection[str]) -> list[Untold]:
+    """What nobody was told of, by job and kind, each with its newest breaches and its newest message."""
+    c = alerts.c
+    alike = (c.namespace, c.job, c.kind)
+    ranked = (
+        select(
+            alerts,
+            func.row_number().over(partition_by=alike, order_by=c.id.desc()).label("rank"),
+            func.count().over(partition_by=alike).label("untold"),
+            func.min(c.opened_at).over(partition_by=alike).label("since"),
+        )
+        .where(c.namespace.in_(sorted(namespaces)), UNTOLD)
+        .subquery()
+    )
     last = (
-        select(func.max(other.c.told_at))
-        .where(other.c.namespace == alerts.c.namespace, other.c.job == alerts.c.job, other.c.kind == alerts.c.kind)
+        select(func.max(c.told_at))
+        .where(c.namespace == ranked.c.namespace, c.job == ranked.c.job, c.kind == ranked.c.kind)
         .scalar_subquery()
     )
     statement = (
-        select(alerts, last.label("last_told_at"))
-        .where(alerts.c.namespace.in_(sorted(namespaces)), alerts.c.told_at.is_(None))
-        .order_by(alerts.c.id)
-        .limit(_MOST)
+        select(ranked, last.label("last_told_at"))
+        .where(ranked.c.rank <= NAMED)
+        .order_by(ranked.c.namespace, ranked.c.job, ranked.c.kind, ranked.c.id)
     )
-    return [_breach(row, row.last_told_at) for row in connection.execute(statement)]
+    rows = connection.execute(statement).fetchall()
+    return [_untold(list(group)) for _, group in groupby(rows, key=lambda row: (row.namespace, row.job, row.kind))]
+
+
+def _untold(rows: Sequence[Row[*tuple[Any, ...]]]) -> Untold:
+    first = rows[0]
+    newest = tuple(map(_breach, rows))
+    return Untold(newest=newest, count=first.untold, since=first.since, last_told_at=first.last_told_at)
 
 
 def open_breaches(connection: Connection, namespace: str) -> list[Breach]:
@@ -180,7 +217,7 @@ def open_breaches(connection: Connection, namespace: str) -> list[Breach]:
     return [_breach(row) for row in connection.execute(statement)]
 
 
-def _breach(row: Row[*tuple[Any, ...]], last_told_at: datetime | None = None) -> Breach:
+def _breach(row: Row[*tuple[Any, ...]]) -> Breach:
     return Breach(
         id=row.id,
         namespace=row.namespace,
@@ -191,7 +228,6 @@ def _breach(row: Row[*tuple[Any, ...]], last_told_at: datetime | None = None) ->
         opened_at=row.opened_at,
         closed_at=row.closed_at,
         told_at=row.told_at,
-        last_told_at=last_told_at,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from jobsched.model.alert import Breach, NewBreach
+from jobsched.model.alert import Breach, NewBreach, Untold
 from jobsched.model.backfill import Refill, SlotRow
 from jobsched.model.figures import JobFigures, Sizes
 from jobsched.model.health import Inspection
@@ -372,15 +372,15 @@ class SqlStore:
         if ids:
             self._dialect.write(lambda connection: alerts.end(connection, self._dialect, ids))
 
-    def tell(self, ids: Sequence[int], runs: Sequence[NewRun]) -> bool:
+    def tell(self, untold: Untold, runs: Sequence[NewRun]) -> bool:
         try:
-            made = self._dialect.write(lambda connection: alerts.tell(connection, self._dialect, ids, runs))
+            made = self._dialect.write(lambda connection: alerts.tell(connection, self._dialect, untold, runs))
         except alerts.CannotTellError:
             return False
         self._announced([created for created in made if created is not None], runs)
         return True
 
-    def untold(self, namespaces: Sequence[str]) -> list[Breach]:
+    def untold(self, namespaces: Sequence[str]) -> list[Untold]:
         return self._dialect.read(lambda connection: alerts.untold(connection, namespaces))
 
     def open_breaches(self, namespace: str) -> list[Breach]:

@@ -116,7 +116,7 @@ def _facts(store: "Store", examined: _Examined) -> "Facts":
         jobs=tuple(actual.jobs.values()),
         pauses=tuple(actual.pauses),
         unsent=tuple(store.runs(unsent(namespace, store.now()))),
-        breaches=tuple(store.untold([namespace])),
+        untold=tuple(store.untold([namespace])),
         machine=replace(machine, exposures=_exposures(examined, getattr(inspection.database, "files", ()))),
     )
 

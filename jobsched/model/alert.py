@@ -11,6 +11,8 @@ from jobsched.model.handler import AppriseHandler, Handler, NotifyHandler
 ALERT_QUEUE: Final = "alerts"
 #: How long one attempt to reach a receiver may take: a dead one is given up, and tried again.
 SENDING_TIMEOUT: Final = timedelta(seconds=10)
+#: A message names so many breaches; of the others it gives the number.
+NAMED: Final = 10
 #: Attempts, with the delays of `Retries`: 10 s, 20 s, 40 s, 80 s, 160 s.
 SENDING_ATTEMPTS: Final = 6
 
@@ -112,4 +114,17 @@ class Breach(NewBreach):
     opened_at: datetime
     closed_at: datetime | None = None  #: it is over; at once for what merely happens
     told_at: datetime | None = None  #: a message about it was made
-    last_told_at: datetime | None = None  #: the newest message of the same job and kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Untold:
+    """The breaches of one job and kind that nobody was told of: the newest of them, oldest first, and what is true of all."""
+
+    newest: tuple[Breach, ...]  #: at most `NAMED`, at least one
+    count: int
+    since: datetime
+    last_told_at: datetime | None = None  #: the newest message of this job and kind
+
+    @property
+    def last(self) -> Breach:
+        return self.newest[-1]

@@ -1,11 +1,10 @@
 """What is told of breaches: which may be told now, in what words, to whom."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import groupby
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobsched.model.alert import (
     ALERT_QUEUE,
@@ -17,26 +16,24 @@ from jobsched.model.alert import (
     Breach,
     Notifier,
     Ping,
+    Untold,
 )
 from jobsched.model.handler import HttpHandler, NotifyHandler, handler_text
 from jobsched.model.instants import format_instant
 from jobsched.model.run import NewRun, OnConflict, Source
 
-#: A message names so many breaches; of the others it gives the number.
-_NAMED = 10
 _LONGEST_ERROR = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Telling:
+class Telling(NamedTuple):
     """These breaches are told by these runs, together; no run if nobody wants to know any more."""
 
-    breaches: tuple[int, ...]
+    untold: Untold
     runs: tuple[NewRun, ...]
 
 
 def tellings(
-    untold: Iterable[Breach],
+    untold: Iterable[Untold],
     alerts: Mapping[str, Mapping[str, Alerts]],
     now: datetime,
     pings: Mapping[str, Mapping[str, Ping]] = MappingProxyType({}),
@@ -47,19 +44,17 @@ def tellings(
     """
     told: list[Telling] = []
     later: list[datetime] = []
-    for (namespace, job, kind), group in _grouped(untold):
-        if kind is AlertKind.PING:
-            of_job = pings.get(namespace, {}).get(job or "")
-            told.append(Telling(tuple(breach.id for breach in group), _ping_runs(group[-1], of_job)))
+    for group in untold:
+        last = group.last
+        if last.kind is AlertKind.PING:
+            told.append(Telling(group, _ping_runs(last, pings.get(last.namespace, {}).get(last.job or ""))))
             continue
-        wanted = _wanted(kind, job, alerts.get(namespace, {}))
-        last = max((breach.last_told_at for breach in group if breach.last_told_at is not None), default=None)
-        if wanted is not None and last is not None and now - last < wanted.throttle:
-            later.append(last + wanted.throttle)
+        wanted = _wanted(last.kind, last.job, alerts.get(last.namespace, {}))
+        if wanted is not None and group.last_told_at is not None and now - group.last_told_at < wanted.throttle:
+            later.append(group.last_told_at + wanted.throttle)
             continue
         notifiers = wanted.notify if wanted is not None else ()
-        runs = tuple(alert_run(namespace, to, message(group)) for to in notifiers)
-        told.append(Telling(tuple(breach.id for breach in group), runs))
+        told.append(Telling(group, tuple(alert_run(last.namespace, to, message(group)) for to in notifiers)))
     return told, min(later, default=None)
 
 
@@ -98,24 +93,25 @@ def _ping_runs(newest: Breach, ping: Ping | None) -> tuple[NewRun, ...]:
     return (run,)
 
 
-def message(group: Sequence[Breach]) -> dict[str, Any]:
+def message(group: Untold) -> dict[str, Any]:
     """What receivers get, as JSON: `title` and `text` for people, the rest for programs."""
-    newest = group[-1]
-    lines = [_line(breach) for breach in group[-_NAMED:]]
-    if len(group) > _NAMED:
-        lines.append(f"… and {len(group) - _NAMED} more before these, since {format_instant(group[0].opened_at)}")
-    title = _title(newest, len(group))
+    last = group.last
+    lines = [_line(breach) for breach in group.newest]
+    if group.count > len(group.newest):
+        older = group.count - len(group.newest)
+        lines.append(f"… and {older} more before these, since {format_instant(group.since)}")
+    title = _title(last, group.count)
     return {
-        "alert": str(newest.kind),
-        "namespace": newest.namespace,
-        "job": newest.job,
+        "alert": str(last.kind),
+        "namespace": last.namespace,
+        "job": last.job,
         "title": title,
         "text": "\n".join([title, *lines]),
-        "count": len(group),
-        "since": format_instant(group[0].opened_at),
+        "count": group.count,
+        "since": format_instant(group.since),
         "breaches": [
             {"at": format_instant(breach.opened_at), "subject": breach.subject, **breach.details}
-            for breach in group[-_NAMED:]
+            for breach in group.newest
         ],
     }
 
@@ -133,15 +129,6 @@ def trial_message(namespace: str, now: datetime) -> dict[str, Any]:
         "since": format_instant(now),
         "breaches": [],
     }
-
-
-def _grouped(untold: Iterable[Breach]) -> Iterator[tuple[tuple[str, str | None, AlertKind], list[Breach]]]:
-    def group(breach: Breach) -> tuple[str, str, AlertKind]:
-        return breach.namespace, breach.job or "", breach.kind
-
-    for _, found in groupby(sorted(untold, key=lambda breach: (*group(breach), breach.id)), key=group):
-        breaches = list(found)
-        yield (breaches[0].namespace, breaches[0].job, breaches[0].kind), breaches
 
 
 def _wanted(kind: AlertKind, job: str | None, alerts: Mapping[str, Alerts]) -> Alerts | None:

@@ -52,7 +52,7 @@ class AlertWatch(Service):
         self._pings: dict[str, dict[str, Ping]] = {}
         self._jobs: dict[str, list[Job]] = {}
         self._looked = self._told = float("-inf")
-        self._missed_since: datetime | None = None
+        self._missed_since: dict[str, datetime] = {}
         self._refused: set[str] = set()  #: subjects of the refusals that this node has noted
 
     def noticed(self) -> None:
@@ -133,9 +133,9 @@ class AlertWatch(Service):
     def _missed(self, namespace: str, alerts: Mapping[str, Alerts]) -> Iterable[NewBreach]:
         now = self._store.now()
         # Twice the time between two looks, and some more: a row that is noted already is not noted again.
-        since = now - (_NEWS if self._missed_since is None else timedelta(seconds=4 * _LOOK_SECONDS))
-        found = self._store.missed(namespace, min(since, self._missed_since or since))
-        self._missed_since = now
+        looked = self._missed_since.get(namespace, now - _NEWS)
+        found = self._store.missed(namespace, min(looked, now - timedelta(seconds=4 * _LOOK_SECONDS)))
+        self._missed_since[namespace] = now
         return missed_breaches(namespace, alerts, found)
 
     def _refusals(self, namespace: str) -> Iterable[NewBreach]:
@@ -161,7 +161,7 @@ class AlertWatch(Service):
             return _LOOK_SECONDS
         now = self._store.now()
         told, next_at = tellings(untold, self._alerts, now, self._pings)
-        done = [self._store.tell(one.breaches, one.runs) for one in told]
+        done = [self._store.tell(*one) for one in told]
         if not all(done):
             return _TELL_SECONDS
         if next_at is None:

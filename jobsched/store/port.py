@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
-from jobsched.model.alert import Breach, NewBreach
+from jobsched.model.alert import Breach, NewBreach, Untold
 from jobsched.model.backfill import Refill, SlotRow
 from jobsched.model.figures import JobFigures, Sizes
 from jobsched.model.health import Inspection
@@ -287,14 +287,14 @@ class Store(Protocol):
     def end_breaches(self, ids: Sequence[int]) -> None:
         """These breaches are over, unless they were already."""
 
-    def tell(self, ids: Sequence[int], runs: Sequence[NewRun]) -> bool:
+    def tell(self, untold: Untold, runs: Sequence[NewRun]) -> bool:
         """These breaches are told, and the runs that tell of them are made; False, and nothing is, if any was told already.
 
         Nor if the unique key of a new run is that of one that runs. What is but a ping leaves no row.
         """
 
-    def untold(self, namespaces: Sequence[str]) -> list[Breach]:
-        """Breaches that nobody was told of, the oldest first, each with the newest message of its job and kind; at most 1,000."""
+    def untold(self, namespaces: Sequence[str]) -> list[Untold]:
+        """Breaches that nobody was told of, by namespace, job and kind."""
 
     def open_breaches(self, namespace: str) -> list[Breach]:
         """Breaches that are not over, the oldest first."""

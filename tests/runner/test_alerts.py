@@ -123,7 +123,7 @@ def test_an_alert_that_cannot_be_sent_is_tried_again_and_alerts_nobody_itself(be
 
     [first, *_] = alert_runs(bench, lambda runs: any(run.error for run in runs))
     assert first.job is None
-    assert {breach.job for breach in bench.store.untold(["default"])} <= {"work"}
+    assert {group.last.job for group in bench.store.untold(["default"])} <= {"work"}
 
 
 def test_an_http_receiver_gets_the_message_as_json(bench: "Bench") -> None:

@@ -35,11 +35,12 @@ def sent(facts: Facts) -> Iterator[Finding]:
 def told(facts: Facts) -> Iterator[Finding]:
     """Breaches that no node has told of, though their time has come."""
     longest = max((stored.job.alerts.throttle for stored in facts.jobs if stored.job.alerts), default=timedelta(0))
-    oldest = min((breach.opened_at for breach in facts.breaches), default=facts.now)
+    oldest = min((group.since for group in facts.untold), default=facts.now)
+    count = sum(group.count for group in facts.untold)
     if _declared(facts) and facts.now - oldest > longest + _UNTOLD_LONG:
-        what = f"{len(facts.breaches)} breaches are untold, the oldest for {for_so_long(facts.now - oldest)}"
+        what = f"{count} breaches are untold, the oldest for {for_so_long(facts.now - oldest)}"
         do = "look at the nodes' logs" if facts.serving else "start a node: jobsched run"
-        yield Finding("warning", "alerts", what, do, {"untold": len(facts.breaches)})
+        yield Finding("warning", "alerts", what, do, {"untold": count})
 
 
 def served(facts: Facts) -> Iterator[Finding]:

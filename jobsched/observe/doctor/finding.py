@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from jobsched.model.alert import Breach
+from jobsched.model.alert import Untold
 from jobsched.model.health import Inspection
 from jobsched.model.pause import Pause
 from jobsched.model.run import Run
@@ -48,7 +48,7 @@ class Facts:
     jobs: tuple[StoredJob, ...] = ()
     pauses: tuple[Pause, ...] = ()
     unsent: tuple[Run, ...] = ()  #: the newest messages of alerts of the last day that could not be sent
-    breaches: tuple[Breach, ...] = ()  #: that nobody was told of yet
+    untold: tuple[Untold, ...] = ()  #: breaches that nobody was told of yet
     machine: Machine = Machine()
 
     @property

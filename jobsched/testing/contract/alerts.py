@@ -48,7 +48,7 @@ class AlertContract:
         store.finish([a_transition(failing, **FAILED)])
 
         told = {"run": failing.id, "attempt": 1, "reason": "error", "error": "ValueError: no"}
-        assert [(one.kind, one.job, one.details) for one in store.untold([NAMESPACE])] == [
+        assert [(one.kind, one.job, one.details) for one in untold(store)] == [
             (AlertKind.FINAL_FAILURE, JOB.name, told),
             (AlertKind.FAILURE, JOB.name, told),
         ]
@@ -59,14 +59,14 @@ class AlertContract:
 
         store.finish([a_retry(failing, START + MINUTE, alerts=AT_THE_END)])
 
-        assert kinds(store.untold([NAMESPACE])) == [AlertKind.FAILURE]
+        assert kinds(untold(store)) == [AlertKind.FAILURE]
 
     def test_only_the_kinds_that_are_asked_for_are_noted(self, store: Store) -> None:
         failing = a_claim(store)
 
         store.finish([a_transition(failing, **FAILED | {"alerts": frozenset({AlertKind.FAILURE})})])
 
-        assert kinds(store.untold([NAMESPACE])) == [AlertKind.FAILURE]
+        assert kinds(untold(store)) == [AlertKind.FAILURE]
 
     def test_nothing_is_noted_of_what_does_not_fail_or_is_no_longer_owned(self, store: Store) -> None:
         given_jobs(store, JOB)
@@ -83,7 +83,7 @@ class AlertContract:
             ]
         )
 
-        assert store.untold([NAMESPACE]) == []
+        assert untold(store) == []
 
     def test_a_retry_that_fails_because_its_job_is_gone_is_a_final_failure(self, store: Store) -> None:
         failing = a_claim(store)
@@ -91,7 +91,7 @@ class AlertContract:
 
         store.finish([a_retry(failing, START + MINUTE, alerts=AT_THE_END)])
 
-        assert AlertKind.FINAL_FAILURE in kinds(store.untold([NAMESPACE]))
+        assert AlertKind.FINAL_FAILURE in kinds(untold(store))
 
     def test_a_failure_that_is_written_twice_is_noted_once(self, store: Store) -> None:
         transition = a_transition(a_claim(store), **FAILED)
@@ -99,7 +99,7 @@ class AlertContract:
         store.finish([transition])
         store.finish([transition])
 
-        assert len(store.untold([NAMESPACE])) == 2  # one of each kind
+        assert len(untold(store)) == 2  # one of each kind
 
     def test_a_run_that_fails_again_after_a_requeue_is_noted_again(self, store: Store) -> None:
         store.finish([a_transition(failing := a_claim(store), **FAILED)])
@@ -108,7 +108,7 @@ class AlertContract:
 
         store.finish([a_transition(again, **FAILED)])
 
-        assert kinds(store.untold([NAMESPACE])).count(AlertKind.FINAL_FAILURE) == 2
+        assert kinds(untold(store)).count(AlertKind.FINAL_FAILURE) == 2
 
     def test_the_first_success_after_final_failures_ends_them_and_is_a_recovery_the_next_is_none(
         self, store: Store
@@ -119,8 +119,16 @@ class AlertContract:
         store.finish([a_transition(a_claim(store), alerts=AT_THE_END)])
 
         assert store.open_breaches(NAMESPACE) == []
-        recoveries = [one for one in store.untold([NAMESPACE]) if one.kind is AlertKind.RECOVERY]
+        recoveries = [one for one in untold(store) if one.kind is AlertKind.RECOVERY]
         assert [one.details["run"] for one in recoveries] == [first.id]
+
+    def test_of_a_job_that_fails_on_and_on_the_first_failure_stands_open(self, store: Store) -> None:
+        first = a_claim(store)
+        store.finish([a_transition(first, **FAILED)])
+        store.finish([a_transition(a_claim(store), **FAILED)])
+
+        assert [one.details["run"] for one in store.open_breaches(NAMESPACE)] == [first.id]
+        assert kinds(untold(store)).count(AlertKind.FINAL_FAILURE) == 2
 
     def test_a_success_ends_no_failure_of_another_job(self, store: Store) -> None:
         other = a_free_job("other")
@@ -153,10 +161,10 @@ class AlertContract:
 
     def test_what_is_told_once_makes_its_runs_and_is_not_told_again(self, store: Store, clock: FakeClock) -> None:
         store.note([a_breach("1"), a_breach("2")])
-        ids = [one.id for one in store.untold([NAMESPACE])]
+        [group] = store.untold([NAMESPACE])
         clock.advance(5)
 
-        told, again = store.tell(ids, [a_message()]), store.tell(ids[:1], [a_message()])
+        told, again = store.tell(group, [a_message()]), store.tell(group, [a_message()])
 
         assert (told, again) == (True, False)
         assert [(run.handler, run.queue, run.job, run.state) for run in runs(store)] == [
@@ -164,24 +172,38 @@ class AlertContract:
         ]
         store.note([a_breach("3")])
         [third] = store.untold([NAMESPACE])
-        assert third.last_told_at == START + timedelta(seconds=5)
+        assert (third.last.subject, third.last_told_at) == ("3", START + timedelta(seconds=5))
 
-    def test_what_is_told_in_part_is_not_told(self, store: Store) -> None:
-        store.note([a_breach("1"), a_breach("2")])
-        first, second = store.untold([NAMESPACE])
-        store.tell([first.id], [])
+    def test_what_is_noted_while_others_are_told_is_told_later(self, store: Store) -> None:
+        store.note([a_breach("1")])
+        [group] = store.untold([NAMESPACE])
+        store.note([a_breach("2")])
 
-        assert store.tell([first.id, second.id], [a_message()]) is False
+        assert store.tell(group, []) is True
 
-        assert [one.id for one in store.untold([NAMESPACE])] == [second.id]
-        assert runs(store) == []
+        assert [one.subject for one in untold(store)] == ["2"]
+
+    def test_of_many_breaches_the_newest_are_shown_and_all_are_counted_and_told(
+        self, store: Store, clock: FakeClock
+    ) -> None:
+        store.note([a_breach("first")])
+        clock.advance(60)
+        store.note([a_breach(str(number)) for number in range(2000)])
+        store.note([a_breach("one", job="other"), a_breach("two", namespace="elsewhere")])
+
+        many, one = store.untold([NAMESPACE])
+        store.tell(many, [])
+
+        assert (many.count, many.since) == (2001, START)
+        assert [breach.subject for breach in many.newest] == [str(number) for number in range(1990, 2000)]
+        assert (one.count, one.last.job) == (1, "other")
+        assert [breach.subject for breach in untold(store)] == ["one"]
 
     def test_one_message_at_a_time_goes_to_a_receiver(self, store: Store) -> None:
-        store.note([a_breach("1"), a_breach("2")])
-        first, second = store.untold([NAMESPACE])
+        store.note([a_breach("1"), a_breach("2", job="other")])
 
-        store.tell([first.id], [a_message()])
-        store.tell([second.id], [a_message()])
+        for group in store.untold([NAMESPACE]):
+            store.tell(group, [a_message()])
 
         assert [run.state for run in runs(store)] == [RunState.PENDING, RunState.BLOCKED]
 
@@ -191,26 +213,29 @@ class AlertContract:
         store.finish([a_transition(lost := a_claim(store), **FAILED | pinging)])
         store.finish([a_retry(a_claim(store), START + MINUTE, **pinging)])
 
-        ends = store.untold([NAMESPACE])
-        store.tell([one.id for one in ends], [])
+        [group] = store.untold([NAMESPACE])
+        store.tell(group, [])
 
-        assert [(one.details["run"], one.details["ok"]) for one in ends] == [(won.id, True), (lost.id, False)]
-        assert store.untold([NAMESPACE]) == []
-        assert store.note([a_breach(ends[0].subject, kind=AlertKind.PING, details=ends[0].details)]) == 1
+        assert [(one.details["run"], one.details["ok"]) for one in group.newest] == [(won.id, True), (lost.id, False)]
+        assert untold(store) == []
+        assert store.note([a_breach(group.last.subject, kind=AlertKind.PING)]) == 1
 
     def test_a_ping_takes_the_place_of_one_that_waits_and_waits_itself_for_one_that_is_sent(self, store: Store) -> None:
         ping: dict[str, Any] = {"unique_key": "ping:nightly", "on_conflict": OnConflict.REPLACE}
-        store.note([a_breach(str(number), kind=AlertKind.PING) for number in range(3)])
-        first, second, third = [one.id for one in store.untold([NAMESPACE])]
 
-        store.tell([first], [a_run(payload={"n": 1}, **ping)])
-        replaced = store.tell([second], [a_run(payload={"n": 2}, **ping)])
+        def tell(number: int) -> bool:
+            store.note([a_breach(str(number), kind=AlertKind.PING)])
+            [group] = store.untold([NAMESPACE])
+            return store.tell(group, [a_run(payload={"n": number}, **ping)])
+
+        tell(1)
+        replaced = tell(2)
         store.promote([NAMESPACE], 10)
         [sending] = claim(store, a_node(store))
-        meanwhile = store.tell([third], [a_run(payload={"n": 3}, **ping)])
+        meanwhile = tell(3)
 
         assert (replaced, sending.payload, meanwhile) == (True, {"n": 2}, False)
-        assert [one.id for one in store.untold([NAMESPACE])] == [third]
+        assert [one.subject for one in untold(store)] == ["3"]
 
     def test_watched_jobs_are_those_with_alerts_and_come_back_as_they_were(self, store: Store) -> None:
         pinging = a_job("pinging", ping=Ping("http://up", None))
@@ -260,7 +285,7 @@ class AlertContract:
         clock.advance(8 * 86400)
         store.tidy()
 
-        assert [one.subject for one in store.untold([NAMESPACE])] == ["1"]
+        assert [one.subject for one in untold(store)] == ["1"]
 
 
 def a_claim(store: Store) -> Claim:
@@ -276,6 +301,11 @@ def a_breach(subject: str, **fields: Any) -> NewBreach:
     """One that lasts."""
     defaults: dict[str, Any] = {"namespace": NAMESPACE, "job": "nightly", "kind": AlertKind.STUCK}
     return NewBreach(subject=subject, **defaults | fields)
+
+
+def untold(store: Store) -> list[Breach]:
+    """Of the default namespace, the oldest first."""
+    return sorted((one for group in store.untold([NAMESPACE]) for one in group.newest), key=lambda one: one.id)
 
 
 def a_message() -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jobsched.model.alert import AlertKind, Alerts, Breach, Notifier
+from jobsched.model.alert import AlertKind, Alerts, Breach, Notifier, Untold
 from jobsched.model.handler import ShellHandler
 from jobsched.model.health import (
     BlockedOnKey,
@@ -309,8 +309,10 @@ def test_figures_are_for_people() -> None:
 ALERTING = replace(WELL, jobs=(a_stored_job(alerts=Alerts((Notifier("ops", ShellHandler("x")),))),))
 
 
-def a_breach(age: timedelta) -> Breach:
-    return Breach(id=1, namespace=NAMESPACE, job="nightly", kind=AlertKind.FAILURE, subject="1.1", opened_at=NOW - age)
+def untold(age: timedelta) -> Untold:
+    at = NOW - age
+    breach = Breach(id=1, namespace=NAMESPACE, job="nightly", kind=AlertKind.FAILURE, subject="1.1", opened_at=at)
+    return Untold(newest=(breach,), count=12, since=at)
 
 
 def an_unsent_message() -> Run:
@@ -326,7 +328,7 @@ def an_unsent_message() -> Run:
             "warning",
             "1 of the last day's could not .* to ops: answered 500",
         ),
-        (replace(ALERTING, breaches=(a_breach(HOUR),)), "warning", "1 breaches are untold, the oldest for 60m"),
+        (replace(ALERTING, untold=(untold(HOUR),)), "warning", "12 breaches are untold, the oldest for 60m"),
         (replace(ALERTING, nodes=(a_living_node(queues=["default"]),)), "error", "no living node serves queue alerts"),
     ],
 )
@@ -342,7 +344,7 @@ def test_alerts_that_reach_nobody_are_found_here(facts: Facts, level: str, said:
     "facts",
     [
         ALERTING,
-        replace(ALERTING, breaches=(a_breach(MINUTE),)),
+        replace(ALERTING, untold=(untold(MINUTE),)),
         replace(ALERTING, nodes=(a_living_node(queues=["alerts"]),)),
         replace(WELL, nodes=(a_living_node(queues=["default"]),)),
     ],
