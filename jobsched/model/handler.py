@@ -87,6 +87,11 @@ def handler_definition(handler: Handler) -> tuple[str, Any]:
             return "http", call
 
 
+def handler_kind(handler: Handler | AppriseHandler | NotifyHandler) -> str:
+    """One word for what is performed, which tells nothing of it."""
+    return "notify" if isinstance(handler, NotifyHandler) else target_definition(handler)[0]
+
+
 def target_definition(target: Handler | AppriseHandler) -> tuple[str, Any]:
     """As `handler_definition`, of what a notifier sends with."""
     return ("apprise", list(target.urls)) if isinstance(target, AppriseHandler) else handler_definition(target)

@@ -27,6 +27,7 @@ from jobsched.model.handler import (
     PythonHandler,
     ShellHandler,
     handler_from_text,
+    handler_kind,
     handler_text,
 )
 from jobsched.model.job import CalendarUse, Concurrency, Dst, History, Job, OnFailure, Retries, Timeout
@@ -249,3 +250,15 @@ def test_what_sends_an_alert_is_kept_by_its_run_as_text(notifier: Notifier) -> N
     text = handler_text(notifier.handler)
 
     assert handler_from_text(text) == NotifyHandler(notifier.name, notifier.target)
+
+
+@pytest.mark.parametrize(
+    ("handler", "kind"),
+    [
+        (PythonHandler("a:b"), "handler"),
+        (ShellHandler("ls"), "shell"),
+        (NotifyHandler("ops", AppriseHandler(("${A}",))), "notify"),
+    ],
+)
+def test_a_handlers_kind_is_one_word(handler: Handler | NotifyHandler, kind: str) -> None:
+    assert handler_kind(handler) == kind
