@@ -20,8 +20,10 @@ from jobsched.errors import (
     RefusedError,
     StoreUnavailableError,
     UnknownJobError,
+    UnknownNotifierError,
     UnknownRunError,
 )
+from jobsched.model.alert import ALERT_QUEUE, Breach, Notifier
 from jobsched.model.backfill import Backfill, Progress
 from jobsched.model.batch import BatchCounts
 from jobsched.model.durations import format_duration
@@ -33,6 +35,7 @@ from jobsched.model.queue import QueueLimits
 from jobsched.model.run import Answer, Created, Lack, LogLine, NewRun, Refusal, Run, RunFilter, RunState, Source
 from jobsched.model.state import Generation, Node, StoredJob
 from jobsched.model.stats import Stats
+from jobsched.model.telling import alert_run, trial_message
 from jobsched.schedule.backfill import refill, slots_between
 from jobsched.schedule.fates import Fate, Unrecorded, fate_at, latest_fates, neighbours
 from jobsched.schedule.fires import run_for
@@ -466,6 +469,35 @@ class Client:
         if not run_ids:
             return []
         return self.store.runs(RunFilter(failures_of=tuple(run_ids), limit=10 * len(run_ids)))
+
+    # -- alerts
+
+    def open_breaches(self) -> list[Breach]:
+        """What people are, or will be, alerted of and is not over, the oldest first."""
+        return self.store.open_breaches(self.namespace)
+
+    def notifiers(self) -> dict[str, Notifier]:
+        """Who can be told, by name: those that a job's `alerts` name."""
+        jobs = self.store.watched_jobs(self.namespace)
+        found = [notifier for stored in jobs if stored.job.alerts for notifier in stored.job.alerts.notify]
+        return {notifier.name: notifier for notifier in sorted(found, key=lambda notifier: notifier.name)}
+
+    def unsent_alerts(self, since: datetime, limit: int = 20) -> list[Run]:
+        """Messages of alerts made since then that no attempt could send, newest first."""
+        wanted = RunFilter(
+            namespace=self.namespace, queue=ALERT_QUEUE, states=(RunState.FAILED,), since=as_utc(since), limit=limit
+        )
+        return self.store.runs(wanted)
+
+    def test_alert(self, notifier: str) -> Created:
+        """Send a message to one of `notifiers`, in one attempt; a node performs it. Raises UnknownNotifierError."""
+        known = self.notifiers()
+        if notifier not in known:
+            raise UnknownNotifierError(self.namespace, notifier, list(known))
+        run = alert_run(self.namespace, known[notifier], trial_message(self.namespace, self.store.now()))
+        return self.store.enqueue([replace(run, max_attempts=1)])[0]
+
+    # -- one run
 
     def wait(self, run_id: int, timeout: timedelta | None = None) -> Run:
         """Wait until a run is final, and return it. Raises TimeoutError, UnknownRunError."""

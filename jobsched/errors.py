@@ -21,6 +21,7 @@
     ├── NotFoundError
     │   ├── UnknownJobError
     │   ├── UnknownRunError
+    │   ├── UnknownNotifierError    no job's alerts name it
     │   └── UnknownHandlerError     nothing importable or registered has this name
     ├── RefusedError                what was asked of a run cannot be done to it
     ├── BackfillError               a range of slots that cannot be filled
@@ -35,6 +36,7 @@
     ├── HandlerProcessError         that process could not start, or ended before its handler did
     ├── CommandError                a command ended with another code than 0, or could not start
     ├── HttpError                   an HTTP call did not answer as expected
+    ├── NotifyError                 an alert could not be sent
     └── HandlerTimeoutError, HandlerCancelledError   the deadline passed; the run was asked to stop
 
     Retry, Cancel, Snooze           raised by a handler to say what shall become of its run (no errors)
@@ -180,6 +182,17 @@ class UnknownJobError(NotFoundError):
         self.namespace, self.name = namespace, name
 
 
+class UnknownNotifierError(NotFoundError):
+    """No notifier of this name is in use."""
+
+    def __init__(self, namespace: str, name: str, known: Sequence[str]) -> None:
+        used = f"those in use are {', '.join(known)}" if known else "none is in use"
+        super().__init__(
+            f"no job of namespace {namespace!r} alerts a notifier {name!r}; {used}. Name it in a job's `alerts`, and sync"
+        )
+        self.namespace, self.name, self.known = namespace, name, tuple(known)
+
+
 class UnknownRunError(NotFoundError):
     """No run with this id: never made, or pruned."""
 
@@ -289,6 +302,10 @@ class HttpError(JobschedError):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class NotifyError(JobschedError):
+    """An alert could not be sent."""
 
 
 class HandlerTimeoutError(JobschedError):

@@ -1,11 +1,13 @@
 """The store port over any SQL dialect: each method says in which kind of transaction its statements run."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
+from jobsched.model.alert import Breach, NewBreach, Untold
 from jobsched.model.backfill import Refill, SlotRow
 from jobsched.model.figures import JobFigures, Sizes
 from jobsched.model.health import Inspection
@@ -26,6 +28,7 @@ from jobsched.model.run import (
     RunState,
     Transition,
 )
+from jobsched.model.sla import MissedSlot, SlaFacts
 from jobsched.model.state import (
     ActualState,
     DueJob,
@@ -40,6 +43,7 @@ from jobsched.model.state import (
 from jobsched.store.port import Beat, Doorbell, Promoted, Retention, Topic
 from jobsched_sql import (
     admission,
+    alerts,
     backfill,
     by_hand,
     conflicts,
@@ -258,7 +262,7 @@ class SqlStore:
     def finish(self, transitions: Sequence[Transition]) -> dict[int, Became]:
         if not transitions:
             return {}
-        then = failures.after_finish(self._dialect, transitions)
+        then = _both(failures.after_finish(self._dialect, transitions), alerts.after_finish(self._dialect, transitions))
         ours = self._dialect.finish(transitions, then)
         self._ring_if(
             any((one.state in _MAKES_WORK or one.on_failure is not None) and one.id in ours for one in transitions)
@@ -357,6 +361,40 @@ class SqlStore:
     def progress(self, run_ids: Sequence[int]) -> dict[int, LogLine]:
         return self._dialect.read(lambda connection: logs.progress(connection, run_ids))
 
+    # -- alerts
+
+    def note(self, breaches: Sequence[NewBreach]) -> int:
+        if not breaches:
+            return 0
+        return self._dialect.write(lambda connection: alerts.note(connection, self._dialect, breaches))
+
+    def end_breaches(self, ids: Sequence[int]) -> None:
+        if ids:
+            self._dialect.write(lambda connection: alerts.end(connection, self._dialect, ids))
+
+    def tell(self, untold: Untold, runs: Sequence[NewRun]) -> bool:
+        try:
+            made = self._dialect.write(lambda connection: alerts.tell(connection, self._dialect, untold, runs))
+        except alerts.CannotTellError:
+            return False
+        self._announced([created for created in made if created is not None], runs)
+        return True
+
+    def untold(self, namespaces: Sequence[str]) -> list[Untold]:
+        return self._dialect.read(lambda connection: alerts.untold(connection, namespaces))
+
+    def open_breaches(self, namespace: str) -> list[Breach]:
+        return self._dialect.read(lambda connection: alerts.open_breaches(connection, namespace))
+
+    def watched_jobs(self, namespace: str) -> list[StoredJob]:
+        return self._dialect.read(lambda connection: alerts.watched_jobs(connection, namespace))
+
+    def missed(self, namespace: str, since: datetime) -> list[MissedSlot]:
+        return self._dialect.read(lambda connection: alerts.missed(connection, namespace, since))
+
+    def sla_facts(self, namespace: str, jobs: Sequence[str]) -> SlaFacts:
+        return self._dialect.read(lambda connection: alerts.sla_facts(connection, self._dialect, namespace, jobs))
+
     # -- questions
 
     def namespaces(self) -> list[str]:
@@ -425,12 +463,25 @@ class SqlStore:
         self._dialect.write(lambda connection: pausing.forget_orphans(connection, self._dialect))
         self._dialect.write(admission.forget_unused)
         self._dialect.write(sync.forget_old)
+        self._dialect.write(lambda connection: alerts.forget(connection, self._dialect))
         self._dialect.tidy()
 
     # -- wake-ups
 
     def listen(self, on_ring: Callable[[Topic], None]) -> Doorbell:
         return self._dialect.listen(on_ring)
+
+
+def _both(first: failures.AfterFinish | None, second: failures.AfterFinish | None) -> failures.AfterFinish | None:
+    """One after the other."""
+    if first is None or second is None:
+        return first or second
+
+    def both(connection: Connection, ours: AbstractSet[int]) -> None:
+        first(connection, ours)
+        second(connection, ours)
+
+    return both
 
 
 def _in_parts(run_ids: Sequence[int], act: Callable[[Sequence[int]], list[Answer]]) -> list[Answer]:

@@ -220,6 +220,33 @@ queues = Table(
     CheckConstraint("rate is not null or rate_last_at is null", name="jobsched_queues_last_is_of_a_rate"),
 )
 
+alerts = Table(
+    "jobsched_alerts",
+    metadata,
+    Column("id", _Id, Identity(), nullable=False),
+    Column("namespace", Text, nullable=False),
+    Column("job", Text, nullable=False),  # '' of what is no job's: NULLs would all be different
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("details", Document, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("closed_at", Instant),
+    Column("told_at", Instant),
+    PrimaryKeyConstraint("id", name="jobsched_alerts_pk"),
+    CheckConstraint("closed_at is null or closed_at >= opened_at", name="jobsched_alerts_closed_is_later"),
+    Index("jobsched_alerts_breach", "namespace", "job", "kind", "subject", unique=True),
+    Index("jobsched_alerts_last_told", "namespace", "job", "kind", "told_at"),
+    sqlite_autoincrement=True,
+)
+for _name, _where in (("open", "closed_at is null"), ("untold", "told_at is null")):
+    Index(
+        f"jobsched_alerts_{_name}",
+        alerts.c.namespace,
+        alerts.c.id,
+        postgresql_where=text(_where),
+        sqlite_where=text(_where),
+    )
+
 
 def _partial(name: str, where: str, *columns: str, unique: bool = False) -> None:
     condition = text(where)
@@ -281,6 +308,7 @@ _partial("jobsched_runs_finished_of_jobs", "finished_at is not null and job is n
 _partial("jobsched_runs_failed", "state = 'failed'", "namespace", "id")
 _partial("jobsched_runs_failure_of", "failure_of is not null", "failure_of")
 _partial("jobsched_runs_of_job", "job is not null", "namespace", "job", "id")
+_partial("jobsched_runs_missed", "state = 'skipped' and reason in ('misfire', 'coalesced')", "namespace", "finished_at")
 _partial("jobsched_runs_slot", "scheduled_at is not null", "namespace", "job", "scheduled_at", unique=True)
 _partial(
     "jobsched_runs_unique_key",
@@ -298,6 +326,11 @@ WAITING = text("state in ('scheduled', 'pending', 'blocked')")
 HAS_UNIQUE_KEY = text("(state in ('scheduled', 'pending', 'blocked', 'running') or unique_until is not null)")
 #: A slot that its starting deadline may still skip: due, and never claimed.
 TO_START = text("start_by is not null and claim_no = 0 and state in ('pending', 'blocked')")
+
+#: Slots that did not run because their time was over.
+MISSED = text("state = 'skipped' and reason in ('misfire', 'coalesced')")
+#: Breaches that nobody has been told of, and those that are not over.
+UNTOLD, OPEN = text("told_at is null"), text("closed_at is null")
 
 #: A queue that lets runs in by places; one that has nothing but a `max_queued` does not.
 LIMITS_STARTS = or_(queues.c.max_running.is_not(None), queues.c.rate.is_not(None))

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from jobsched.cli.alert_command import as_json as breach_as_json
 from jobsched.cli.backfill_command import as_json as backfill_as_json
 from jobsched.cli.backup_command import as_json as backup_as_json
 from jobsched.cli.doctor_command import as_json as finding_as_json
@@ -21,6 +22,7 @@ from jobsched.cli.status_command import as_json as status_as_json
 from jobsched.config.diagnostics import Diagnostic
 from jobsched.config.diagnostics import as_json as diagnostic_as_json
 from jobsched.handlers.sqlite_copy import Copied
+from jobsched.model.alert import AlertKind, Breach
 from jobsched.model.backfill import Backfill
 from jobsched.model.batch import BatchCounts
 from jobsched.model.definition import FieldChange
@@ -66,6 +68,7 @@ EXIT_CODES = {
     "cancel": "0; 1 if one was over already, or it was declined; with `--wait`: 1 if one ended otherwise.",
     "doctor": "0; 1 if a finding is an error; warnings do not count.",
     "health": "0 alive, with `--ready` also at work; 1 if not, or if nobody wrote the file.",
+    "alert": "`test`: 0 if the message was sent, 1 if not, or if nobody sent it in time.",
     "requeue": "0; 1 if one was refused, or if all that was found are rows that stand for several slots.",
     "delete": "0; 1 if one was refused, or it was declined.",
     "backfill": "0; 1 if it was declined, or there is nothing that can be filled; 2 on wrong usage, also if `--yes` is missing where nobody can be asked.",
@@ -163,6 +166,16 @@ STATS = Stats(
 BATCH = BatchCounts("import-42", {RunState.RUNNING: 1, RunState.SUCCEEDED: 3})
 COVERS = Covers(SLOT - timedelta(days=2), SLOT, 3)
 
+BREACH = Breach(
+    id=12,
+    namespace="default",
+    job="nightly",
+    kind=AlertKind.FINAL_FAILURE,
+    subject="7.3",
+    details={"run": 7, "attempt": 3, "reason": "error", "error": "ValueError: no such customer"},
+    opened_at=NOW,
+    told_at=NOW,
+)
 FINDING = Finding(
     "warning",
     "transactions",
@@ -236,6 +249,10 @@ JSON: dict[str, tuple[str, Callable[[], Any]]] = {
                 [PAUSE],
             )
         ),
+    ),
+    "alert list": (
+        "`-o json`: an array of what is not over; `job` is null of what is no job's",
+        lambda: [breach_as_json(BREACH)],
     ),
     "doctor": (
         (

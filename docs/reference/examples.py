@@ -6,6 +6,7 @@ TOP_EXAMPLES = {
     "settings": "settings: {threads: 4}",
     "defaults": "defaults: {timezone: Europe/Rome, timeout: 15m}",
     "calendars": 'calendars: {holidays: {dates: ["2026-12-25"]}}',
+    "notifiers": 'notifiers: {ops: {http: {url: "${OPS_WEBHOOK}"}}}',
     "jobs": "jobs: {}",
 }
 SETTINGS_EXAMPLES = {
@@ -54,6 +55,8 @@ JOB_EXAMPLES = {
     "executor": "executor: process",
     "on_crash": "on_crash: fail",
     "on_failure": "on_failure: {handler: alerts:tell}",
+    "alerts": "alerts: {notify: ops, when: [final_failure, recovery, missed]}",
+    "ping": 'ping: {success: "${PING_URL}", failure: "${PING_URL}/fail"}',
     "history": "history: {success: 10, max_age: 7d}",
     "description": "description: Close the day and send invoices",
     "owner": "owner: billing@example.com",
@@ -72,6 +75,11 @@ TOP_ERRORS = {
     "settings: {queues: {mail: {rate: 100}}}\njobs: {}": "file",
     "settings: {queues: {mail: {rate: 0/1m}}}\njobs: {}": "file",
     "jobs: {a b: {shell: ls}}": "file",
+    "notifiers: {ops: {apprise: 'mailto://me:secret@example.com'}}\njobs: {}": "file",
+    "notifiers: {ops: {}}\njobs: {}": "file",
+    "notifiers: {ops: {shell: mail ops}}\njobs: {a: {shell: ls, alerts: {notify: opps}}}": "file",
+    "notifiers: {ops: {shell: mail ops}}\njobs: {a: {shell: ls, alerts: {notify: ops, when: stuck}}}": "file",
+    "notifiers: {ops: {shell: mail ops}}\njobs: {a: {shell: ls, alerts: {notify: ops, when: late, sla: {late_after: 1m}}}}": "file",
     "jobs: {}\njobs: {}": "file",
 }
 JOB_ERRORS = {

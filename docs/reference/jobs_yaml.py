@@ -21,7 +21,7 @@ checked when this page is written. For editors there is a JSON Schema, [jobs.sch
 - **duration**: a number of seconds, or text like `200ms`, `30s`, `5m`, `1h30m`, `2d`.
 - **instant**: RFC 3339 with `Z` or an offset, like `2026-12-24T08:00:00Z`.
 - **name**: letters, digits, `.`, `_` and `-`, at most 100 characters, the first a letter or digit.
-- `${VAR}` and `${VAR:-default}` in `settings.database`, `env` and `http` are resolved on the node when they are used. `$${` is a plain `${`.
+- `${VAR}` and `${VAR:-default}` in `settings.database`, `env`, `http`, `apprise` and `ping` are resolved on the node when they are used. `$${` is a plain `${`.
 - A field of a job goes before the file's `defaults`, and these before what is built in. Between the job and the defaults stands what the decorator of its Python handler says of `retries` and `timeout`: [runs](runs.md).
 - YAML 1.2 is meant: `on`, `no` and `yes` are texts, `12:30` is a text, dates are texts. Duplicate keys and unknown tags are errors. Quote cron expressions.
 - Errors are reported all at once, each with line and column. A file with errors changes nothing.
@@ -33,7 +33,7 @@ TOPICS = {
     "After downtime": ("catch_up", "max_catch_up", "starting_deadline"),
     "How it is run": (
         *("queue", "priority", "concurrency", "retries", "timeout", "executor", "on_crash", "on_failure"),
-        "history",
+        *("alerts", "ping", "history"),
     ),
     "For people": ("description", "owner", "tags"),
 }
@@ -43,6 +43,9 @@ GROUPS = {
     "retries": "RetryOptions",
     "timeout": "TimeoutOptions",
     "on_failure": "FailureOptions",
+    "alerts": "AlertOptions",
+    "sla": "SlaOptions",
+    "ping": "PingOptions",
     "history": "HistoryOptions",
     "http": "HttpOptions",
 }
@@ -78,6 +81,9 @@ def _parts(schema: Mapping[str, Any]) -> Iterator[str]:
     for group in ("ApiOptions", "ApiTokenOptions"):
         yield definitions[group]["description"] + "\n"
         yield from _table(definitions[group]["properties"], {("settings", "api"): ""}, {})
+    yield "## A notifier\n"
+    yield definitions["NotifierEntry"]["description"] + " See [alerts](alerts.md).\n"
+    yield from _table(definitions["NotifierEntry"]["properties"], {("notifiers",): ""}, {})
     yield "## A job\n"
     yield "One of `handler`, `command`, `shell`, `http`; at most one of `cron`, `every`, `at`. Without one of these it runs by trigger only.\n"
     for topic, fields in TOPICS.items():
@@ -208,8 +214,11 @@ def _job(lines: str) -> str:
         handler += "    every: 1d\n"
     if lines.startswith("dst"):
         handler += '    cron: "30 2 * * *"\n'
+    notifiers = "notifiers: {ops: {shell: mail ops}}\n" if lines.startswith("alerts") else ""
     calendars = "calendars: {holidays: {weekdays: [sat, sun]}}\n" if lines.startswith("calendar") else ""
-    return f"version: 1\n{calendars}jobs:\n  nightly:\n{handler}" + textwrap.indent(lines, "    ") + "\n"
+    if lines.startswith("alerts"):
+        handler += "    every: 1d\n"
+    return f"version: 1\n{calendars}{notifiers}jobs:\n  nightly:\n{handler}" + textwrap.indent(lines, "    ") + "\n"
 
 
 def _check(field: str, example: str, prefix: tuple[str, ...] | None) -> None:

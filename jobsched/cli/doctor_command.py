@@ -99,6 +99,7 @@ def _findings(examined: _Examined) -> "list[Finding]":
 
 
 def _facts(store: "Store", examined: _Examined) -> "Facts":
+    from jobsched.observe.doctor.alerts import unsent
     from jobsched.observe.doctor.finding import Facts
 
     namespace = examined.target.namespace
@@ -114,6 +115,8 @@ def _facts(store: "Store", examined: _Examined) -> "Facts":
         nodes=tuple(store.nodes()),
         jobs=tuple(actual.jobs.values()),
         pauses=tuple(actual.pauses),
+        unsent=tuple(store.runs(unsent(namespace, store.now()))),
+        untold=tuple(store.untold([namespace])),
         machine=replace(machine, exposures=_exposures(examined, getattr(inspection.database, "files", ()))),
     )
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "list": ("list", "List the jobs."),
     "show": ("show", "Show one job."),
     "status": ("status", "Show nodes, queues and the newest generation."),
+    "alert": ("alert", "Show what people are alerted of; test who is told."),
     "doctor": ("doctor", "Look for what is wrong, and say what to do."),
     "health": ("health", "Say whether this machine's node is alive, for probes."),
     "metrics": ("metrics", "Print metrics for Prometheus, or alerting rules."),

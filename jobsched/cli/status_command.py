@@ -17,12 +17,14 @@ from jobsched.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
     from jobsched.client import Client
+    from jobsched.model.alert import Breach
     from jobsched.model.pause import Pause
     from jobsched.model.queue import QueueLimits
     from jobsched.model.run import Run, RunState
     from jobsched.model.state import Generation, Node
 
 _WATCH_SECONDS = 2.0
+_UNSENT_SINCE = timedelta(days=1)
 #: So many running runs are listed, the newest; how many there are stands with the queues.
 _MOST_RUNNING = 20
 
@@ -63,6 +65,8 @@ class Seen:
     running: "list[Run]"  #: the newest
     progress: dict[int, str]
     pauses: "list[Pause]"
+    breaches: "tuple[Breach, ...]" = ()  #: that are not over
+    unsent: int = 0  #: messages of alerts of the last day that could not be sent, as far as counted
     late_job: str | None = None  #: whose slot has been due the longest
     elsewhere: str | None = None  #: why this namespace may not be the one that is meant
 
@@ -85,6 +89,8 @@ def _look(client: "Client") -> Seen:
         running=running,
         progress=client.progress(running),
         pauses=client.pauses(),
+        breaches=tuple(client.open_breaches()),
+        unsent=len(client.unsent_alerts(now - _UNSENT_SINCE)),
         late_job=late[0].name if late else None,
         elsewhere=None if generations else elsewhere(client),
     )
@@ -121,6 +127,12 @@ def _print(seen: Seen) -> None:
     say()
     print_table(["QUEUE", "STATE", "RUNS", "LIMIT", *_more_limits(seen)], _queue_rows(seen), empty="no unfinished runs")
     say_pauses(seen.pauses, now)
+    if seen.breaches:
+        count = len(seen.breaches)
+        say(f"{count} {'alert is' if count == 1 else 'alerts are'} open; see: jobsched alert list", fg="yellow")
+    if seen.unsent:
+        what = "alert" if seen.unsent == 1 else "alerts"
+        say(f"{seen.unsent} {what} of the last day could not be sent; see: jobsched runs --queue alerts", fg="red")
     if seen.running:
         say()
         print_table(["RUN", "JOB", "ATTEMPT", "FOR", "NOTES"], [_run_row(seen, run) for run in seen.running], empty="")
@@ -227,6 +239,7 @@ def as_json(seen: Seen) -> dict[str, Any]:
             for run in seen.running
         ],
         "queue_limits": {queue: limits.as_json() for queue, limits in seen.limits.items()},
+        "alerts": {"open": len(seen.breaches), "unsent": seen.unsent},
         "pauses": [pause_as_json(pause) for pause in seen.pauses],
         "next_at": None if seen.next_at is None else format_instant(seen.next_at),
     }

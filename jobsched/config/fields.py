@@ -1,5 +1,6 @@
 """The kinds of value that fields of jobs.yaml have: how each is checked, and how the JSON Schema shows it."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -103,6 +104,12 @@ def _variable_names(value: Any) -> Any:
     return value
 
 
+def _only_reference(value: Any) -> Any:
+    if isinstance(value, str) and re.fullmatch(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}", value) is None:
+        raise wrong("the URL of a service holds secrets", "put it into a variable of the environment, and write ${VAR}")
+    return value
+
+
 DURATION = made_by(_duration(), _DURATION_SCHEMA)
 POSITIVE_DURATION = made_by(_duration(above_zero=True), _DURATION_SCHEMA)
 PERIOD = made_by(_duration(timedelta(seconds=1)), _DURATION_SCHEMA)
@@ -125,6 +132,8 @@ HTTP_STATUS = integer(100, 599)
 ERROR_NAME = text(
     pattern=r"^(?:[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*|exit [0-9]{1,3}|status [1-5][0-9]{2})$", most=200
 )
+#: Nothing but a reference: a secret as a whole.
+REFERENCE = before(_only_reference, text(pattern=r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$"))
 ENVIRONMENT = before(_variable_names, mapping(text(), REFERRING))
 HANDLER_NAME = text(
     pattern=r"^(?:[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*|[A-Za-z0-9_][A-Za-z0-9._-]*)$", most=255

@@ -140,7 +140,11 @@ _JOB = {
     "restartpolicy": "write `retries`, and `on_crash` for a dead node",
     "onfailed": "write `on_failure`",
     "onerror": "write `on_failure`",
-    "notify": "write `on_failure`",
+    "notify": "write `alerts: {notify: …}`",
+    "alert": "write `alerts`",
+    "notifications": "write `alerts`",
+    "sla": "write it inside `alerts`",
+    "throttle": "write it inside `alerts`",
     # the rest
     "enabled": "write `suspend: true` to switch a job off",
     "enable": "write `suspend: true` to switch a job off",

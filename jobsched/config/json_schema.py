@@ -6,6 +6,7 @@ from typing import Any
 
 from jobsched.config.kinds import Group
 from jobsched.config.schema import FILE, NAMED_GROUPS, SETTINGS
+from jobsched.model.alert import Alerts
 from jobsched.model.definition import default_of
 from jobsched.model.durations import format_duration
 from jobsched.model.handler import HttpHandler, PythonHandler
@@ -25,6 +26,7 @@ SETTINGS_DEFAULTS: dict[str, Any] = {
     "log_format": "auto",
 }
 _GROUP_DEFAULTS: dict[str, Any] = {
+    "AlertOptions": Alerts(),
     "DstOptions": Dst(),
     "CalendarOptions": CalendarUse(),
     "ConcurrencyOptions": Concurrency(),
@@ -34,6 +36,16 @@ _GROUP_DEFAULTS: dict[str, Any] = {
     "HttpOptions": HttpHandler(""),
     "FailureOptions": OnFailure(PythonHandler("")),
 }
+#: What the values that defaults are read of have there is none.
+_WITHOUT_DEFAULT = frozenset(
+    {
+        ("TimeoutOptions", "after"),
+        ("HttpOptions", "url"),
+        ("FailureOptions", "handler"),
+        ("AlertOptions", "sla"),
+        ("AlertOptions", "when"),
+    }
+)
 
 
 def schema_json() -> dict[str, Any]:
@@ -58,7 +70,7 @@ def _default(model: str, field: str) -> Any:
         return SETTINGS_DEFAULTS.get(field)
     if model == "FileOptions":
         return {"version": 1, "namespace": "default"}.get(field)
-    if (model, field) in {("TimeoutOptions", "after"), ("HttpOptions", "url"), ("FailureOptions", "handler")}:
+    if (model, field) in _WITHOUT_DEFAULT:
         return None
     default = getattr(_GROUP_DEFAULTS.get(model), field, None)
     if isinstance(default, timedelta):

@@ -11,7 +11,7 @@ from jobsched.config.messages import Finding
 from jobsched.config.sources import Source
 from jobsched.model.desired import DesiredState
 from jobsched.model.durations import format_duration
-from jobsched.model.handler import Handler, HttpHandler
+from jobsched.model.handler import AppriseHandler, Handler, HttpHandler
 from jobsched.model.job import Job
 
 #: Fields that are used as they are written, and what serves instead.
@@ -64,12 +64,21 @@ def job_warnings(job: Job, environ: Mapping[str, str] | None, now: datetime | No
         yield from _lacking_of_call("http", job.handler, environ)
         if job.on_failure is not None:
             yield from _lacking_of_call("on_failure", job.on_failure.handler, environ)
+        if job.ping is not None:
+            for name in _missing([job.ping.success or "", job.ping.failure or ""], environ):
+                yield _lacking("ping", name)
+        for notifier in job.alerts.notify if job.alerts is not None else ():
+            yield from _lacking_of_call("alerts", notifier.target, environ)
 
 
-def _lacking_of_call(field: str, handler: Handler, environ: Mapping[str, str]) -> Iterator[Finding]:
+def _lacking_of_call(field: str, handler: Handler | AppriseHandler, environ: Mapping[str, str]) -> Iterator[Finding]:
+    texts: list[str] = []
     if isinstance(handler, HttpHandler):
-        for name in _missing([handler.url, *handler.headers.values()], environ):
-            yield _lacking(field, name)
+        texts = [handler.url, *handler.headers.values()]
+    elif isinstance(handler, AppriseHandler):
+        texts = [*handler.urls]
+    for name in _missing(texts, environ):
+        yield _lacking(field, name)
 
 
 def _literal_references(given: Any) -> Iterator[Finding]:

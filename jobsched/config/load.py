@@ -6,21 +6,29 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import ValidationError
 
-from jobsched.config import lint, rules, unsupported
+from jobsched.config import alert_rules, lint, rules, unsupported
 from jobsched.config.diagnostics import Diagnostic, Diagnostics, Step, TooManyDiagnosticsError
 from jobsched.config.document import Document, read
 from jobsched.config.fields import NAME_PATTERN
 from jobsched.config.messages import Finding, findings, not_a_name, shown
 from jobsched.config.partial import doubtful_fields, sound_part, wrong_fields
-from jobsched.config.schema import DEFAULTS, HEAD, JOB, SETTINGS
+from jobsched.config.schema import DEFAULTS, HEAD, JOB, SCHEDULE_KINDS, SETTINGS
 from jobsched.config.shared_limits import disagreements
 from jobsched.config.sources import Source, content_hash, read_sources
-from jobsched.config.values import default_values, given_parts, job_values, settings_values
+from jobsched.config.values import (
+    alerts_of,
+    default_values,
+    given_parts,
+    job_values,
+    notifiers_of,
+    settings_values,
+)
 from jobsched.errors import ConfigError
+from jobsched.model.alert import Notifier
 from jobsched.model.desired import DesiredState, Settings
 from jobsched.model.handler import PythonHandler
 from jobsched.model.job import Concurrency, Job
@@ -181,34 +189,60 @@ class _File:
                     self.head[name] = sound_part(group, written[name], wrong)
                     doubtful[name] = doubtful_fields(group, written[name], wrong)
         self.doubtful_defaults = doubtful.get("defaults", frozenset())
+        self.judge_head(doubtful.get("settings", frozenset()))
+
+    def judge_head(self, doubtful: frozenset[str]) -> None:
+        """What its fields demand of each other; `doubtful`: settings of which nothing may be said."""
         if "settings" in self.head:
             self.settings = settings_values(self.head["settings"])
-            for finding in rules.settings_findings(self.settings, doubtful.get("settings", frozenset())):
+            for finding in rules.settings_findings(self.settings, doubtful):
                 self.report(finding, ("settings",))
+        for finding in alert_rules.notifier_findings(self.head.get("notifiers", {})):
+            self.report(finding)
 
-    def base(self, history_max_age: timedelta | None) -> dict[str, Any]:
-        """Arguments of Job that this file's jobs begin with."""
+    @property
+    def notifier_names(self) -> frozenset[str]:
+        """Also those that are wrong in themselves."""
+        top = self.document.value
+        return frozenset(written) if isinstance(written := top.get("notifiers"), dict) else frozenset()
+
+    def base(self, history_max_age: timedelta | None, notifiers: frozenset[str]) -> dict[str, Any]:
+        """Arguments of Job that this file's jobs begin with; `notifiers`: the names that there are."""
         defaults = self.head.get("defaults", {})
         values = default_values(defaults, history_max_age)
         given = {key: self.document.value["defaults"][key] for key in defaults}
-        for finding in rules.default_findings(given, values):
+        for finding in [
+            *rules.default_findings(given, values),
+            *alert_rules.name_findings(given.get("alerts"), notifiers),
+        ]:
             self.report(finding, ("defaults",))
         return values
 
-    def job(self, namespace: str, name: str, entry: Any, base: dict[str, Any], shared: dict[Any, Any]) -> Job | None:
+    def job(
+        self,
+        namespace: str,
+        name: str,
+        entry: Any,
+        base: dict[str, Any],
+        shared: dict[Any, Any],
+        notifiers: "_Notifiers",
+    ) -> Job | None:
         """A job, or None; then something is wrong with it, or with the defaults, and reported."""
         options, wrong = self._checked(name, entry)
         if options is None:
             return None
         values = job_values(options, base)
         doubtful = doubtful_fields(JOB, entry, wrong) | (self.doubtful_defaults - options.keys())
-        found = self._finds(name, entry, values, wrong, doubtful)
+        found = self._finds(name, entry, values, wrong, doubtful, notifiers.names)
         if "concurrency" in values and "concurrency" not in doubtful:
             self.concurrency[name] = values["concurrency"]
         if found or "defaults" in self.wrong_in_head:
             return None
         if isinstance(values["handler"], PythonHandler):
             values["given"] = given_parts(options)
+        if values.get("alerts") is not None:
+            scheduled = any(kind in values for kind in SCHEDULE_KINDS)
+            values["alerts"] = alerts_of(values["alerts"], notifiers.sound, scheduled=scheduled)
         # Thousands of jobs have a handful of different values between them.
         for each in _SHARED:
             if each in values:
@@ -216,7 +250,13 @@ class _File:
         return Job(namespace=namespace, name=name, **values)
 
     def _finds(
-        self, name: str, entry: dict[str, Any], values: dict[str, Any], wrong: frozenset[str], doubtful: frozenset[str]
+        self,
+        name: str,
+        entry: dict[str, Any],
+        values: dict[str, Any],
+        wrong: frozenset[str],
+        doubtful: frozenset[str],
+        notifiers: frozenset[str],
     ) -> bool:
         """Reports what the fields demand of each other; whether anything at all is wrong with the job."""
         found = [*rules.kind_findings(entry), *rules.effect_findings(entry, wrong)]
@@ -225,6 +265,9 @@ class _File:
             found = [finding for finding in rules.kind_findings(entry) if finding.path]
         sound = {field: value for field, value in entry.items() if field not in wrong} if wrong else entry
         found += rules.job_findings(name, sound, values, doubtful)
+        if "alerts" in values and "alerts" not in doubtful:
+            found += [*alert_rules.name_findings(sound.get("alerts"), notifiers)]
+            found += alert_rules.alert_findings(sound, values)
         for finding in found:
             self.report(finding, ("jobs", name))
         return bool(found or wrong) or any(True for _ in unsupported.in_job(entry))
@@ -248,6 +291,13 @@ class _File:
         return sound_part(JOB, entry, wrong), wrong
 
 
+class _Notifiers(NamedTuple):
+    """Of all files: by name, and the names of those too that are wrong."""
+
+    sound: Mapping[str, Notifier]
+    names: frozenset[str]
+
+
 _SHARED = ("cron", "retries", "timeout", "concurrency", "history", "dst", "tags", "every", "given")
 
 
@@ -260,8 +310,9 @@ def _sound_part(sources: Sequence[Source], files: Sequence[_File]) -> DesiredSta
     owners: dict[str, _File] = {}
     places: dict[str | None, dict[str, tuple[str, int, int]]] = {namespace: {}}
     shared: dict[Any, Any] = {}
+    notifiers = _notifiers(files)
     for file in files:
-        base = file.base(settings.history_max_age)
+        base = file.base(settings.history_max_age, notifiers.names)
         known = places.setdefault(file.namespace, {})
         keys = file.document.key_positions(file.jobs) if file.jobs else ()
         for (name, entry), (line, column) in zip(file.jobs.items(), keys, strict=True):
@@ -271,7 +322,7 @@ def _sound_part(sources: Sequence[Source], files: Sequence[_File]) -> DesiredSta
             else:
                 message = f"this job stands in {first[0]}:{first[1]} too; a name is one job's"
                 file.report(Finding((), message, of_key=True), ("jobs", name))
-            job = file.job(namespace or DEFAULT_NAMESPACE, name, entry, base, shared)
+            job = file.job(namespace or DEFAULT_NAMESPACE, name, entry, base, shared, notifiers)
             if first is not None or file.namespace != namespace:
                 continue
             owners[name] = file
@@ -318,6 +369,20 @@ def _settings_file(files: Iterable[_File]) -> _File | None:
             message = f"settings stand in {owner.document.name} too; one file has them"
             file.report(Finding(("settings",), message, of_key=True))
     return owner
+
+
+def _notifiers(files: Iterable[_File]) -> _Notifiers:
+    """Those of all files; a name that two of them have is reported."""
+    sound: dict[str, Notifier] = {}
+    owners: dict[str, str] = {}
+    for file in files:
+        for name in sorted(file.notifier_names):
+            first = owners.setdefault(name, file.document.name)
+            if first != file.document.name:
+                message = f"this notifier stands in {first} too; a name is one notifier's"
+                file.report(Finding(("notifiers", name), message, of_key=True))
+        sound = {**notifiers_of(file.head.get("notifiers", {})), **sound}
+    return _Notifiers(sound, frozenset(owners))
 
 
 def _no_mapping(value: Any) -> Finding:

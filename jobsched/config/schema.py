@@ -24,6 +24,7 @@ from jobsched.config.kinds import (
     or_none,
     text,
 )
+from jobsched.model.alert import FOR_PEOPLE
 from jobsched.model.definition import HANDLER_KINDS
 from jobsched.model.keys import LONGEST_DECLARED_KEY
 
@@ -146,6 +147,18 @@ def _on_failure(value: Any) -> Any:
     return None if value == "none" else value
 
 
+def _alerts(value: Any) -> Any:
+    if value is None:
+        raise wrong("has no value", "write `alerts: none` for none, or remove the line")
+    return None if value == "none" else value
+
+
+def _ping(value: Any) -> Any:
+    if value == {}:
+        raise wrong("names no URL", "write `success`, `failure`, or both below it")
+    return value
+
+
 def _queue(value: Any) -> Any:
     if value == {}:
         raise wrong("says nothing of its queue", "write `limit`, `rate`, `max_queued` or `threads` below it")
@@ -174,6 +187,57 @@ FAILURE = Group(
     shell=may(TEXT, "A text for /bin/sh."),
     http=may(HTTP.kind, "An HTTP call."),
     retries=may(kinds.COUNT, "How often that run is tried again."),
+)
+
+SLA = Group(
+    "SlaOptions",
+    "What counts as too late or too long.",
+    late_after=may(
+        POSITIVE_DURATION, "For `late`: a slot that has not started so long after it was due, jitter apart."
+    ),
+    max_runtime=may(POSITIVE_DURATION, "For `stuck`: an attempt that has been running for so long; it is not ended."),
+    max_time_since_success=may(POSITIVE_DURATION, "For `no_success`: no run has succeeded for so long."),
+)
+
+PING = Group(
+    "PingOptions",
+    "URLs that are called when runs end, for services that watch that jobs run at all.",
+    success=may(kinds.HTTP_URL, "Called when a run has succeeded; `${VAR}` is resolved on the node."),
+    failure=may(kinds.HTTP_URL, "Called when a run has failed for good; `${VAR}` is resolved on the node."),
+    start=may(kinds.HTTP_URL, "Called when an attempt begins."),
+)
+
+_KIND = one_of(*map(str, FOR_PEOPLE))
+ALERTS = Group(
+    "AlertOptions",
+    "What is told of a job, to whom, and how often at most.",
+    notify=may(
+        before(one_or_many, list_of(kinds.NAME, least=1, most=20), kinds.NAME), "Names of `notifiers`: who is told."
+    ),
+    when=may(
+        before(one_or_many, list_of(_KIND, least=1), _KIND),
+        "What is told. Without it `final_failure` and `recovery`, and what `sla` has a duration for.",
+    ),
+    sla=may(SLA.kind, "What counts as too late or too long."),
+    throttle=may(
+        DURATION,
+        "So long after a message the next of the same kind and job waits; it tells of all that happened meanwhile.",
+    ),
+)
+
+NOTIFIER = Group(
+    "NotifierEntry",
+    "What an alert is sent with: one of these.",
+    {"oneOf": [{"required": [kind]} for kind in (*HANDLER_KINDS, "apprise")]},
+    apprise=may(
+        before(one_or_many, list_of(kinds.REFERENCE, least=1, most=20), kinds.REFERENCE),
+        "URLs of apprise, for chat, mail and push services; each a reference like `${OPS_URL}`, since it holds secrets. "
+        "Extra `alerts`.",
+    ),
+    http=may(HTTP.kind, "An HTTP call; the alert as JSON is its body, unless it has a `json`."),
+    command=may(_COMMAND, "An argv, started without a shell; the alert as JSON on stdin."),
+    shell=may(TEXT, "A text for /bin/sh; the alert as JSON on stdin."),
+    handler=may(kinds.HANDLER_NAME, "A Python callable; the fields of the alert are its keyword arguments."),
 )
 
 DEFAULTS = Group(
@@ -235,6 +299,10 @@ DEFAULTS = Group(
         "What to perform when a run has failed for good, once its retries are used up: one of `handler`, `command`, "
         "`shell`, `http`. It is a run of its own, whose payload is the failed run as JSON. `none`: nothing.",
     ),
+    alerts=may(
+        before(_alerts, or_none(ALERTS.kind), one_of("none")),
+        "Who is told of what: of failures, recoveries, missed and late slots, stuck runs. `none`: nobody of anything.",
+    ),
     env=may(kinds.ENVIRONMENT, "Environment variables of a command or shell; `${VAR}` is resolved on the node."),
     cwd=may(text(least=1, most=4096), "Working directory of a command or shell; a `${VAR}` in it is not resolved."),
     user=may(
@@ -270,6 +338,10 @@ JOB = Group(
         "`H` is a value fixed by the job's name.",
     ),
     every=may(kinds.PERIOD, "A fixed period, at least 1 s; counted from start_at, else from 1970-01-01T00:00:00Z."),
+    ping=may(
+        before(_ping, PING.kind),
+        "URLs that are called when a run has succeeded, or failed for good: a dead-man's switch.",
+    ),
     at=may(INSTANT, "Once, at this instant; not before start_at, not after end_at."),
 )
 
@@ -380,8 +452,9 @@ HEAD = Group(
     defaults=may(
         DEFAULTS.kind,
         "Values for the jobs of this file that do not give their own. A field of a job replaces that of the defaults; "
-        "within retries, timeout, history, dst and env the two are joined key by key.",
+        "within retries, timeout, history, dst, alerts and env the two are joined key by key.",
     ),
+    notifiers=may(mapping(kinds.NAME, NOTIFIER.kind), "Who can be told, by the names that `alerts` uses."),
     calendars=may(mapping(kinds.NAME, CALENDAR.kind), "Named sets of days."),
 )
 
@@ -394,6 +467,7 @@ FILE = Group(
 
 #: Those that the JSON Schema names, below the file itself.
 NAMED_GROUPS = (
+    ALERTS,
     API,
     API_TOKENS,
     CALENDAR,
@@ -405,10 +479,13 @@ NAMED_GROUPS = (
     HISTORY,
     HTTP,
     JOB,
+    NOTIFIER,
+    PING,
     QUEUE,
     RETRIES,
     SETTINGS_HISTORY,
     SETTINGS,
+    SLA,
     TIMEOUT,
 )
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from jobsched.model.alert import SLA_FIELDS, AlertKind, Alerts, Notifier, Ping, Sla
 from jobsched.model.desired import ApiSettings, Settings
-from jobsched.model.handler import CommandHandler, HttpHandler, PythonHandler, ShellHandler
+from jobsched.model.handler import AppriseHandler, CommandHandler, HttpHandler, PythonHandler, ShellHandler
 from jobsched.model.job import CalendarUse, Concurrency, Dst, History, OnFailure, Retries, Timeout
 from jobsched.model.options import parts
 from jobsched.model.queue import QueueLimits
@@ -137,6 +138,41 @@ def _on_failure(given: dict[str, Any] | None, _: object) -> OnFailure | None:
     return OnFailure(_TURNED[kind][1](given[kind], None), **retries)
 
 
+def _alerts(given: dict[str, Any] | None, base: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Key by key, still as written: whom the names stand for is known once all files are read; see `alerts_of`."""
+    if given is None:
+        return None
+    sla = {**(base or {}).get("sla", {}), **given.get("sla", {})}
+    return {**(base or {}), **given, **({"sla": sla} if sla else {})}
+
+
+def notifiers_of(entries: Mapping[str, Any]) -> dict[str, Notifier]:
+    """By name; without those of which nothing can be made, which a rule reports."""
+    found = {}
+    for name, entry in entries.items():
+        for kind, given in entry.items():
+            target = AppriseHandler(tuple(given)) if kind == "apprise" else _TURNED[kind][1](given, None)
+            found[name] = Notifier(name, target)
+    return found
+
+
+def kinds_told(given: Mapping[str, Any]) -> tuple[AlertKind, ...]:
+    """What is told where `alerts` says this."""
+    if "when" in given:
+        return tuple(dict.fromkeys(AlertKind(kind) for kind in given["when"]))
+    timed = (kind for kind, field in SLA_FIELDS.items() if field in given.get("sla", {}))
+    return (*Alerts().when, *timed)
+
+
+def alerts_of(given: Mapping[str, Any], notifiers: Mapping[str, Notifier], *, scheduled: bool) -> Alerts | None:
+    """The value of `alerts`; None if it tells nothing. Of a job without a schedule no slot is late or missed."""
+    when = tuple(kind for kind in kinds_told(given) if scheduled or kind not in {AlertKind.LATE, AlertKind.MISSED})
+    names = dict.fromkeys(given.get("notify", ()))
+    receivers = tuple(notifiers[name] for name in names if name in notifiers)
+    further = {"throttle": given["throttle"]} if "throttle" in given else {}
+    return Alerts(receivers, when, Sla(**given.get("sla", {})), **further) if when and receivers else None
+
+
 _TURNED: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
     "handler": ("handler", lambda name, _: PythonHandler(name)),
     "command": ("handler", lambda argv, _: CommandHandler(tuple(argv))),
@@ -150,6 +186,8 @@ _TURNED: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
     "timeout": ("timeout", _timeout),
     "history": ("history", _over(History)),
     "on_failure": ("on_failure", _on_failure),
+    "alerts": ("alerts", _alerts),
+    "ping": ("ping", lambda ping, _: Ping(ping.get("success"), ping.get("failure"))),
     "env": ("env", lambda env, base: {**base, **env} if base else env),
     "tags": ("tags", lambda tags, _: tuple(tags)),
 }

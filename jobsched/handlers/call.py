@@ -12,7 +12,7 @@ from jobsched.handlers.inheritance import EVERYTHING, Inheritance
 from jobsched.handlers.python import perform_python
 from jobsched.handlers.registry import Registry
 from jobsched.handlers.secrets import RedactingSink, Resolve, Secrets
-from jobsched.model.handler import Handler, HttpHandler, PythonHandler
+from jobsched.model.handler import AppriseHandler, Handler, HttpHandler, NotifyHandler, PythonHandler
 from jobsched.model.job import Timeout
 
 
@@ -43,7 +43,7 @@ class Call(NamedTuple):
     max_attempts: int
     scheduled_at: datetime | None
     payload: Mapping[str, Any]
-    handler: Handler
+    handler: Handler | AppriseHandler | NotifyHandler
     timeout: Timeout | None
     cancel: CancelToken
     log: LogSink
@@ -59,7 +59,8 @@ class Call(NamedTuple):
     @property
     def ends_by_force(self) -> bool:
         """Whether it can be ended at `kill_after` whatever it does: all but a function in a thread."""
-        return not isinstance(self.handler, PythonHandler) or self.executor == "process"
+        handler = self.handler.target if isinstance(self.handler, NotifyHandler) else self.handler
+        return not isinstance(handler, PythonHandler | AppriseHandler) or self.executor == "process"
 
     @property
     def idempotency_key(self) -> str:
@@ -79,8 +80,11 @@ def perform(
     HandlerTimeoutError or HandlerCancelledError when it was stopped; and whatever else a Python handler raises.
     """
     call.cancel.check()
+    if isinstance(call.handler, NotifyHandler):
+        call = call._replace(handler=call.handler.target)
     # httpx logs each URL with its secrets: for the node's log that is as wrong as for the run's.
-    token = current_log.set(_NOWHERE if isinstance(call.handler, HttpHandler) else call.log)
+    speaks_of_urls = isinstance(call.handler, HttpHandler | AppriseHandler)
+    token = current_log.set(_NOWHERE if speaks_of_urls else call.log)
     try:
         if isinstance(call.handler, PythonHandler):
             return _perform_python(call, call.handler, registry, clock)
@@ -105,6 +109,10 @@ def _perform_with_secrets(call: Call, secrets: Secrets, clock: Clock, environ: M
 
             log = RedactingSink(call.log, secrets)
             return secrets.redact_json(perform_http(call._replace(log=log), call.handler, secrets))
+        if isinstance(call.handler, AppriseHandler):
+            from jobsched.handlers.apprise import perform_apprise
+
+            return perform_apprise(call, call.handler, secrets)
         from jobsched.handlers.command import perform_command
 
         return secrets.redact_json(perform_command(call, secrets, clock, environ))

@@ -101,10 +101,10 @@ def _refuse_url(url: str, shown: str) -> None:
     # Names that only a proxy knows are its business; httpx says so of all others.
     with suppress(OSError, UnicodeError):
         for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-            _refuse_address(str(address[0]), shown)
+            refuse_address(str(address[0]), shown)
 
 
-def _refuse_address(address: str, shown: str) -> None:
+def refuse_address(address: str, shown: str) -> None:
     found = ipaddress.ip_address(address.partition("%")[0])
     if any(each in network for each in (found, _carried(found)) if each is not None for network in _REFUSED):
         raise HttpError(f"{shown}: {address} is a link-local or metadata address, which is never called")
@@ -197,7 +197,7 @@ class _Hangup:
         if (peer := stream.get_extra_info("server_addr")) is not None:
             # Looked at again: a name may resolve to another address than a moment ago.
             try:
-                _refuse_address(str(peer[0]), "the address that was connected to")
+                refuse_address(str(peer[0]), "the address that was connected to")
             except HttpError:
                 stream.close()
                 raise

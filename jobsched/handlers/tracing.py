@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from jobsched.errors import Cancel, MissingExtraError, Snooze
 from jobsched.handlers.call import Call
 from jobsched.handlers.middleware import Middleware
-from jobsched.model.handler import PythonHandler, handler_definition
+from jobsched.model.handler import PythonHandler, handler_kind
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -70,4 +70,4 @@ def _attributes(call: Call) -> dict[str, str | int]:
 
 def _handler(call: Call) -> str:
     """The name of a function; of what is none, its kind: a command may hold what is nobody's business."""
-    return call.handler.name if isinstance(call.handler, PythonHandler) else handler_definition(call.handler)[0]
+    return call.handler.name if isinstance(call.handler, PythonHandler) else handler_kind(call.handler)

@@ -10,8 +10,17 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any, Final, NamedTuple, cast
 
+from jobsched.model.alert import AlertKind, Alerts, Notifier, Ping, Sla
 from jobsched.model.durations import format_duration, parse_duration
-from jobsched.model.handler import Handler, HttpHandler, PythonHandler, handler_definition, handler_from_definition
+from jobsched.model.handler import (
+    Handler,
+    HttpHandler,
+    PythonHandler,
+    handler_definition,
+    handler_from_definition,
+    target_definition,
+    target_from_definition,
+)
 from jobsched.model.instants import format_instant, parse_instant
 from jobsched.model.job import CalendarUse, Concurrency, Dst, History, Job, OnFailure, Retries, Timeout
 
@@ -213,6 +222,40 @@ def _decode_on_failure(written: Mapping[str, Any]) -> OnFailure:
     return OnFailure(handler_from_definition(kind, value), written.get("retries", _FAILURE_RETRIES))
 
 
+_SLA = _group(Sla, frozenset({"late_after", "max_runtime", "max_time_since_success"}))
+
+
+def _encode_alerts(alerts: Alerts) -> Any:
+    """Its notifiers with what they send with: whoever performs the runs may have no file."""
+    plain = Alerts()
+    written: dict[str, Any] = {
+        "notify": {notifier.name: dict([target_definition(notifier.target)]) for notifier in alerts.notify}
+    }
+    if alerts.when != plain.when:
+        written["when"] = [str(kind) for kind in alerts.when]
+    if alerts.sla != plain.sla:
+        written["sla"] = _SLA.encode(alerts.sla)
+    if alerts.throttle != plain.throttle:
+        written["throttle"] = _encode_duration(alerts.throttle)
+    return written
+
+
+def _decode_alerts(written: Mapping[str, Any]) -> Alerts:
+    values: dict[str, Any] = {
+        "notify": tuple(
+            Notifier(name, target_from_definition(*next(iter(target.items()))))
+            for name, target in written["notify"].items()
+        )
+    }
+    if "when" in written:
+        values["when"] = tuple(map(AlertKind, written["when"]))
+    if "sla" in written:
+        values["sla"] = _SLA.decode(written["sla"])
+    if "throttle" in written:
+        values["throttle"] = parse_duration(written["throttle"])
+    return Alerts(**values)
+
+
 _DURATION = _Codec(_encode_duration, parse_duration)
 _INSTANT = _Codec(format_instant, parse_instant)
 _MAP = _Codec(dict, dict)
@@ -236,6 +279,8 @@ _ENCODINGS: Final[dict[str, _Codec]] = {
     "timeout": _Codec(_encode_timeout, _decode_timeout),
     "history": _group(History, frozenset({"max_age"})),
     "on_failure": _Codec(_encode_on_failure, _decode_on_failure),
+    "alerts": _Codec(_encode_alerts, _decode_alerts),
+    "ping": _group(Ping, frozenset()),
     "env": _MAP,
     "tags": _Codec(list, tuple),
 }

@@ -50,6 +50,21 @@ class HttpHandler:
 Handler: TypeAlias = PythonHandler | CommandHandler | ShellHandler | HttpHandler
 
 
+@dataclass(frozen=True, slots=True)
+class AppriseHandler:
+    """Messages sent by apprise. The URLs hold references: they are secrets as a whole."""
+
+    urls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyHandler:
+    """What sends one alert; only runs that jobsched makes by itself have it, no job does."""
+
+    notifier: str
+    target: Handler | AppriseHandler
+
+
 def handler_definition(handler: Handler) -> tuple[str, Any]:
     """The field of jobs.yaml that declares this handler, and its value as JSON."""
     match handler:
@@ -70,6 +85,21 @@ def handler_definition(handler: Handler) -> tuple[str, Any]:
             if handler.expect:
                 call["expect"] = list(handler.expect)
             return "http", call
+
+
+def handler_kind(handler: Handler | AppriseHandler | NotifyHandler) -> str:
+    """One word for what is performed, which tells nothing of it."""
+    return "notify" if isinstance(handler, NotifyHandler) else target_definition(handler)[0]
+
+
+def target_definition(target: Handler | AppriseHandler) -> tuple[str, Any]:
+    """As `handler_definition`, of what a notifier sends with."""
+    return ("apprise", list(target.urls)) if isinstance(target, AppriseHandler) else handler_definition(target)
+
+
+def target_from_definition(kind: str, value: Any) -> Handler | AppriseHandler:
+    """The inverse of `target_definition`."""
+    return AppriseHandler(tuple(value)) if kind == "apprise" else handler_from_definition(kind, value)
 
 
 def handler_from_definition(kind: str, value: Any) -> Handler:
@@ -93,19 +123,29 @@ def handler_from_definition(kind: str, value: Any) -> Handler:
             raise ValueError(f"{kind!r} is no kind of handler")
 
 
-def handler_text(handler: Handler) -> str:
+def handler_text(handler: Handler | NotifyHandler) -> str:
     """The handler as a run keeps it."""
-    kind, value = handler_definition(handler)
-    return value if kind == "handler" else json.dumps({kind: value}, ensure_ascii=False, separators=(",", ":"))
+    if isinstance(handler, PythonHandler):
+        return handler.name
+    if isinstance(handler, NotifyHandler):
+        written: dict[str, Any] = {
+            "notify": {"notifier": handler.notifier, **dict([target_definition(handler.target)])}
+        }
+    else:
+        written = dict([handler_definition(handler)])
+    return json.dumps(written, ensure_ascii=False, separators=(",", ":"))
 
 
 #: Most runs are of a few handlers.
 _python_handler = lru_cache(maxsize=256)(PythonHandler)
 
 
-def handler_from_text(text: str) -> Handler:
+def handler_from_text(text: str) -> Handler | NotifyHandler:
     """The inverse of `handler_text`. Raises ValueError on what is none."""
     if not text.startswith("{"):
         return _python_handler(text)
     [(kind, value)] = json.loads(text).items()
-    return handler_from_definition(kind, value)
+    if kind != "notify":
+        return handler_from_definition(kind, value)
+    [target] = [item for item in value.items() if item[0] != "notifier"]
+    return NotifyHandler(value["notifier"], target_from_definition(*target))

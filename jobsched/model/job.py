@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
-from jobsched.model.handler import Handler
+from jobsched.model.alert import AlertKind, Alerts, Ping
+from jobsched.model.handler import Handler, PythonHandler
 from jobsched.model.keys import key_for
 
 Backoff: TypeAlias = Literal["exponential", "linear", "constant"]
@@ -116,6 +117,8 @@ class Job:
     suspend: bool = False
     history: History = History()
     on_failure: OnFailure | None = None
+    alerts: Alerts | None = None
+    ping: Ping | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: str | None = None
     user: str | None = None
@@ -140,6 +143,22 @@ class Job:
     @property
     def max_attempts(self) -> int:
         return 1 + self.retries.max
+
+    @property
+    def noted_at_the_end(self) -> frozenset[AlertKind]:
+        """What is to be looked for when an attempt of it ends."""
+        noted: frozenset[AlertKind] = frozenset() if self.alerts is None else self.alerts.at_the_end
+        return noted if self.ping is None else noted | {AlertKind.PING}
+
+    @property
+    def python_handlers(self) -> list[str]:
+        """Names of all that it has performed in Python: by its runs, of failures, to send its alerts."""
+        handlers: list[object] = [self.handler]
+        if self.on_failure is not None:
+            handlers.append(self.on_failure.handler)
+        if self.alerts is not None:
+            handlers += (notifier.target for notifier in self.alerts.notify)
+        return [handler.name for handler in handlers if isinstance(handler, PythonHandler)]
 
 
 #: A change of one of these is a change of schedule: the old one is accounted for first (DESIGN §6).

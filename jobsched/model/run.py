@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
+from jobsched.model.alert import AlertKind
 from jobsched.model.job import OnFailure
 
 
@@ -187,6 +188,7 @@ class Transition(NamedTuple):
     error: Mapping[str, Any] | None = None
     abandoned: bool = False
     on_failure: OnFailure | None = None
+    alerts: frozenset[AlertKind] = frozenset()  #: what of its end is a breach, to be noted in the same transaction
     max_attempts: int | None = None  #: what its node grants it, where that is not what the row says; None: as it stands
 
 

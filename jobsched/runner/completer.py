@@ -28,6 +28,8 @@ _GATHER_SECONDS = 0.005
 _LOG_SECONDS = 0.5
 #: A retry too may turn out to be a failure: when the job is gone.
 _MAY_FAIL = frozenset({RunState.FAILED, RunState.SCHEDULED})
+#: A success may be the end of a breach.
+_MAY_BREACH = _MAY_FAIL | {RunState.SUCCEEDED}
 
 
 class _Ended(NamedTuple):
@@ -52,12 +54,16 @@ class Completer(Service):
         on_more_history: Callable[[Iterable[tuple[str, str]]], None],
         events: Events,
         more_to_come: Callable[[], bool] = lambda: False,
+        on_alerts: Callable[[], None] = lambda: None,
     ) -> None:
-        """`more_to_come`: whether runs wait here that will end soon, so that what has ended is written with them."""
+        """`more_to_come`: whether runs wait here that will end soon, so that what has ended is written with them.
+
+        `on_alerts`: called when breaches may have been noted.
+        """
         super().__init__(clock)
         self._events = events
         self._store, self._held, self._more_to_come = store, held, more_to_come
-        self._on_ended, self._on_more_history = on_ended, on_more_history
+        self._on_ended, self._on_more_history, self._on_alerts = on_ended, on_more_history, on_alerts
         self._lock = threading.Lock()
         self._queue: list[_Ended] = []
         self._lines: list[LogLine] = []
@@ -74,6 +80,8 @@ class Completer(Service):
         on_failure = None if held.job is None else held.job.on_failure
         if on_failure is not None and transition.state in _MAY_FAIL:
             transition = transition._replace(on_failure=on_failure)
+        if held.job is not None and (held.job.alerts or held.job.ping) and transition.state in _MAY_BREACH:
+            transition = transition._replace(alerts=held.job.noted_at_the_end)
         if held.granted is not None:
             transition = transition._replace(max_attempts=held.granted)
         ended = _Ended(held.claim, transition, on_failure, held.begun, held.took)
@@ -163,6 +171,8 @@ class Completer(Service):
         self._may_be_written = False
         self._on_more_history({(claim.namespace, claim.job) for claim in claims if claim.job is not None})
         self._on_ended(claims)
+        if any(ended.transition.alerts for ended in batch):
+            self._on_alerts()
 
     def _say(self, batch: list[_Ended], ours: Mapping[int, Became]) -> None:
         heard = {each: self._events.hears(each) for each in (logging.INFO, logging.DEBUG)}

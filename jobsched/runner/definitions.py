@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterable, Sequence
 
 from jobsched.errors import StoreUnavailableError
-from jobsched.model.handler import PythonHandler
 from jobsched.model.job import Job
 from jobsched.model.state import Generation, StoredJob
 from jobsched.store.port import Store
@@ -73,9 +72,7 @@ class Definitions:
         return path in self._declared
 
     def _declare_handlers(self, job: Job) -> None:
-        for handler in (job.handler, job.on_failure and job.on_failure.handler):
-            if isinstance(handler, PythonHandler):
-                self._declared.add(handler.name)
+        self._declared.update(job.python_handlers)
 
     def load(self, wanted: Iterable[tuple[str, str, int]]) -> None:
         """Read, in one query a namespace, those that are not known at their revision."""

@@ -6,7 +6,6 @@ from jobsched.clock import Clock
 from jobsched.errors import UnknownHandlerError
 from jobsched.handlers.registry import Registry
 from jobsched.model.desired import DesiredState
-from jobsched.model.handler import PythonHandler
 from jobsched.observe.events import HandlerUnknown
 from jobsched.observe.listeners import Events
 from jobsched.runner.service import Service
@@ -58,7 +57,6 @@ class KnownHandlers(Service):
 def _jobs_of(desired: DesiredState) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for job in desired.jobs.values():
-        for handler in (job.handler, job.on_failure and job.on_failure.handler):
-            if isinstance(handler, PythonHandler):
-                found.setdefault(handler.name, []).append(job.name)
+        for name in job.python_handlers:
+            found.setdefault(name, []).append(job.name)
     return found

@@ -52,7 +52,10 @@ class Rescuer:
         job = self._job(run.namespace, run.job)
         # Of a job that is gone nobody wants another attempt.
         transition = after_loss(run, job.on_crash if job else "fail", self._heartbeat.now())
-        return transition._replace(on_failure=job.on_failure) if job else transition
+        if job is None:
+            return transition
+        alerts = job.noted_at_the_end if transition.state is RunState.FAILED else frozenset()
+        return transition._replace(on_failure=job.on_failure, alerts=alerts)
 
     def _job(self, namespace: str, name: str) -> Job | None:
         try:

@@ -30,6 +30,7 @@ from jobsched.observe.events import (
 )
 from jobsched.observe.listeners import Events
 from jobsched.runner.admission import Admission
+from jobsched.runner.alerts import AlertWatch, Refusal
 from jobsched.runner.bell import Bell
 from jobsched.runner.canceller import Canceller
 from jobsched.runner.completer import Completer
@@ -143,6 +144,7 @@ class Runner:
         )
         self.admission = Admission(store, clock, options, self.definitions, self.heartbeat, self.dispatcher.wake)
         pruner = Pruner(store, clock, self._namespaces)
+        self.alerts = AlertWatch(store, clock, self.definitions, self.heartbeat, self._refusal)
         self.completer = Completer(
             store,
             clock,
@@ -151,6 +153,7 @@ class Runner:
             pruner.touch,
             self.events,
             more_to_come=lambda: self.pool.waiting > 0,
+            on_alerts=self.alerts.wake,
         )
         self._shutdown = Shutdown(
             clock, self.pool, self.held, self.completer, self._give_back, lambda: self._hard, self._say_stopping
@@ -321,7 +324,7 @@ class Runner:
     def _services(self) -> Iterable[Service]:
         yield from (self.completer, self.heartbeat, self._fence, self.deadlines, self.admission)
         yield from (self._canceller, self.dispatcher, self.scheduler, self._rescuer, self._pruner, self._generations)
-        yield from (self.pauses, self._known_handlers)
+        yield from (self.pauses, self._known_handlers, self.alerts)
         if self.watcher is not None:
             yield self.watcher
 
@@ -366,16 +369,22 @@ class Runner:
     def _synced(self, desired: DesiredState) -> None:
         self.definitions.refresh()
         self._known_handlers.check(desired)
+        self.alerts.noticed()
         self.scheduler.wake()
 
     def _refresh(self) -> None:
         self._known_handlers.say_if_slow()
         self.definitions.refresh()
+        self.alerts.noticed()
         for namespace in self._namespaces if self.reload is not None else ():
             newest = self.definitions.newest(namespace)
             if newest is not None and self.reload is not None:
                 self.reload.notice(newest)
         self.scheduler.wake()
+
+    def _refusal(self) -> Refusal | None:
+        error, since = (self.reload.error, self.reload.error_since) if self.reload is not None else (None, None)
+        return None if error is None or since is None else (error, since)
 
     def _may_others_perform(self, claim: Claim) -> bool:
         try:

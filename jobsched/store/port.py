@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
+from jobsched.model.alert import Breach, NewBreach, Untold
 from jobsched.model.backfill import Refill, SlotRow
 from jobsched.model.figures import JobFigures, Sizes
 from jobsched.model.health import Inspection
@@ -31,6 +32,7 @@ from jobsched.model.run import (
     RunState,
     Transition,
 )
+from jobsched.model.sla import MissedSlot, SlaFacts
 from jobsched.model.state import (
     ActualState,
     DueJob,
@@ -205,6 +207,7 @@ class Store(Protocol):
         A retry of a run whose job is gone becomes failed. One that was asked to stop is cancelled, for the reason it was
         asked for, instead of waiting again.
         What is failed now, and has an `on_failure`, makes that run in the same transaction: see `model/failure.py`.
+        So are breaches noted that `alerts` asks for; and a success ends the final failures of its job.
 
         A run that ends as `abandoned` goes on holding its key and its queue: see `end_abandoned`.
         """
@@ -275,6 +278,35 @@ class Store(Protocol):
 
     def progress(self, run_ids: Sequence[int]) -> dict[int, LogLine]:
         """The newest line of the stream `progress` of each of these runs that has one."""
+
+    # -- alerts
+
+    def note(self, breaches: Sequence[NewBreach]) -> int:
+        """Breaches that have no row yet get one; how many. What merely happens is over at once."""
+
+    def end_breaches(self, ids: Sequence[int]) -> None:
+        """These breaches are over, unless they were already."""
+
+    def tell(self, untold: Untold, runs: Sequence[NewRun]) -> bool:
+        """These breaches are told, and the runs that tell of them are made; False, and nothing is, if any was told already.
+
+        Nor if the unique key of a new run is that of one that runs. What is but a ping leaves no row.
+        """
+
+    def untold(self, namespaces: Sequence[str]) -> list[Untold]:
+        """Breaches that nobody was told of, by namespace, job and kind."""
+
+    def open_breaches(self, namespace: str) -> list[Breach]:
+        """Breaches that are not over, the oldest first."""
+
+    def watched_jobs(self, namespace: str) -> list[StoredJob]:
+        """The jobs that have `alerts` or `ping`, sorted by name."""
+
+    def missed(self, namespace: str, since: datetime) -> list[MissedSlot]:
+        """What was skipped as misfire or coalesced since then, the newest first; at most 1,000."""
+
+    def sla_facts(self, namespace: str, jobs: Sequence[str]) -> SlaFacts:
+        """Of these jobs: slots that wait for their first attempt, attempts that run, the newest success of each."""
 
     # -- questions
 

@@ -12,6 +12,7 @@ The fixtures close what they opened.
 """
 
 from jobsched.testing.contract.abandonment import AbandonContract
+from jobsched.testing.contract.alerts import AlertContract
 from jobsched.testing.contract.backfilling import BackfillContract
 from jobsched.testing.contract.batches import BatchContract, TagContract
 from jobsched.testing.contract.cancelling import CancelContract
@@ -55,6 +56,7 @@ class StoreContract(
     ClaimContract,
     FinishContract,
     FailureContract,
+    AlertContract,
     AbandonContract,
     CancelContract,
     ReplaceContract,

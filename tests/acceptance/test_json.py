@@ -21,12 +21,24 @@ pytestmark = pytest.mark.acceptance
 
 DOCS = Path(__file__).parents[2] / "docs"
 #: What is anybody's: their keys are those of a job, a handler, a run or a file.
-FREE = {"definition", "payload", "result", "handler", "summary", "generations", "changes", "queue_limits", "seen"}
+FREE = {
+    "details",
+    "definition",
+    "payload",
+    "result",
+    "handler",
+    "summary",
+    "generations",
+    "changes",
+    "queue_limits",
+    "seen",
+}
 JOBS = """
     version: 1
+    notifiers: {ops: {shell: "true"}}
     jobs:
       fine: {command: ["true"], cron: "30 2 * * *"}
-      bad: {command: ["false"]}
+      bad: {command: ["false"], alerts: {notify: ops}}
 """
 #: Looked at in this order, of runs 1 (succeeded) and 2 (failed).
 COMMANDS: dict[str, list[str]] = {
@@ -34,6 +46,7 @@ COMMANDS: dict[str, list[str]] = {
     "show": ["fine"],
     "status": [],
     "doctor": [],
+    "alert list": [],
     "stats": [],
     "runs": [],
     "why": ["fine", "--at", "2026-01-01T02:30:00Z"],

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from jobsched.observe.doctor import database, nodes, work
+from jobsched.observe.doctor import alerts, database, nodes, work
 from jobsched.observe.doctor.finding import Facts, Finding
 
 #: Each looks at one thing, and says that it is well, or each trouble with it.
@@ -25,6 +25,9 @@ CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     work.pending,
     work.blocked,
     work.pauses,
+    alerts.sent,
+    alerts.told,
+    alerts.served,
 )
 
 

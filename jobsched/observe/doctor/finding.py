@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from jobsched.model.alert import Untold
 from jobsched.model.health import Inspection
 from jobsched.model.pause import Pause
+from jobsched.model.run import Run
 from jobsched.model.state import Generation, Node, SchemaStatus, StoredJob
 
 Level = Literal["ok", "warning", "error"]
@@ -45,6 +47,8 @@ class Facts:
     nodes: tuple[Node, ...] = ()
     jobs: tuple[StoredJob, ...] = ()
     pauses: tuple[Pause, ...] = ()
+    unsent: tuple[Run, ...] = ()  #: the newest messages of alerts of the last day that could not be sent
+    untold: tuple[Untold, ...] = ()  #: breaches that nobody was told of yet
     machine: Machine = Machine()
 
     @property

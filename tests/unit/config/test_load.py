@@ -688,7 +688,7 @@ def test_a_field_is_not_called_without_effect_when_the_one_it_serves_is_wrong(wr
     ("key", "ours"),
     [
         ("holidays", "write `calendar`, which is not supported yet"),
-        ("notify", "write `on_failure`"),
+        ("notify", "write `alerts: {notify: …}`"),
         ("process_pool", "write `executor: process`"),
         ("concurrency: {group: a}", "write `key`"),
         ("tz", "write `timezone`"),

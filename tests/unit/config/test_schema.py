@@ -74,6 +74,16 @@ JOB_VALUES: dict[str, list[Any]] = {
     "on_failure.shell": ["a"],
     "on_failure.http": [{"url": "http://x"}],
     "on_failure.retries": [5],
+    "alerts": [{"notify": "ops"}],
+    "alerts.notify": ["ops", ["ops"]],
+    "alerts.when": ["failure", ["missed"]],
+    "alerts.sla.late_after": ["5m"],
+    "alerts.sla.max_runtime": ["5m"],
+    "alerts.sla.max_time_since_success": ["5m"],
+    "alerts.throttle": ["5m", 0],
+    "ping.success": ["http://x"],
+    "ping.failure": ["http://x"],
+    "ping.start": ["http://x"],
     "env": [{"A": "b"}],
     "cwd": ["/tmp"],
     "user": ["backup"],
@@ -102,6 +112,14 @@ FILE_VALUES: dict[str, list[Any]] = {
     "settings.api.hosts": [["jobs.example.com"]],
     "settings.api.allow_definitions": [True],
     "calendars": [{"a": {"weekdays": ["sat"]}}],
+    "notifiers": [
+        {"ops": {"shell": "a"}},
+        {"ops": {"command": ["a"]}},
+        {"ops": {"handler": "a:b"}},
+        {"ops": {"http": {"url": "http://x"}}},
+        {"ops": {"apprise": "${A}"}},
+        {"ops": {"apprise": ["${A}", "${B}"]}},
+    ],
     "jobs": [{}],
 }
 JOB_CASES = [(field, value) for field, values in JOB_VALUES.items() for value in values]
@@ -110,7 +128,7 @@ FILE_CASES = [(field, value) for field, values in FILE_VALUES.items() for value 
 
 def state_or_errors(top: dict[str, Any]) -> Any:
     # JSON is YAML.
-    loaded = check_sources([Source("jobs.yaml", json.dumps(top).encode())])
+    loaded = check_sources([Source("jobs.yaml", json.dumps({"notifiers": {"ops": {"shell": "mail"}}, **top}).encode())])
     if loaded.state is None:
         return [f"{found.path}: {found.message}" for found in loaded.diagnostics]
     state = loaded.state
@@ -139,6 +157,8 @@ def basis(field: str) -> dict[str, Any]:
     schedule = {} if field in {"cron", "every", "at"} else {"cron": "@daily"}
     if field == "on_failure.retries":
         return {"shell": "ls", "on_failure": {"shell": "ls"}}
+    if field.startswith("alerts.") and field != "alerts.notify":
+        return {"shell": "ls", **schedule, "alerts": {"notify": "ops"}}
     return {"shell": "ls", **schedule, **({"timeout": {"after": "1m"}} if field.startswith("timeout.") else {})}
 
 
@@ -178,7 +198,7 @@ def test_a_field_of_the_defaults_does_what_it_does_in_a_job(field: str, value: A
 
 @pytest.mark.parametrize(("field", "value"), FILE_CASES)
 def test_a_field_of_the_file_changes_the_state_or_is_not_supported_yet(field: str, value: Any) -> None:
-    before = {"jobs": {"x": {"handler": "a"}}}
+    before = {"jobs": {"x": {"handler": "a", "alerts": {"notify": "ops"}}}}
 
     after = state_or_errors(put(before, field, value))
 

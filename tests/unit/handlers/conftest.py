@@ -11,7 +11,7 @@ from jobsched.config.variables import resolve
 from jobsched.handlers.call import Call, perform
 from jobsched.handlers.cancel import CancelToken
 from jobsched.handlers.registry import Registry
-from jobsched.model.handler import CommandHandler, Handler, PythonHandler, ShellHandler
+from jobsched.model.handler import CommandHandler, Handler, NotifyHandler, PythonHandler, ShellHandler
 
 
 class Remembered:
@@ -43,9 +43,9 @@ class Bench(Protocol):
     registry: Registry
     environ: dict[str, str]
 
-    def call(self, handler: Handler, **fields: Any) -> Call: ...
+    def call(self, handler: Handler | NotifyHandler, **fields: Any) -> Call: ...
 
-    def perform(self, handler: Handler, **fields: Any) -> Any: ...
+    def perform(self, handler: Handler | NotifyHandler, **fields: Any) -> Any: ...
 
     def shell(self, script: str, **fields: Any) -> Any: ...
 
@@ -62,7 +62,7 @@ class _Bench:
         self.registry = Registry()
         self.environ: dict[str, str] = {"PATH": "/usr/local/bin:/usr/bin:/bin", "SECRET": "s3cret"}
 
-    def call(self, handler: Handler, **fields: Any) -> Call:
+    def call(self, handler: Handler | NotifyHandler, **fields: Any) -> Call:
         defaults: dict[str, Any] = {
             "run_id": 7,
             "namespace": "default",
@@ -80,7 +80,7 @@ class _Bench:
         }
         return Call(**defaults | fields)
 
-    def perform(self, handler: Handler, **fields: Any) -> Any:
+    def perform(self, handler: Handler | NotifyHandler, **fields: Any) -> Any:
         return perform(self.call(handler, **fields), self.registry, resolve, self.clock, self.environ)
 
     def shell(self, script: str, **fields: Any) -> Any:

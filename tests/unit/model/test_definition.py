@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobsched.model.alert import AlertKind, Alerts, Notifier, Ping, Sla
 from jobsched.model.definition import (
     FieldChange,
     default_of,
@@ -17,7 +18,18 @@ from jobsched.model.definition import (
     job_from_definition,
     stored_definition,
 )
-from jobsched.model.handler import CommandHandler, Handler, HttpHandler, PythonHandler, ShellHandler
+from jobsched.model.handler import (
+    AppriseHandler,
+    CommandHandler,
+    Handler,
+    HttpHandler,
+    NotifyHandler,
+    PythonHandler,
+    ShellHandler,
+    handler_from_text,
+    handler_kind,
+    handler_text,
+)
 from jobsched.model.job import CalendarUse, Concurrency, Dst, History, Job, OnFailure, Retries, Timeout
 
 PLAIN = Job(namespace="default", name="x", handler=PythonHandler("a:b"))
@@ -47,6 +59,14 @@ handlers: st.SearchStrategy[Handler] = st.one_of(
         json=values,
         expect=st.lists(st.integers(100, 599), max_size=2).map(tuple),
     ),
+)
+notifiers = st.builds(Notifier, texts, handlers | st.builds(AppriseHandler, st.lists(texts, max_size=2).map(tuple)))
+alerts = st.builds(
+    Alerts,
+    st.lists(notifiers, max_size=2, unique_by=lambda notifier: notifier.name).map(tuple),
+    st.lists(st.sampled_from(AlertKind), max_size=3).map(tuple),
+    st.builds(Sla, st.none() | durations, st.none() | durations, st.none() | durations),
+    durations,
 )
 names = st.lists(texts, max_size=3).map(tuple)
 jobs = st.builds(
@@ -93,6 +113,8 @@ jobs = st.builds(
     suspend=st.booleans(),
     history=st.builds(History, counts, counts, counts, durations),
     on_failure=st.none() | st.builds(OnFailure, handlers, counts),
+    alerts=st.none() | alerts,
+    ping=st.none() | st.builds(Ping, st.none() | texts, st.none() | texts),
     env=st.dictionaries(texts, texts, max_size=2),
     cwd=st.none() | texts,
     user=st.none() | texts,
@@ -157,6 +179,14 @@ def test_a_plain_job_is_its_handler() -> None:
         ({"history": History(max_age=timedelta(days=1))}, {"history": {"max_age": "1d"}}),
         ({"on_failure": OnFailure(ShellHandler("x"))}, {"on_failure": {"shell": "x"}}),
         ({"on_failure": OnFailure(ShellHandler("x"), 0)}, {"on_failure": {"shell": "x", "retries": 0}}),
+        (
+            {
+                "alerts": Alerts(
+                    (Notifier("ops", AppriseHandler(("${A}",))),), sla=Sla(late_after=timedelta(seconds=60))
+                )
+            },
+            {"alerts": {"notify": {"ops": {"apprise": ["${A}"]}}, "sla": {"late_after": "1m"}}},
+        ),
         ({"payload": {"a": 1}, "tags": ("a",)}, {"payload": {"a": 1}, "tags": ["a"]}),
     ],
 )
@@ -213,3 +243,22 @@ def test_defaults_are_told_as_json() -> None:
         {},
         None,
     ]
+
+
+@given(notifiers)
+def test_what_sends_an_alert_is_kept_by_its_run_as_text(notifier: Notifier) -> None:
+    text = handler_text(notifier.handler)
+
+    assert handler_from_text(text) == NotifyHandler(notifier.name, notifier.target)
+
+
+@pytest.mark.parametrize(
+    ("handler", "kind"),
+    [
+        (PythonHandler("a:b"), "handler"),
+        (ShellHandler("ls"), "shell"),
+        (NotifyHandler("ops", AppriseHandler(("${A}",))), "notify"),
+    ],
+)
+def test_a_handlers_kind_is_one_word(handler: Handler | NotifyHandler, kind: str) -> None:
+    assert handler_kind(handler) == kind

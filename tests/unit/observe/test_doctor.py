@@ -1,12 +1,15 @@
 """What the doctor makes of facts, as a table: the facts that differ from those of a well installation, and the findings."""
 
 import re
+from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from jobsched.model.alert import AlertKind, Alerts, Breach, Notifier, Untold
+from jobsched.model.handler import ShellHandler
 from jobsched.model.health import (
     BlockedOnKey,
     FileFacts,
@@ -19,7 +22,7 @@ from jobsched.model.health import (
     WaitingInQueue,
 )
 from jobsched.model.job import Concurrency
-from jobsched.model.run import Lack
+from jobsched.model.run import Lack, Run
 from jobsched.model.state import Generation, Node, SchemaStatus, StoredJob
 from jobsched.observe.doctor import diagnose
 from jobsched.observe.doctor.database import unfit
@@ -301,3 +304,50 @@ def test_figures_are_for_people() -> None:
         "3.0 TiB",
     ]
     assert (some(["a"]), some(["a", "b", "c", "d", "e"])) == ("a", "a, b, c and 2 more")
+
+
+ALERTING = replace(WELL, jobs=(a_stored_job(alerts=Alerts((Notifier("ops", ShellHandler("x")),))),))
+
+
+def untold(age: timedelta) -> Untold:
+    at = NOW - age
+    breach = Breach(id=1, namespace=NAMESPACE, job="nightly", kind=AlertKind.FAILURE, subject="1.1", opened_at=at)
+    return Untold(newest=(breach,), count=12, since=at)
+
+
+def an_unsent_message() -> Run:
+    fields: dict[str, Any] = dict.fromkeys(field.name for field in dataclass_fields(Run))
+    return Run(**fields | {"id": 7, "payload": {"notifier": "ops"}, "error": ({"message": "answered 500"},)})
+
+
+@pytest.mark.parametrize(
+    ("facts", "level", "said"),
+    [
+        (
+            replace(WELL, unsent=(an_unsent_message(),)),
+            "warning",
+            "1 of the last day's could not .* to ops: answered 500",
+        ),
+        (replace(ALERTING, untold=(untold(HOUR),)), "warning", "12 breaches are untold, the oldest for 60m"),
+        (replace(ALERTING, nodes=(a_living_node(queues=["default"]),)), "error", "no living node serves queue alerts"),
+    ],
+)
+def test_alerts_that_reach_nobody_are_found_here(facts: Facts, level: str, said: str) -> None:
+    [finding] = ill(facts)
+
+    assert (finding.level, finding.check) == (level, "alerts")
+    assert re.search(said, finding.what)
+    assert finding.do
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        ALERTING,
+        replace(ALERTING, untold=(untold(MINUTE),)),
+        replace(ALERTING, nodes=(a_living_node(queues=["alerts"]),)),
+        replace(WELL, nodes=(a_living_node(queues=["default"]),)),
+    ],
+)
+def test_alerts_that_are_told_in_time_are_well(facts: Facts) -> None:
+    assert ill(facts) == []

@@ -1,0 +1,195 @@
+"""What is told of breaches: which may be told now, in what words, to whom."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from jobsched.model.alert import (
+    ALERT_QUEUE,
+    OF_NAMESPACE,
+    SENDING_ATTEMPTS,
+    SENDING_TIMEOUT,
+    AlertKind,
+    Alerts,
+    Breach,
+    Notifier,
+    Ping,
+    Untold,
+)
+from jobsched.model.handler import HttpHandler, NotifyHandler, handler_text
+from jobsched.model.instants import format_instant
+from jobsched.model.run import NewRun, OnConflict, Source
+
+_LONGEST_ERROR = 500
+
+
+class Telling(NamedTuple):
+    """These breaches are told by these runs, together; no run if nobody wants to know any more."""
+
+    untold: Untold
+    runs: tuple[NewRun, ...]
+
+
+def tellings(
+    untold: Iterable[Untold],
+    alerts: Mapping[str, Mapping[str, Alerts]],
+    now: datetime,
+    pings: Mapping[str, Mapping[str, Ping]] = MappingProxyType({}),
+) -> tuple[list[Telling], datetime | None]:
+    """What may be told now, and when the next of the others may be. `alerts`: by namespace and job.
+
+    All breaches of one kind and job are told in one message; the next comes when `throttle` has passed.
+    """
+    told: list[Telling] = []
+    later: list[datetime] = []
+    for group in untold:
+        last = group.last
+        if last.kind is AlertKind.PING:
+            told.append(Telling(group, _ping_runs(last, pings.get(last.namespace, {}).get(last.job or ""))))
+            continue
+        wanted = _wanted(last.kind, last.job, alerts.get(last.namespace, {}))
+        if wanted is not None and group.last_told_at is not None and now - group.last_told_at < wanted.throttle:
+            later.append(group.last_told_at + wanted.throttle)
+            continue
+        notifiers = wanted.notify if wanted is not None else ()
+        told.append(Telling(group, tuple(alert_run(last.namespace, to, message(group)) for to in notifiers)))
+    return told, min(later, default=None)
+
+
+def alert_run(namespace: str, to: Notifier, payload: Mapping[str, Any]) -> NewRun:
+    """A run that sends one message. One at a time for each receiver, so that a dead one holds no more than a thread."""
+    return NewRun(
+        namespace=namespace,
+        handler=handler_text(to.handler),
+        source=Source.ENQUEUE,
+        queue=ALERT_QUEUE,
+        payload={**payload, "notifier": to.name},
+        max_attempts=SENDING_ATTEMPTS,
+        timeout=SENDING_TIMEOUT,
+        key=f"notifier:{to.name}",
+    )
+
+
+def _ping_runs(newest: Breach, ping: Ping | None) -> tuple[NewRun, ...]:
+    """Of several runs that are over the last one counts: it takes the place of a ping that still waits."""
+    url = None if ping is None else ping.success if newest.details["ok"] else ping.failure
+    if url is None:
+        return ()
+    # One at a time, of all jobs: they go to the same service, as a rule, and one that is away must not hold many threads.
+    run = NewRun(
+        namespace=newest.namespace,
+        handler=handler_text(NotifyHandler("ping", HttpHandler(url, method="POST"))),
+        source=Source.ENQUEUE,
+        queue=ALERT_QUEUE,
+        payload={"job": newest.job, "at": format_instant(newest.opened_at), **newest.details, "notifier": "ping"},
+        max_attempts=SENDING_ATTEMPTS,
+        timeout=SENDING_TIMEOUT,
+        key="notifier:ping",
+        unique_key=f"ping:{newest.job}",
+        on_conflict=OnConflict.REPLACE,
+    )
+    return (run,)
+
+
+def message(group: Untold) -> dict[str, Any]:
+    """What receivers get, as JSON: `title` and `text` for people, the rest for programs."""
+    last = group.last
+    lines = [_line(breach) for breach in group.newest]
+    if group.count > len(group.newest):
+        older = group.count - len(group.newest)
+        lines.append(f"… and {older} more before these, since {format_instant(group.since)}")
+    title = _title(last, group.count)
+    return {
+        "alert": str(last.kind),
+        "namespace": last.namespace,
+        "job": last.job,
+        "title": title,
+        "text": "\n".join([title, *lines]),
+        "count": group.count,
+        "since": format_instant(group.since),
+        "breaches": [
+            {"at": format_instant(breach.opened_at), "subject": breach.subject, **breach.details}
+            for breach in group.newest
+        ],
+    }
+
+
+def trial_message(namespace: str, now: datetime) -> dict[str, Any]:
+    """What `jobsched alert test` sends."""
+    title = f"jobsched: a test of alerts, of namespace {namespace}"
+    return {
+        "alert": "test",
+        "namespace": namespace,
+        "job": None,
+        "title": title,
+        "text": f"{title}\nIf you can read this, alerts reach you.",
+        "count": 0,
+        "since": format_instant(now),
+        "breaches": [],
+    }
+
+
+def _wanted(kind: AlertKind, job: str | None, alerts: Mapping[str, Alerts]) -> Alerts | None:
+    """How this is to be told; None if nobody wants it told, now that files may say other things."""
+    if kind in OF_NAMESPACE:
+        return of_namespace(kind, alerts)
+    found = alerts.get(job or "")
+    return found if found is not None and kind in found.when else None
+
+
+def of_namespace(kind: AlertKind, alerts: Mapping[str, Alerts]) -> Alerts | None:
+    """Of what is no job's: all receivers that any job names for it, each once, with the shortest throttle."""
+    named = [one for one in alerts.values() if kind in one.when]
+    if not named:
+        return None
+    receivers = {notifier.name: notifier for one in named for notifier in one.notify}
+    throttle: timedelta = min(one.throttle for one in named)
+    return replace(named[0], notify=tuple(receivers[name] for name in sorted(receivers)), throttle=throttle)
+
+
+_TITLES = {
+    AlertKind.FINAL_FAILURE: "{} failed for good",
+    AlertKind.FAILURE: "an attempt of {} failed",
+    AlertKind.RECOVERY: "{} succeeds again",
+    AlertKind.LATE: "{} is late",
+    AlertKind.MISSED: "{} missed a slot",
+    AlertKind.STUCK: "{} is stuck",
+    AlertKind.NO_SUCCESS: "{} has not succeeded for too long",
+    AlertKind.SYNC_REFUSED: "changed files are not applied",
+    AlertKind.NODE_LOST: "a node is lost",
+    AlertKind.PING: "a run of {} is over",
+}
+
+
+def _title(breach: Breach, count: int) -> str:
+    times = f" ({count} times)" if count > 1 else ""
+    place = "" if breach.namespace == "default" else f" {breach.namespace}:"
+    return f"jobsched:{place} {_TITLES[breach.kind].format(breach.job)}{times}"
+
+
+def _line(breach: Breach) -> str:
+    """One breach in a sentence without its job."""
+    told, at = breach.details, format_instant(breach.opened_at)
+    match breach.kind:
+        case AlertKind.FINAL_FAILURE | AlertKind.FAILURE:
+            return f"run {told['run']}, attempt {told['attempt']}, at {at}: {told['error'][:_LONGEST_ERROR]}"
+        case AlertKind.RECOVERY:
+            return f"run {told['run']} succeeded at {at}"
+        case AlertKind.LATE:
+            return f"run {told['run']} of the slot {told['scheduled_at']} had not started at {at}"
+        case AlertKind.MISSED:
+            slots = "more than 1,000 slots up to" if told["slots"] is None else f"{told['slots']} slots up to"
+            slot = "the slot" if told["slots"] == 1 else slots
+            return f"{slot} {told['scheduled_at']} did not run ({told['reason']}); see run {told['run']}"
+        case AlertKind.STUCK:
+            return f"run {told['run']}, attempt {told['attempt']}, has been running since {told['started_at']}"
+        case AlertKind.NO_SUCCESS:
+            return f"none since {told['since']}"
+        case AlertKind.SYNC_REFUSED:
+            return f"the last good state runs on: {told['error'][:_LONGEST_ERROR]}"
+        case AlertKind.PING:
+            return f"run {told['run']} is over"
+        case AlertKind.NODE_LOST:
+            return f"node {told['node']} on {told['host']}, last heard of at {told['heartbeat_at']}"
