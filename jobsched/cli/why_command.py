@@ -10,7 +10,7 @@ from jobsched.cli.output import columns, print_json, say, say_prose
 from jobsched.cli.pause_text import line_with_way_out
 from jobsched.cli.runs_command import lateness, notes_on, state_text
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
-from jobsched.cli.text import lacks_text, relative
+from jobsched.model.wording import lacks_text, relative
 from jobsched.schedule.fate_text import SKIPPED, UNRECORDED
 
 if TYPE_CHECKING:
