@@ -31,8 +31,8 @@ def is_page(path: str) -> bool:
 
 
 def needs_nobody(path: str) -> bool:
-    """Whether it is shown to those who are not logged in: it tells nothing."""
-    return path == LOGIN or path.startswith("/static/")
+    """Whether it is for those too who are not logged in: it tells nothing."""
+    return path in (LOGIN, LOGOUT) or path.startswith("/static/")
 
 
 def form_of(body: bytes) -> dict[str, str]:
