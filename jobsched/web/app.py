@@ -105,7 +105,7 @@ class Web:
 
     def _refusal(self, asked: Asked, problem: problems.Problem) -> Response:
         renderer: Renderer = self.app.state.renderer
-        return renderer.refusal(asked.path, problem) if asked.is_page else problem.response()
+        return renderer.refusal(asked.path if asked.reads else "/", problem) if asked.is_page else problem.response()
 
     def _openapi(self) -> dict[str, Any]:
         if self.app.openapi_schema is None:

@@ -1,5 +1,6 @@
 """Pages from templates: what each of them is given, and how times, texts and errors are shown."""
 
+import hashlib
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated, Any, TypeAlias
@@ -17,6 +18,7 @@ from jobsched.web.access import Access, Role
 from jobsched.web.pages import shown
 from jobsched.web.pages.messages import MESSAGES
 from jobsched.web.pages.site import KEY_FIELD, LOGIN
+from jobsched.web.pages.static import CONTENTS
 from jobsched.web.problems import Problem
 from jobsched.web.sessions import Sessions
 
@@ -41,6 +43,7 @@ class Renderer:
         self._templates.globals |= {
             "root": self.root,
             "version": __version__,
+            "assets": hashlib.sha256(b"".join(CONTENTS.values())).hexdigest()[:12],
             "namespace": client.namespace,
             "key_field": KEY_FIELD,
             "query": _query,
