@@ -210,7 +210,8 @@ def test_a_list_of_many_jobs_is_read_by_the_page_with_as_many_questions_as_one(
     with Client(sqlite_url, clock=clock) as client:
         for number in range(60):
             client.create_job(f"job-{number:02}", {"shell": "ls"}, by="ann")
-        pages, asked = Pages(client, clock), []
+        pages = Pages(client, clock)
+        asked: list[str] = []
         for name in ("runs", "recent_runs", "jobs", "pauses"):
             monkeypatch.setattr(client, name, counting(asked, getattr(client, name)))
 
