@@ -61,6 +61,8 @@ class AsyncClient:
     delete_job = _awaited(Client.delete_job)
     last_runs = _awaited(Client.last_runs)
     last_run = _awaited(Client.last_run)
+    recent_runs = _awaited(Client.recent_runs)
+    upcoming = _awaited(Client.upcoming)
     why = _awaited(Client.why)
     trigger = _awaited(Client.trigger)
     plan_backfill = _awaited(Client.plan_backfill)

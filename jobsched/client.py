@@ -32,8 +32,20 @@ from jobsched.model.instants import as_utc
 from jobsched.model.pause import Pause, Pauses, PauseScope
 from jobsched.model.payload import Model, check_payload_size
 from jobsched.model.queue import QueueLimits
-from jobsched.model.run import Answer, Created, Lack, LogLine, NewRun, Refusal, Run, RunFilter, RunState, Source
-from jobsched.model.state import Generation, Node, StoredJob
+from jobsched.model.run import (
+    Answer,
+    Created,
+    Glance,
+    Lack,
+    LogLine,
+    NewRun,
+    Refusal,
+    Run,
+    RunFilter,
+    RunState,
+    Source,
+)
+from jobsched.model.state import DueJob, Generation, Node, StoredJob
 from jobsched.model.stats import Stats
 from jobsched.model.telling import alert_run, trial_message
 from jobsched.schedule.backfill import refill, slots_between
@@ -160,6 +172,14 @@ class Client:
     def last_run(self, name: str) -> Run | None:
         """The newest run of a job; skipped ones do not count."""
         return next(iter(self.runs(job=name, states=_NOT_SKIPPED, limit=1)), None)
+
+    def recent_runs(self, names: Sequence[str], count: int = 30) -> dict[str, list[Glance]]:
+        """The newest runs of each of these jobs that has one, newest first, without what may be large; skipped ones too."""
+        return self.store.recent_runs(self.namespace, names, count)
+
+    def upcoming(self, within: timedelta, limit: int = 100) -> list[DueJob]:
+        """The jobs whose next slot comes within this time, the earliest first; none that is paused or suspended."""
+        return self.store.due([self.namespace], self.store.now() + within, limit)
 
     def why(self, name: str, at: datetime | None = None, *, count: int = 5) -> list[Fate]:
         """What became of a job's slots: of the one at `at`, or else of the newest `count`, newest first.

@@ -18,6 +18,7 @@ from jobsched.model.run import (
     Became,
     Claim,
     Created,
+    Glance,
     Lack,
     LogLine,
     NewRun,
@@ -425,6 +426,9 @@ class SqlStore:
 
     def last_runs(self, namespace: str) -> dict[str, Run]:
         return self._dialect.read(lambda connection: questions.last_runs(connection, namespace))
+
+    def recent_runs(self, namespace: str, jobs: Sequence[str], count: int) -> dict[str, list[Glance]]:
+        return self._dialect.read(lambda connection: questions.recent_runs(connection, namespace, jobs, count))
 
     def jobs_with_history(self, namespace: str) -> list[str]:
         return self._dialect.read(lambda connection: questions.jobs_with_history(connection, namespace))

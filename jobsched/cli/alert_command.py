@@ -8,7 +8,7 @@ import click
 from jobsched.cli.errors import Failure
 from jobsched.cli.output import print_json, print_table, say
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
-from jobsched.cli.text import moment
+from jobsched.model.wording import moment
 
 if TYPE_CHECKING:
     from jobsched.model.alert import Breach

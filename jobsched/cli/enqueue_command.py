@@ -7,7 +7,7 @@ import click
 from jobsched.cli.output import print_json, say
 from jobsched.cli.payload import payload_of
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
-from jobsched.cli.text import lacks_text, local_time
+from jobsched.model.wording import lacks_text, local_time
 
 if TYPE_CHECKING:
     from datetime import datetime

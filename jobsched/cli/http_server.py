@@ -46,7 +46,14 @@ def open_server(
         from jobsched.web.app import Web
         from jobsched.web.server import Server, listen
     except ModuleNotFoundError as missing:
-        if (missing.name or "").partition(".")[0] not in {"fastapi", "starlette", "uvicorn", "pydantic"}:
+        if (missing.name or "").partition(".")[0] not in {
+            "fastapi",
+            "jinja2",
+            "markupsafe",
+            "starlette",
+            "uvicorn",
+            "pydantic",
+        }:
             raise
         raise Failure(f"serving HTTP needs {missing.name!r}: pip install 'jobsched[web]'") from None
     access = access_of(settings, place)

@@ -9,7 +9,7 @@ from jobsched.cli.elsewhere import say_if_elsewhere
 from jobsched.cli.output import Cell, Roomy, print_json, print_table
 from jobsched.cli.pause_text import cell
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
-from jobsched.cli.text import local_time, moment, relative
+from jobsched.model.wording import local_time, moment, relative
 
 if TYPE_CHECKING:
     from jobsched.model.job import Job

@@ -8,7 +8,7 @@ import click
 from jobsched.cli.output import print_json, print_json_line, say
 from jobsched.cli.pause_text import line_with_way_out
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
-from jobsched.cli.text import lacks_text, moment
+from jobsched.model.wording import lacks_text, moment
 
 if TYPE_CHECKING:
     from jobsched.client import Client

@@ -119,9 +119,9 @@ def _of_cron(expressions: tuple[str, ...], timezone: str) -> "tuple[Schedule, Zo
 
 
 def _show(slots: list[datetime], zone: ZoneInfo, start: datetime, distance: str, output: str) -> None:
-    from jobsched.cli.text import rough
     from jobsched.model.instants import format_instant
     from jobsched.model.report import slot_as_json
+    from jobsched.model.wording import rough
 
     if output == "json":
         print_json([slot_as_json(slot, zone) for slot in slots])

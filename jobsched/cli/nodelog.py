@@ -6,8 +6,8 @@ import sys
 from datetime import UTC, datetime
 from typing import cast
 
-from jobsched.cli.text import printable
 from jobsched.model.instants import format_instant
+from jobsched.model.wording import printable
 
 #: What a LogRecord has of its own; the rest came by `extra` and belongs in the JSON.
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}

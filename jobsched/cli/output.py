@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import click
 
-from jobsched.cli.text import printable
+from jobsched.model.wording import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

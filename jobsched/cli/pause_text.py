@@ -8,7 +8,7 @@ import click
 
 from jobsched.cli.job_names import job_names
 from jobsched.cli.output import Cell, Roomy, say, say_prose
-from jobsched.cli.text import local_time, moment, relative
+from jobsched.model.wording import local_time, moment, relative
 
 if TYPE_CHECKING:
     from jobsched.model.pause import Pause, PauseScope

@@ -18,7 +18,7 @@ from jobsched.cli.target import (
     refuse_other_schema,
     text_output_option,
 )
-from jobsched.cli.text import printable
+from jobsched.model.wording import printable
 
 if TYPE_CHECKING:
     from jobsched.model.desired import DesiredState

@@ -10,7 +10,7 @@ from jobsched.cli.job_names import job_names
 from jobsched.cli.output import Cell, Roomy, print_json, print_table
 from jobsched.cli.since import since_of
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
-from jobsched.cli.text import moment, rough, short_time
+from jobsched.model.wording import moment, rough, short_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

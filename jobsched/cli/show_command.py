@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobsched.cli.definition_text import as_yaml
 from jobsched.cli.job_names import job_names
 from jobsched.cli.output import print_json, say
 from jobsched.cli.pause_text import line_with_way_out
 from jobsched.cli.runs_command import notes_on, print_with_notes, state_text
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
-from jobsched.cli.text import moment, relative
+from jobsched.config.definition_text import as_yaml
+from jobsched.model.wording import moment, relative
 
 if TYPE_CHECKING:
     from datetime import datetime

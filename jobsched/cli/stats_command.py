@@ -9,7 +9,7 @@ from jobsched.cli.output import print_json, print_table, say
 from jobsched.cli.pause_text import say_pauses
 from jobsched.cli.since import since_of
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
-from jobsched.cli.text import local_time
+from jobsched.model.wording import local_time
 
 if TYPE_CHECKING:
     from jobsched.model.batch import BatchCounts

@@ -11,9 +11,9 @@ from jobsched.cli.elsewhere import elsewhere
 from jobsched.cli.output import Cell, Roomy, clear_screen, print_json, print_json_line, print_table, say
 from jobsched.cli.pause_text import say_pauses
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
-from jobsched.cli.text import moment, relative, rough
 from jobsched.clock import SystemClock
 from jobsched.errors import StoreUnavailableError
+from jobsched.model.wording import moment, relative, rough
 
 if TYPE_CHECKING:
     from jobsched.client import Client

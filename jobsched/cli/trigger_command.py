@@ -11,7 +11,7 @@ from jobsched.cli.output import print_json, say
 from jobsched.cli.pause_text import line_with_way_out
 from jobsched.cli.payload import payload_of, payload_option
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
-from jobsched.cli.text import lacks_text
+from jobsched.model.wording import lacks_text
 
 if TYPE_CHECKING:
     from jobsched.client import Client

@@ -10,7 +10,8 @@ from jobsched.cli.output import columns, print_json, say, say_prose
 from jobsched.cli.pause_text import line_with_way_out
 from jobsched.cli.runs_command import lateness, notes_on, state_text
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
-from jobsched.cli.text import lacks_text, relative
+from jobsched.model.wording import lacks_text, relative
+from jobsched.schedule.fate_text import SKIPPED, UNRECORDED
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,21 +23,6 @@ if TYPE_CHECKING:
 
 #: In fewer an ordinary line with the whole instant would not fit.
 _ROOMY_COLUMNS = 100
-_UNRECORDED = {
-    "no_slot": "no slot of its schedule",
-    "suspended": "it is suspended: nothing is fired",
-    "paused": "held by a pause: it is skipped when the job is resumed",
-    "to_come": "its time has not come",
-    "unaccounted": "not accounted for yet: no node has fired it; see: jobsched status",
-    "forgotten": "nothing is recorded: the job or its schedule is newer, or the row was pruned or deleted",
-}
-_SKIPPED = {
-    "overlap": "as many runs as its limit allows were unfinished",
-    "misfire": "it could not start in time: see its catch_up and its starting_deadline",
-    "paused": "its job was paused, or suspended",
-    "calendar": "its calendar excludes it",
-    "coalesced": "a newer slot was found at the same time, and ran",
-}
 
 
 @click.command("why")
@@ -100,10 +86,10 @@ def _say_why_none(job: "Job") -> None:
 def _text(fate: "Fate", zone: str, lacks: "Mapping[int, Sequence[Lack]]") -> str:
     """What became of it in a clause."""
     if fate.run is None:
-        return _UNRECORDED[str(fate.unrecorded)]
+        return UNRECORDED[str(fate.unrecorded)]
     run, text = fate.run, f"run {fate.run.id} {state_text(fate.run)}"
     if run.state == "skipped":
-        text += f": {_SKIPPED.get(str(run.reason), run.reason)}"
+        text += f": {SKIPPED.get(str(run.reason), run.reason)}"
     elif run.state == "blocked":
         text += f": {lacks_text(lacks[run.id])}"
     elif run.attempt:

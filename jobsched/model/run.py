@@ -282,6 +282,18 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """A run as a strip of many shows it: without what may be large."""
+
+    id: int
+    state: RunState
+    reason: Reason | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
     """Which runs are asked for; None does not filter. Newest first; `before_id` continues a list."""
 

@@ -22,6 +22,7 @@ from jobsched.model.run import (
     Became,
     Claim,
     Created,
+    Glance,
     Lack,
     LogLine,
     NewRun,
@@ -339,6 +340,9 @@ class Store(Protocol):
 
     def last_runs(self, namespace: str) -> dict[str, Run]:
         """The newest run of each job that has one (skipped ones do not count)."""
+
+    def recent_runs(self, namespace: str, jobs: Sequence[str], count: int) -> dict[str, list[Glance]]:
+        """The newest `count` runs, newest first, of each of these jobs (some hundreds at most) that has one; skipped ones count."""
 
     def counts(self, namespaces: Sequence[str]) -> dict[tuple[str, RunState], int]:
         """How many unfinished runs there are by (queue, state); cheap enough to be polled."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
@@ -16,15 +17,32 @@ from jobsched.clock import Clock, SystemClock
 from jobsched.errors import JobschedError
 from jobsched.web import changes, documents, health, jobs, logs, metrics, nodes, problems, queues, runs
 from jobsched.web.access import Access
-from jobsched.web.gate import Gate
+from jobsched.web.gate import Asked, Failures, Gate
 from jobsched.web.health import Readiness
 from jobsched.web.job_index import JobIndex
+from jobsched.web.pages import job as job_page
+from jobsched.web.pages import jobs as jobs_page
+from jobsched.web.pages import login, now, runs_list, static, system
+from jobsched.web.pages import run as run_page
+from jobsched.web.pages.render import Renderer
+from jobsched.web.pages.site import is_page
 from jobsched.web.routes import EVERYWHERE
+from jobsched.web.sessions import Sessions
 from jobsched.web.streams import Streams
 
 log = logging.getLogger("jobsched")
 
 _ROUTERS = (jobs.router, runs.router, logs.router, queues.router, nodes.router, documents.router, changes.router)
+_PAGES = (
+    now.router,
+    jobs_page.router,
+    job_page.router,
+    runs_list.router,
+    run_page.router,
+    system.router,
+    login.router,
+    static.router,
+)
 
 
 class Web:
@@ -48,10 +66,11 @@ class Web:
             docs_url=None,
             redoc_url=None,
             openapi_url="/api/openapi.json",
-            root_path=root_path,
             responses=EVERYWHERE,
             redirect_slashes=False,
         )
+        # Set here, since to give it to FastAPI is deprecated: it is the proxy that takes it off each path.
+        self.app.root_path = root_path
         state = self.app.state
         state.client, state.access, state.streams, state.alive = client, access, self.streams, alive
         state.job_index = JobIndex(client)
@@ -59,16 +78,22 @@ class Web:
         state.scraped = metrics.Scraped(client, clock)
         self.app.include_router(health.router)
         self.app.include_router(metrics.router)
-        for router in _ROUTERS:
+        sessions = Sessions(access, clock)
+        state.sessions, state.failures = sessions, Failures(clock)
+        state.renderer = Renderer(client, access, sessions, root_path)
+        for router in (*_ROUTERS, *_PAGES):
             self.app.include_router(router)
         self._answer_errors()
         self.app.openapi = self._openapi  # type: ignore[method-assign]  # FastAPI's own way to change it
-        self.asgi = Gate(self.app, access, clock)
+        self.asgi = Gate(self.app, access, sessions, state.failures, self._refusal)
 
     def _answer_errors(self) -> None:
         def on(kind: type[Exception], problem: Callable[[Any], problems.Problem]) -> None:
-            async def answer(_: Request, error: Exception) -> Response:
-                return problem(error).response()
+            async def answer(request: Request, error: Exception) -> Response:
+                told, renderer = problem(error), self.app.state.renderer
+                if is_page(request.scope["path"]):
+                    return await run_in_threadpool(renderer.problem, told, request)
+                return told.response()
 
             self.app.add_exception_handler(kind, answer)
 
@@ -77,6 +102,10 @@ class Web:
         on(RequestValidationError, problems.of_request)
         on(HTTPException, problems.of_http)
         on(Exception, lambda _: problems.internal())
+
+    def _refusal(self, asked: Asked, problem: problems.Problem) -> Response:
+        renderer: Renderer = self.app.state.renderer
+        return renderer.refusal(asked.path if asked.reads else "/", problem) if asked.is_page else problem.response()
 
     def _openapi(self) -> dict[str, Any]:
         if self.app.openapi_schema is None:

@@ -2,16 +2,21 @@
 
 import logging
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobsched.clock import Clock
 from jobsched.web.access import Access, Role
 from jobsched.web.bodies import MOST_BYTES, check_json
+from jobsched.web.pages import site
 from jobsched.web.problems import Problem
+from jobsched.web.sessions import COOKIE, Sessions
 
 log = logging.getLogger("jobsched")
 
@@ -38,6 +43,15 @@ class Asked(NamedTuple):
     method: str
     path: str
     headers: Headers
+
+    @property
+    def is_page(self) -> bool:
+        return site.is_page(self.path)
+
+    @property
+    def session(self) -> str | None:
+        """The cookie of somebody who has logged in, or says so."""
+        return cookie_parser(self.headers.get("cookie", "")).get(COOKIE)
 
     @property
     def reads(self) -> bool:
@@ -76,6 +90,10 @@ def check_origin(asked: Asked) -> None:
 
 def check_content(asked: Asked) -> None:
     """Raise Problem for a body that is not of a kind that only programs send: no form of a page can."""
+    if asked.is_page:
+        if asked.content_type != site.FORM_TYPE:
+            raise Problem(415, "content_type", "a page takes its own forms alone; programs use /api")
+        return
     takes_yaml = asked.path in READING_POSTS
     if asked.method == "DELETE" or asked.content_type == "application/json":
         return
@@ -87,9 +105,17 @@ def check_content(asked: Asked) -> None:
 class Gate:
     """ASGI middleware: what is refused reaches nothing behind it."""
 
-    def __init__(self, app: ASGIApp, access: Access, clock: Clock) -> None:
-        self._app, self._access = app, access
-        self._failures = Failures(clock)
+    def __init__(
+        self,
+        app: ASGIApp,
+        access: Access,
+        sessions: Sessions,
+        failures: "Failures",
+        refusal: Callable[[Asked, Problem], Response],
+    ) -> None:
+        """`refusal`: what is answered where a request is refused."""
+        self._app, self._access, self._sessions = app, access, sessions
+        self._failures, self._refusal = failures, refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -103,12 +129,13 @@ class Gate:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                headers = {**_HEADERS, **(site.HEADERS if asked.is_page else {})}
                 there = {name.lower() for name, _ in message["headers"]}
                 message["headers"] = [
                     *message["headers"],
                     *(
                         (name.encode(), value.encode())
-                        for name, value in _HEADERS.items()
+                        for name, value in headers.items()
                         if name.lower().encode() not in there
                     ),
                 ]
@@ -117,12 +144,14 @@ class Gate:
         try:
             role = self._admit(asked, address)
             body = await _body(asked, receive)
+            form = self._form(asked, body)
         except Problem as problem:
             log.warning("refused %s %r of %s: %s", asked.method, asked.path, address, problem.detail)
-            await problem.response()(scope, receive, answer)
+            await self._refusal(asked, problem)(scope, receive, answer)
             return
-        by = f"api@{address}" if self._access.open else f"api-{role}@{address}"
-        scope.setdefault("state", {})["by"] = by
+        way = "web" if asked.is_page else "api"
+        by = f"{way}@{address}" if self._access.open else f"{way}-{role or 'nobody'}@{address}"
+        scope.setdefault("state", {}).update(by=by, role=role, form=form, session=asked.session)
         await self._app(scope, _replayed(body, receive), answer)
         if not asked.reads:
             log.info("%s %r by %s: %d", asked.method, asked.path, by, status)
@@ -135,11 +164,23 @@ class Gate:
         role = self._access.role_of(_authorization(asked))
         if role is None and "authorization" in asked.headers:
             self._failures.note(address)
-        check_role(asked, role)
+        if role is None and asked.is_page:
+            role = self._sessions.role_of(asked.session)
+        if not site.needs_nobody(asked.path):
+            check_role(asked, role)
         if asked.method not in _READING:
             check_origin(asked)
             check_content(asked)
         return role
+
+    def _form(self, asked: Asked, body: bytes) -> dict[str, str]:
+        """What a form holds. Raises Problem, also for one that no page of ours has made."""
+        if not asked.is_page or asked.method in _READING:
+            return {}
+        form = site.form_of(body)
+        if not self._sessions.is_form_key(form.get(site.KEY_FIELD, ""), asked.session):
+            raise Problem(403, "form_key", "this form is of an earlier session; load its page anew, and send it again")
+        return form
 
 
 def _authorization(asked: Asked) -> bytes | None:
@@ -167,7 +208,7 @@ async def _body(asked: Asked, receive: Receive) -> bytes:
         if not message.get("more_body", False):
             break
     body = b"".join(parts)
-    if asked.content_type not in YAML_TYPES and asked.path not in READING_POSTS:
+    if not asked.is_page and asked.content_type not in YAML_TYPES and asked.path not in READING_POSTS:
         check_json(body)
     return body
 

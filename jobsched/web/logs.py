@@ -47,7 +47,7 @@ async def get_log(
     last_event_id: Annotated[str | None, Header(description="Goes on after this line.")] = None,
 ) -> Response:
     await run_in_threadpool(its_run, client, run_id)
-    place = _place(last_event_id or after)
+    place = place_of(last_event_id or after)
     if follow is not None and follow.lower() not in ("0", "false", "no"):
         streams: Streams = request.app.state.streams
         return streams.response(_follow(client, streams, run_id, attempt, place))
@@ -56,7 +56,8 @@ async def get_log(
     return page(request.query_params, [line_as_json(line) for line in lines], following)
 
 
-def _place(text: str | None) -> tuple[int, int]:
+def place_of(text: str | None) -> tuple[int, int]:
+    """Where a log goes on. Raises Problem."""
     if text is None:
         return _BEGINNING
     found = _PLACE.fullmatch(text)

@@ -165,7 +165,7 @@ def test_a_database_that_is_away_is_no_error_of_whoever_asks(api: "Api", monkeyp
 
 
 def test_there_is_nothing_at_other_addresses(api: "Api") -> None:
-    for path in ("/docs", "/redoc", "/", "/api", "/api/runs/1/..%2f", "/api/runs/"):
+    for path in ("/docs", "/redoc", "/api", "/api/runs/1/..%2f", "/api/runs/"):
         assert api.problem("GET", path)["status"] == 404
 
 

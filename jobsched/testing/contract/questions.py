@@ -117,6 +117,26 @@ class QuestionContract:
 
         assert store.last_runs("default") == {"nightly": store.run(mine.id)}
 
+    def test_the_recent_runs_of_each_job_are_its_newest_ones_with_those_skipped(self, store: Store) -> None:
+        jobs = [a_free_job("busy"), a_free_job("skipped"), a_free_job("never"), a_free_job("other")]
+        elsewhere = a_free_job("busy", namespace="elsewhere")
+        stored = given_jobs(store, *jobs)
+        given_jobs(store, elsewhere)
+        _, second, third, _, _ = store.enqueue(
+            [*[a_trigger(jobs[0])] * 3, a_trigger(jobs[3]), a_trigger(elsewhere)],
+        )
+        store.fire([a_firing(stored["skipped"], a_skipped_slot(jobs[1], START + MINUTE))])
+
+        recent = store.recent_runs("default", ["busy", "skipped", "never"], 2)
+
+        assert {name: [glance.id for glance in glances] for name, glances in recent.items()} == {
+            "busy": [third.id, second.id],
+            "skipped": [store.runs(RunFilter(job="skipped"))[0].id],
+        }
+        assert recent["skipped"][0].state is RunState.SKIPPED
+        assert recent["skipped"][0].reason is not None
+        assert store.recent_runs("nowhere", ["busy"], 2) == store.recent_runs("default", [], 2) == {}
+
     def test_counts_are_of_unfinished_runs_by_queue_and_state(self, store: Store) -> None:
         store.enqueue([a_run(queue="mail"), a_run(skipped=Reason.PAUSED), a_run(namespace="elsewhere")])
         finished, _ = claim_of_two(store)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobsched.cli.text import moment, rough, short_time
+from jobsched.model.wording import moment, rough, short_time
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 

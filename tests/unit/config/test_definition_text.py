@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from jobsched.cli.definition_text import as_yaml
+from jobsched.config.definition_text import as_yaml
 
 
 @pytest.mark.parametrize(

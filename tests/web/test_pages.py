@@ -1,0 +1,556 @@
+"""The pages for people, in this process: what each shows, what its forms do, and what they do not."""
+
+import asyncio
+import re
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from html.parser import HTMLParser
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+
+from jobsched.client import Client
+from jobsched.model.run import LogLine, RunState, Transition
+from jobsched.store.open import open_store
+from jobsched.testing.clock import FakeClock
+from jobsched.web.access import Access, Role
+from jobsched.web.app import Web
+from jobsched.web.pages.site import way_back
+from jobsched.web.sessions import COOKIE, LIFETIME, Sessions
+
+ADMIN, READ = "a" * 40, "r" * 40
+GUARDED = Access(admin_token=ADMIN, read_token=READ)
+EVIL = "<script>alert(1)</script>"
+FORM = "application/x-www-form-urlencoded"
+
+
+class Pages:
+    """A browser without JavaScript that follows no redirect by itself."""
+
+    def __init__(self, client: Client, clock: FakeClock, access: Access | None = None, root_path: str = "") -> None:
+        self.client, self.clock = client, clock
+        self.web = Web(client, access or Access(), clock=clock, root_path=root_path)
+        self.session = ""
+
+    def ask(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **given: Any) -> httpx.Response:
+        cookie = {"cookie": f"{COOKIE}={self.session}"} if self.session else {}
+
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self.web.asgi, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+                return await http.request(method, path, headers={**cookie, **(headers or {})}, **given)
+
+        answer = asyncio.run(ask())
+        if "set-cookie" in answer.headers:
+            self.session = answer.headers["set-cookie"].partition("=")[2].partition(";")[0].strip('"')
+        return answer
+
+    def get(self, path: str, status: int = 200) -> str:
+        answer = self.ask("GET", path)
+        assert answer.status_code == status, answer.text
+        assert answer.headers["content-type"].startswith("text/html")
+        assert "script-src 'self'; img-src 'self'" in answer.headers["content-security-policy"]
+        check_markup(answer.text)
+        return answer.text
+
+    def send(self, page: str, action: str, headers: Mapping[str, str] | None = None, **fields: str) -> httpx.Response:
+        """Send the form of a page, with what it hides and what is filled in."""
+        [hidden] = [form for form in forms_of(self.get(page)) if form[0] == action]
+        content = urlencode({**hidden[1], **fields})
+        return self.ask("POST", action, content=content, headers={"content-type": FORM, **(headers or {})})
+
+    def forge(self, action: str, content: str = "", **headers: str) -> int:
+        answer = self.ask("POST", action, content=content, headers={"content-type": FORM, **headers})
+        assert answer.headers["content-type"].startswith("text/html")
+        return answer.status_code
+
+    def log_in(self, token: str) -> httpx.Response:
+        return self.send("/login", "/login", token=token)
+
+
+class Checker(HTMLParser):
+    """Nothing inline, nothing from elsewhere, each field labelled, no id twice, every element closed."""
+
+    VOID: ClassVar = {"meta", "link", "input", "img", "br"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        assert not [name for name in given if name.startswith("on") or name == "style"]
+        assert tag != "style"
+        assert tag != "script" or str(given.get("src", "")).split("?")[0].endswith("/static/live.js")
+        for name in ("src", "href", "action"):
+            assert re.match(r"$|[/#?]", given.get(name) or ""), f"{tag} {name} leads elsewhere: {given[name]}"
+        if tag in {"input", "select"} and given.get("type") != "hidden":
+            assert "label" in self.open
+        if "id" in given:
+            self.ids.append(str(given["id"]))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def check_markup(text: str) -> None:
+    checker = Checker()
+    checker.feed(text)
+    checker.close()
+    assert checker.open == []
+    assert len(checker.ids) == len(set(checker.ids))
+    assert EVIL not in text
+
+
+def forms_of(text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Where each form that changes something leads, and what it hides."""
+    for form in re.findall(r'<form[^>]*method="post".*?</form>', text, re.DOTALL):
+        [action] = re.findall(r'action="([^"]*)"', form)
+        yield action, dict(re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', form))
+
+
+def actions_of(text: str) -> set[str]:
+    return {action for action, _ in forms_of(text)}
+
+
+def given_node(client: Client) -> int:
+    info = {"threads": 8, "running": 1}
+    return client.store.register(
+        host="host1", pid=7, version="1", namespaces=["default"], lease=timedelta(seconds=30), info=info
+    )
+
+
+def given_running(client: Client, handler: str = "work", **given: Any) -> int:
+    """A run that a node performs."""
+    made = client.enqueue(handler, **given)
+    [claim] = client.store.claim(given_node(client), {"default": 1}, 1)
+    assert claim.id == made.id
+    return made.id
+
+
+def given_failed(client: Client, message: str) -> int:
+    made, node = client.enqueue("charge"), given_node(client)
+    [claim] = client.store.claim(node, {"default": 1}, 1)
+    error = {"attempt": 1, "type": "ConnectionError", "message": message, "traceback": f"File {EVIL}"}
+    failed = Transition(
+        id=claim.id, claim_no=claim.claim_no, node=node, state=RunState.FAILED, attempt=1, reason=None, error=error
+    )
+    client.store.finish([failed])
+    return made.id
+
+
+@pytest.fixture
+def pages(client: Client, clock: FakeClock) -> Pages:
+    return Pages(client, clock)
+
+
+@pytest.fixture
+def guarded(sqlite_url: str, clock: FakeClock) -> Iterator[Pages]:
+    """What is refused reaches no database, so one of them serves."""
+    with Client(open_store(sqlite_url, clock=clock), clock=clock) as client:
+        client.create_job("hourly", {"shell": "ls", "cron": "0 * * * *"}, by="ann")
+        yield Pages(client, clock, GUARDED)
+        client.store.close()
+
+
+# -- what is shown
+
+
+def test_now_shows_what_runs_comes_failed_and_waits(pages: Pages) -> None:
+    failed = given_failed(pages.client, f"502 {EVIL}")
+    running = given_running(pages.client)
+    pages.client.store.append_log([LogLine(running, 1, 0, pages.client.store.now(), "progress", "45% of the orders")])
+    pages.client.enqueue("mail.send", queue="mail")
+    pages.clock.advance(timedelta(minutes=1))
+
+    text = pages.get("/")
+
+    assert '<progress max="100" value="45"' in text
+    assert f'href="/runs/{running}"' in text
+    assert f'href="/runs/{failed}"' in text
+    assert "ConnectionError: 502 &lt;script&gt;" in text
+    assert 'href="/jobs/hourly"' in text
+    assert 'href="/runs?queue=mail"' in text
+    assert "host1" in text
+
+
+def test_an_empty_store_has_pages_that_say_what_to_do(sqlite_url: str, clock: FakeClock) -> None:
+    with Client(sqlite_url, clock=clock) as client:
+        pages = Pages(client, clock)
+
+        assert "jobsched run" in pages.get("/")
+        assert "jobsched sync" in pages.get("/jobs")
+        assert "No run matches" in pages.get("/runs")
+        assert "jobsched sync" in pages.get("/system")
+
+
+def test_jobs_show_their_last_runs_and_are_searched(pages: Pages) -> None:
+    pages.client.trigger("send")
+    pages.client.pause("send", by="ann")
+
+    text = pages.get("/jobs")
+
+    assert "Look after &lt;things&gt;" in text
+    assert 'aria-label="Last runs: 1 pending"' in text
+    assert "paused" in text
+    assert "/jobs/send" not in pages.get("/jobs?search=THINGS")
+    assert "/jobs/hourly" not in pages.get("/jobs?paused=true")
+    assert "/jobs/send" not in pages.get("/jobs?tag=ops")
+    assert "&lt;script&gt;" in pages.get(f"/jobs?search={EVIL}")
+
+
+def test_a_list_of_many_jobs_is_read_by_the_page_with_as_many_questions_as_one(
+    sqlite_url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Client(sqlite_url, clock=clock) as client:
+        for number in range(60):
+            client.create_job(f"job-{number:02}", {"shell": "ls"}, by="ann")
+        pages = Pages(client, clock)
+        asked: list[str] = []
+        for name in ("runs", "recent_runs", "jobs", "pauses"):
+            monkeypatch.setattr(client, name, counting(asked, getattr(client, name)))
+
+        first = pages.get("/jobs")
+        questions = len(asked)
+        second = pages.get("/jobs?after=job-49")
+
+    assert first.count('data-label="Job"') == 50
+    assert 'href="/jobs?after=job-49" rel="next"' in first
+    assert second.count('data-label="Job"') == 10
+    assert "rel=" not in second.split("</head>")[1]
+    assert questions <= 4
+
+
+def counting(asked: list[str], ask: Any) -> Any:
+    def counted(*args: Any, **given: Any) -> Any:
+        asked.append(ask.__name__)
+        return ask(*args, **given)
+
+    return counted
+
+
+def test_a_job_shows_its_declaration_its_slots_and_what_became_of_them(pages: Pages) -> None:
+    pages.client.trigger("hourly")
+    pages.clock.advance(timedelta(hours=2))
+
+    text = pages.get("/jobs/hourly")
+
+    assert "cron: 0 * * * *" in text
+    assert "Look after &lt;things&gt;" in text
+    assert text.count("not accounted for yet") == 2
+    assert text.count('<li class="line">') == 6
+    assert 'title="run 1: pending' in text
+    assert actions_of(text) == {"/jobs/hourly/trigger", "/jobs/hourly/pause"}
+
+
+def test_a_job_without_a_schedule_says_so(pages: Pages) -> None:
+    assert "It runs when it is triggered" in pages.get("/jobs/send")
+
+
+def test_runs_are_filtered_and_read_by_the_page(pages: Pages) -> None:
+    ids = [pages.client.enqueue("work", queue="mail").id for _ in range(51)]
+    other = pages.client.enqueue("other").id
+
+    first, filtered = pages.get("/runs"), pages.get("/runs?queue=mail&state=&job=&since=1d")
+
+    assert f'href="/runs/{other}"' in first
+    assert f'href="/runs/{other}"' not in filtered
+    assert f'href="/runs?before_id={ids[1]}&amp;queue=mail&amp;since=1d" rel="next"' in filtered
+    assert pages.get(f"/runs?queue=mail&before_id={ids[1]}").count('data-label="Run"') == 1
+    assert "No run matches" in pages.get("/runs?state=failed")
+
+
+def test_a_run_shows_its_errors_log_payload_and_result_and_nothing_of_it_is_markup(pages: Pages) -> None:
+    failed = given_failed(pages.client, f"502 {EVIL}")
+    now = pages.client.store.now()
+    said = f"\x1b[31mred\x1b[0m \x07bell \u202e{EVIL}"
+    pages.client.store.append_log([LogLine(failed, 1, 0, now, "stderr", said)])
+    waits = pages.client.enqueue("work", {"to": EVIL}).id
+
+    text, waiting = pages.get(f"/runs/{failed}"), pages.get(f"/runs/{waits}")
+
+    assert "<strong>ConnectionError</strong> 502 &lt;script&gt;" in text
+    assert "red \\x07bell \\u202e&lt;script&gt;" in text
+    assert "&#34;to&#34;: &#34;&lt;script&gt;" in waiting
+    assert actions_of(text) == {f"/runs/{failed}/requeue"}
+    assert actions_of(waiting) == {f"/runs/{waits}/cancel"}
+
+
+def test_a_long_log_is_read_by_the_page(pages: Pages) -> None:
+    run, now = pages.client.enqueue("work").id, pages.client.store.now()
+    pages.client.store.append_log([LogLine(run, 1, seq, now, "stdout", f"line {seq}.") for seq in range(501)])
+
+    assert f'href="/runs/{run}?after=1-499" rel="next"' in pages.get(f"/runs/{run}")
+    assert "line 500." in pages.get(f"/runs/{run}?after=1-499")
+
+
+def test_system_shows_queues_pauses_nodes_and_generations(pages: Pages) -> None:
+    given_node(pages.client)
+    pages.client.pause(queue="mail", reason=EVIL, by="ann")
+
+    text = pages.get("/system")
+
+    assert "Queue <strong>mail</strong>" in text
+    assert "by ann: &lt;script&gt;" in text
+    assert "0 of 2" in text
+    assert "host1" in text
+    assert "created hourly, send" in text
+
+
+def test_what_is_not_there_is_told_on_a_page(guarded: Pages) -> None:
+    guarded.log_in(READ)
+
+    for path, status, told in (
+        ("/jobs/hourl", 404, "hourly"),
+        ("/jobs/%3Cscript%3E", 404, "&lt;script&gt;"),
+        ("/jobs/a/b/c", 404, "nothing at this address"),
+        ("/runs/99", 404, "99"),
+        ("/runs/abc", 422, "run_id"),
+        ("/runs?state=odd", 422, "is no state"),
+        ("/runs?since=odd", 422, "since"),
+        ("/static/other", 404, "nothing at this address"),
+        ("/static/..%2Fshown.py", 404, "nothing at this address"),
+    ):
+        assert told in guarded.get(path, status)
+
+
+def test_an_error_of_the_server_tells_nothing_more(guarded: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    guarded.log_in(READ)
+    monkeypatch.setattr(guarded.client, "nodes", lambda: 1 / 0)
+
+    text = guarded.get("/system", 500)
+
+    assert "its log says more" in text
+    assert "ZeroDivision" not in text
+
+
+def test_style_and_script_come_from_here(pages: Pages) -> None:
+    for name, kind in (("style.css", "text/css"), ("live.js", "text/javascript"), ("icon.svg", "image/svg+xml")):
+        answer = pages.ask("GET", f"/static/{name}")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith(kind)
+        assert "http" not in answer.text.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_behind_a_proxy_every_link_begins_where_it_puts_the_pages(sqlite_url: str, clock: FakeClock) -> None:
+    with Client(sqlite_url, clock=clock) as client:
+        client.create_job("hourly", {"shell": "ls", "cron": "0 * * * *"}, by="ann")
+        text = Pages(client, clock, root_path="/jobsched/").get("/jobs/hourly")
+
+    assert all(link.startswith("/jobsched/") for link in re.findall(r'(?:href|src|action)="(/[^"]*)"', text))
+
+
+# -- what is done
+
+
+def test_a_job_is_triggered_paused_and_resumed_and_each_is_told(pages: Pages) -> None:
+    triggered = pages.send("/jobs/hourly", "/jobs/hourly/trigger")
+    [run] = pages.client.runs()
+    paused = pages.send("/jobs/hourly", "/jobs/hourly/pause", duration="2h", reason=f" moves {EVIL} ")
+    [pause] = pages.client.pauses()
+    shown = pages.get(paused.headers["location"])
+    resumed = pages.send("/jobs/hourly", "/jobs/hourly/resume")
+
+    assert (triggered.status_code, triggered.headers["location"]) == (303, f"/runs/{run.id}?done=triggered")
+    assert "this is the run that was made" in pages.get(triggered.headers["location"])
+    assert (pause.by, pause.reason) == ("web@127.0.0.1", f"moves {EVIL}")
+    assert pause.until == pages.client.store.now() + timedelta(hours=2)
+    assert "Paused: no slot becomes a run" in shown
+    assert "moves &lt;script&gt;" in shown
+    assert pages.client.pauses() == []
+    assert "Resumed" in pages.get(resumed.headers["location"])
+
+
+def test_a_pause_of_no_length_is_refused(guarded: Pages) -> None:
+    guarded.log_in(ADMIN)
+
+    for duration in ("soon", "0", "-1h"):
+        answer = guarded.send("/jobs/hourly", "/jobs/hourly/pause", duration=duration, reason="")
+        assert (answer.status_code, guarded.client.pauses()) == (422, [])
+        assert "how long" in answer.text
+
+
+def test_a_run_is_cancelled_and_requeued(pages: Pages) -> None:
+    run = pages.client.enqueue("work").id
+    page = f"/runs/{run}"
+
+    cancelled = pages.send(page, f"{page}/cancel")
+    state = pages.client.run(run).state
+    requeued = pages.send(page, f"{page}/requeue")
+
+    assert (cancelled.status_code, cancelled.headers["location"]) == (303, f"{page}?done=cancelled")
+    assert state is RunState.CANCELLED
+    assert requeued.headers["location"] == f"{page}?done=requeued"
+    assert pages.client.run(run).state is RunState.PENDING
+
+
+def test_what_cannot_be_done_any_more_is_told(pages: Pages) -> None:
+    run = pages.client.enqueue("work").id
+    [(action, hidden)] = forms_of(pages.get(f"/runs/{run}"))
+    pages.client.cancel(run)
+
+    answer = pages.ask("POST", action, content=urlencode(hidden), headers={"content-type": FORM})
+
+    assert answer.status_code == 409
+    assert "it is over: cancelled" in answer.text
+
+
+def test_a_page_says_nothing_that_its_address_makes_up(pages: Pages) -> None:
+    assert 'role="status"' not in pages.get("/jobs/hourly?done=Your+password+is+needed")
+
+
+# -- who may
+
+
+def test_without_a_session_every_page_leads_to_the_login(guarded: Pages) -> None:
+    for path in ("/", "/jobs", "/jobs/hourly", "/runs", "/runs/1", "/system"):
+        answer = guarded.ask("GET", path)
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith("/login")
+        assert "hourly" not in answer.text
+    assert not [word for word in ("default", "0.1", 'href="/jobs"') if word in guarded.get("/login")]
+    assert guarded.forge("/logout") == 403
+    assert guarded.ask("POST", "/jobs/hourly/trigger", headers={"content-type": FORM}).headers["location"] == "/login"
+    assert guarded.client.runs() == []
+
+
+def test_a_token_logs_in_with_a_cookie_that_scripts_and_other_sites_do_not_get(guarded: Pages) -> None:
+    answer = guarded.send("/login?next=/jobs/hourly", "/login", token=f" {ADMIN} ")
+    cookie = answer.headers["set-cookie"]
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/jobs/hourly")
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert ADMIN not in cookie
+    assert guarded.send("/jobs/hourly", "/jobs/hourly/pause").status_code == 303
+    assert guarded.client.pauses()[0].by == "web-admin@127.0.0.1"
+    assert guarded.send("/jobs", "/logout").headers["location"] == "/login"
+    assert guarded.ask("GET", "/jobs").status_code == 303
+
+
+def test_over_https_the_cookie_is_for_https_alone(guarded: Pages) -> None:
+    key = dict(forms_of(guarded.get("/login")))["/login"]
+
+    answer = guarded.ask(
+        "POST", "https://localhost/login", content=urlencode({**key, "token": READ}), headers={"content-type": FORM}
+    )
+
+    assert "Secure" in answer.headers["set-cookie"]
+
+
+def test_a_reader_sees_no_buttons_and_is_refused_what_they_would_do(guarded: Pages) -> None:
+    run = guarded.client.enqueue("work").id
+    guarded.log_in(READ)
+    seen = {page: actions_of(guarded.get(page)) for page in ("/jobs/hourly", f"/runs/{run}")}
+    [(_, hidden)] = forms_of(guarded.get("/jobs"))
+
+    assert set.union(*seen.values()) == {"/logout"}
+    for action in ("/jobs/hourly/trigger", "/jobs/hourly/pause", "/jobs/hourly/resume", f"/runs/{run}/cancel"):
+        assert guarded.forge(action, urlencode(hidden)) == 403
+    assert guarded.client.run(run).state is RunState.PENDING
+    assert (guarded.client.pauses(), len(guarded.client.runs())) == ([], 1)
+
+
+def test_a_session_is_for_pages_and_never_for_programs(guarded: Pages) -> None:
+    guarded.log_in(ADMIN)
+
+    assert guarded.ask("GET", "/api/runs").status_code == 401
+
+
+def test_wrong_tokens_are_told_and_after_many_an_address_waits(guarded: Pages) -> None:
+    statuses = [guarded.log_in("guess").status_code for _ in range(10)]
+
+    assert statuses == [401] * 10
+    assert guarded.ask("GET", "/login").status_code == 429
+
+
+def test_a_form_of_another_site_changes_nothing(guarded: Pages) -> None:
+    guarded.log_in(ADMIN)
+
+    for headers in (
+        {"origin": "http://evil.com"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"content-type": "text/plain"},
+        {"content-type": "application/json"},
+    ):
+        assert guarded.send("/jobs/hourly", "/jobs/hourly/trigger", headers).status_code in (403, 415)
+    assert guarded.client.runs() == []
+
+
+def test_a_form_that_no_page_of_ours_made_changes_nothing(guarded: Pages) -> None:
+    guarded.log_in(ADMIN)
+
+    for content, status in (
+        ("", 403),
+        ("form_key=", 403),
+        ("form_key=%C3%A4", 403),
+        (f"form_key={'0' * 64}", 403),
+        ("form_key=%FF", 400),
+        ("a=" + "x" * 70_000, 413),
+        ("&".join(f"a{n}=1" for n in range(50)), 400),
+        ("a=%00", 422),
+    ):
+        assert guarded.forge("/jobs/hourly/trigger", content) == status
+    assert guarded.client.runs() == []
+
+
+def test_the_form_of_another_session_is_refused(guarded: Pages) -> None:
+    guarded.log_in(ADMIN)
+    hidden = dict(forms_of(guarded.get("/jobs/hourly")))["/jobs/hourly/trigger"]
+    guarded.log_in(ADMIN)
+
+    assert guarded.forge("/jobs/hourly/trigger", urlencode(hidden)) == 403
+
+
+def test_a_session_ends_with_its_time_and_with_its_token(clock: FakeClock) -> None:
+    sessions = Sessions(GUARDED, clock)
+    cookies = {role: sessions.begin(role) for role in Role}
+    elsewhere, changed = Sessions(GUARDED, clock), Sessions(Access(admin_token="b" * 40, read_token=READ), clock)
+
+    assert {role: elsewhere.role_of(cookie) for role, cookie in cookies.items()} == {role: role for role in Role}
+    assert (changed.role_of(cookies[Role.ADMIN]), changed.role_of(cookies[Role.READ])) == (None, Role.READ)
+    clock.advance(LIFETIME)
+    assert [sessions.role_of(cookie) for cookie in cookies.values()] == [None, None]
+
+
+def test_a_session_cannot_be_made_up_or_raised(clock: FakeClock) -> None:
+    sessions = Sessions(GUARDED, clock)
+    reader = sessions.begin(Role.READ)
+    forged = Sessions(Access(read_token=READ), clock).begin(Role.READ).replace("read", "admin", 1)
+
+    for cookie in (None, "", "admin", reader.replace("read", "admin", 1), reader[:-1], reader[:-1] + "\u00e4", forged):
+        assert sessions.role_of(cookie) is None
+    assert Sessions(Access(), clock).role_of(reader) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://evil.com/",
+        "//evil.com",
+        "/\\evil.com",
+        "evil",
+        "javascript:alert(1)",
+        "/api/runs",
+        "/logout",
+        "",
+        "/login",
+    ],
+)
+def test_the_login_leads_back_to_pages_of_this_server_alone(text: str) -> None:
+    assert way_back(text) == "/"
+    assert way_back("/runs?state=failed") == "/runs?state=failed"
+
+
+def test_a_page_is_open_to_a_bearer_of_a_token_too(guarded: Pages) -> None:
+    answer = guarded.ask("GET", "/jobs", headers={"authorization": f"Bearer {READ}"})
+
+    assert answer.status_code == 200
+    assert guarded.session == ""
