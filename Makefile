@@ -61,7 +61,7 @@ imports: $(DEV_READY) ## imports go down only
 	$(BIN)/lint-imports
 
 pytest: $(DEV_READY)
-	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_FLAGS)
 
 fast-tests: $(DEV_READY)
 	$(BIN)/python -m pytest -q -n $(WORKERS) $(PYTEST_FLAGS) tests/unit
