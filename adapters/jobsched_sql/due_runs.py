@@ -11,10 +11,8 @@ from sqlalchemy import (
     Connection,
     ScalarSelect,
     Select,
-    Text,
     TextClause,
     and_,
-    bindparam,
     case,
     func,
     literal_column,
@@ -26,14 +24,13 @@ from jobsched.model.run import Created, Reason, RunState
 from jobsched.store.port import Promoted
 from jobsched_sql.admission import admit, admit_locked, lock_limits
 from jobsched_sql.dialect import Dialect, Key, Queue
-from jobsched_sql.tables import TO_START, in_limited_queue, in_state, runs
+from jobsched_sql.tables import NAMESPACE, TO_START, in_limited_queue, in_state, runs
 
 _CHUNK = 500
 
 
 def promote(dialect: Dialect, namespaces: Sequence[str], limit: int) -> Promoted:
     """Up to `limit` of them. Nothing is locked, or written, while none is due."""
-    # One small question is all that an idle node asks each second.
     next_at, has_come = dialect.read(lambda connection: _next(connection, dialect, namespaces))
     if not has_come:
         return Promoted(0, next_at)
@@ -148,19 +145,18 @@ def _next(connection: Connection, dialect: Dialect, namespaces: Sequence[str]) -
     return min(instants, default=None), has_come
 
 
-#: Put together once for each store: an idle node asks it each second, and putting it together took longer than asking.
+def _earliest(instant: ColumnElement[datetime], condition: ColumnElement[bool] | TextClause) -> ScalarSelect[datetime]:
+    return select(func.min(instant)).where(condition, runs.c.namespace == NAMESPACE).scalar_subquery()
+
+
+NEXT_SCHEDULED = _earliest(runs.c.available_at, in_state(RunState.SCHEDULED))
+NEXT_TO_START = _earliest(runs.c.start_by, TO_START)
+#: Put together once for each store: that takes longer than asking.
 _LOOKS: WeakKeyDictionary[Dialect, Select[datetime, datetime, bool, bool]] = WeakKeyDictionary()
 
 
 def _look(dialect: Dialect) -> Select[datetime, datetime, bool, bool]:
     if dialect not in _LOOKS:
-        due = _earliest(runs.c.available_at, in_state(RunState.SCHEDULED))
-        to_start = _earliest(runs.c.start_by, TO_START)
         now = dialect.now_expression()
-        _LOOKS[dialect] = select(due, to_start, due <= now, to_start <= now)
+        _LOOKS[dialect] = select(NEXT_SCHEDULED, NEXT_TO_START, now >= NEXT_SCHEDULED, now >= NEXT_TO_START)
     return _LOOKS[dialect]
-
-
-def _earliest(instant: ColumnElement[datetime], condition: ColumnElement[bool] | TextClause) -> ScalarSelect[datetime]:
-    namespace = bindparam("namespace", type_=Text)
-    return select(func.min(instant)).where(condition, runs.c.namespace == namespace).scalar_subquery()

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, Integer, Text, bindparam, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, Integer, bindparam, select
 
 from jobsched.model.run import Created, NewRun
 from jobsched.model.state import DueJob, Firing
 from jobsched_sql.dialect import Dialect
 from jobsched_sql.insertion import SlotTaken, insert_runs, insert_slots
-from jobsched_sql.tables import jobs, pauses
+from jobsched_sql.tables import NAMESPACE, jobs, pauses
 from jobsched_sql.types import Instant
 
 _Insert = Callable[[Connection, Dialect, Sequence[NewRun]], list[Created | None]]
@@ -17,9 +17,7 @@ _Insert = Callable[[Connection, Dialect, Sequence[NewRun]], list[Created | None]
 
 def next_due(connection: Connection, namespaces: Sequence[str]) -> datetime | None:
     """The earliest next slot. One small question per namespace: each is answered by the first entry of the index."""
-    earliest = [
-        connection.execute(_NEXT_DUE, {"namespace": namespace}).scalar_one_or_none() for namespace in namespaces
-    ]
+    earliest = [connection.execute(NEXT_DUE, {"namespace": namespace}).scalar_one_or_none() for namespace in namespaces]
     return min((instant for instant in earliest if instant is not None), default=None)
 
 
@@ -31,11 +29,10 @@ def _not_paused(namespace: BindParameter[str]) -> tuple[ColumnElement[bool], ...
     return ~held.where(pauses.c.scope == "all").exists(), jobs.c.name.not_in(held.where(pauses.c.scope == "job"))
 
 
-_NAMESPACE = bindparam("namespace", type_=Text)
-# Put together once: an idle node asks these each second, and putting them together took longer than asking.
-_NEXT_DUE = (
+# Put together once: that takes longer than asking.
+NEXT_DUE = (
     select(jobs.c.next_at)
-    .where(jobs.c.namespace == _NAMESPACE, jobs.c.next_at.is_not(None), *_not_paused(_NAMESPACE))
+    .where(jobs.c.namespace == NAMESPACE, jobs.c.next_at.is_not(None), *_not_paused(NAMESPACE))
     .order_by(jobs.c.next_at)
     .limit(1)
 )
@@ -49,10 +46,10 @@ _DUE = (
         jobs.c.generation,
     )
     .where(
-        jobs.c.namespace == _NAMESPACE,
+        jobs.c.namespace == NAMESPACE,
         jobs.c.next_at.is_not(None),
         jobs.c.next_at <= bindparam("until", type_=Instant),
-        *_not_paused(_NAMESPACE),
+        *_not_paused(NAMESPACE),
     )
     .order_by(jobs.c.next_at, jobs.c.name)
     .limit(bindparam("most", type_=Integer))

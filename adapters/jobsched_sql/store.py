@@ -41,7 +41,7 @@ from jobsched.model.state import (
     StoredJob,
     SyncChange,
 )
-from jobsched.store.port import Beat, Doorbell, Promoted, Retention, Topic
+from jobsched.store.port import Beat, Doorbell, Outlook, Promoted, Retention, Topic
 from jobsched_sql import (
     admission,
     alerts,
@@ -55,6 +55,7 @@ from jobsched_sql import (
     inspection,
     logs,
     nodes,
+    outlook,
     pausing,
     questions,
     queues,
@@ -109,6 +110,9 @@ class SqlStore:
         self._ring_replaced(slots)
         self._dialect.ring("jobs")
         return generation
+
+    def outlook(self, namespaces: Sequence[str]) -> Outlook:
+        return self._dialect.read(lambda connection: outlook.outlook(connection, namespaces))
 
     # -- slots
 

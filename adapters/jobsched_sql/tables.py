@@ -13,6 +13,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    bindparam,
     literal_column,
     or_,
     select,
@@ -334,6 +335,10 @@ UNTOLD, OPEN = text("told_at is null"), text("closed_at is null")
 
 #: A queue that lets runs in by places; one that has nothing but a `max_queued` does not.
 LIMITS_STARTS = or_(queues.c.max_running.is_not(None), queues.c.rate.is_not(None))
+
+
+#: The namespace that a statement made beforehand is about.
+NAMESPACE = bindparam("namespace", type_=Text)
 
 
 def in_state(state: RunState) -> ColumnElement[bool]:

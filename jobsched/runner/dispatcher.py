@@ -74,7 +74,7 @@ class Buffer:
 
 
 class Dispatcher(Service):
-    """Wakes when a run becomes pending or a thread comes free; polls slowly behind that."""
+    """Wakes when a run becomes pending or a thread comes free."""
 
     name = "dispatcher"
 
@@ -109,11 +109,10 @@ class Dispatcher(Service):
         return tuple(self._left_until)
 
     def step(self) -> float | None:
-        poll = self._options.poll.total_seconds()
         self._return_excess()
         self._return_paused()
         if not self._heartbeat.fit:
-            raise NotNowError(poll)
+            raise NotNowError(self._options.poll.total_seconds())
         asked = self._pool.size + self.buffer.room - self._pool.load
         if asked > 0:
             claimed = self._claim(asked)
@@ -122,7 +121,7 @@ class Dispatcher(Service):
             self._pool.low = self._pool.size + self.buffer.room // 2
             if claimed == asked and self.buffer.room:
                 return 0.0
-        return min(poll, _LOOK_AT_WAITING) if self._pool.waiting else poll
+        return _LOOK_AT_WAITING if self._pool.waiting else None
 
     def _return_excess(self) -> None:
         """Handlers have become slow: what this node had claimed ahead is for others too."""

@@ -23,7 +23,7 @@ _NOT_YET = 0.05
 
 
 class NodePauses(Service):
-    """Wakes when somebody pauses or resumes, and when the next pause is over; polls slowly behind that."""
+    """Wakes when somebody pauses or resumes, and when the next pause is over."""
 
     name = "pauses"
 
@@ -51,11 +51,15 @@ class NodePauses(Service):
         pauses = self._by_namespace.get(namespace)
         return pauses is not None and pauses.of_queue(queue) is not None
 
-    def step(self) -> float:
+    def knows(self, standing: Sequence[Pause]) -> bool:
+        """Whether it has read just these."""
+        return set(standing) == set(self._standing.values())
+
+    def step(self) -> float | None:
         self._read()
-        now, poll = self._heartbeat.now(), self._options.poll.total_seconds()
+        now = self._heartbeat.now()
         if not self._heartbeat.fit:
-            return poll
+            return self._options.poll.total_seconds()
         over = {pause.namespace for pause in self._standing.values() if pause.is_over(now)}
         for namespace in over:
             # Every node may: one of them does, and the others find it done.
@@ -64,7 +68,7 @@ class NodePauses(Service):
             self._read()
             return _NOT_YET
         ends = [pause.until for pause in self._standing.values() if pause.until is not None]
-        return min([poll, *((end - now).total_seconds() for end in ends)])
+        return min(((end - now).total_seconds() for end in ends), default=None)
 
     def _read(self) -> None:
         found = {(one.namespace, *one.target): one for one in self._store.pauses(list(self._clients))}

@@ -46,6 +46,7 @@ from jobsched.runner.once import Once
 from jobsched.runner.options import Options
 from jobsched.runner.others import may_perform
 from jobsched.runner.pauses import NodePauses
+from jobsched.runner.poll import Poll
 from jobsched.runner.pool import Pool
 from jobsched.runner.pruner import Pruner
 from jobsched.runner.reload import Reload
@@ -174,6 +175,16 @@ class Runner:
         )
         self.scheduler = Scheduler(
             store, clock, options, self.definitions, self.heartbeat, self.dispatcher.wake, pruner.touch, self.events
+        )
+        self._poll = Poll(
+            store,
+            clock,
+            options,
+            self.definitions,
+            self.heartbeat,
+            self.scheduler,
+            self.dispatcher,
+            self.pauses,
         )
         rescue = Rescuer(store, self.heartbeat, self.dispatcher.wake, self.admission.sweep, self.events)
         beat = options.heartbeat.total_seconds()
@@ -324,7 +335,7 @@ class Runner:
     def _services(self) -> Iterable[Service]:
         yield from (self.completer, self.heartbeat, self._fence, self.deadlines, self.admission)
         yield from (self._canceller, self.dispatcher, self.scheduler, self._rescuer, self._pruner, self._generations)
-        yield from (self.pauses, self._known_handlers, self.alerts)
+        yield from (self.pauses, self._poll, self._known_handlers, self.alerts)
         if self.watcher is not None:
             yield self.watcher
 
@@ -380,7 +391,6 @@ class Runner:
             newest = self.definitions.newest(namespace)
             if newest is not None and self.reload is not None:
                 self.reload.notice(newest)
-        self.scheduler.wake()
 
     def _refusal(self) -> Refusal | None:
         error, since = (self.reload.error, self.reload.error_since) if self.reload is not None else (None, None)

@@ -1,6 +1,7 @@
 """Scheduler: turns slots that have come into runs, and scheduled runs whose time has come into pending ones."""
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -28,7 +29,7 @@ _NOTHING_FIRED = 0.05
 
 
 class Scheduler(Service):
-    """Sleeps until the next slot or the next scheduled run, a wake-up, or the slow poll behind both."""
+    """Sleeps until the next slot or the next scheduled run, or a wake-up."""
 
     name = "scheduler"
 
@@ -52,10 +53,9 @@ class Scheduler(Service):
         #: The next slot, as the store said at the last look.
         self._awaited: datetime | None = None
 
-    def step(self) -> float:
-        poll = self._options.poll.total_seconds()
+    def step(self) -> float | None:
         if not self._heartbeat.fit:
-            raise NotNowError(poll)
+            raise NotNowError(self._options.poll.total_seconds())
         namespaces = self._definitions.namespaces
         has_come = not self._options.once and self._has_come(namespaces)
         found, created = self._fire_due() if has_come else (0, 0)
@@ -64,14 +64,14 @@ class Scheduler(Service):
             self._on_pending()
         self._tell_skipped(promoted.missed, {})
         if self._options.once:
-            return min(poll, self._until(promoted.next_at))
+            return _or_none(self._until(promoted.next_at))
         if promoted.count == _BATCH or found == _SLICES * _SLICE:
             return 0.0 if created or promoted.count else _NOTHING_FIRED
         if has_come or promoted.count:  # cursors have moved, or time has passed
             self._awaited = self._store.next_due(namespaces)
-        pause = min(poll, self._until(promoted.next_at), self._until_due(self._awaited))
+        pause = min(self._until(promoted.next_at), self._until_due(self._awaited))
         # What is due and was not fired is being fired by another node, or cannot be: no need to ask without pause.
-        return max(pause, _NOTHING_FIRED) if found and not created else pause
+        return _or_none(max(pause, _NOTHING_FIRED) if found and not created else pause)
 
     def _has_come(self, namespaces: Sequence[str]) -> bool:
         """Whether a slot is to be fired. For one that was awaited nothing is asked: it is late already."""
@@ -109,7 +109,7 @@ class Scheduler(Service):
 
     def _until(self, instant: datetime | None) -> float:
         if instant is None:
-            return self._options.poll.total_seconds()
+            return math.inf
         return max(0.0, (instant - self._heartbeat.now()).total_seconds())
 
     def _until_due(self, next_due: datetime | None) -> float:
@@ -140,6 +140,10 @@ class Scheduler(Service):
         for run in skipped:
             self._events.emit(_skipped(run, covered.get((run.job, run.scheduled_at))))
         self._on_more_history({(run.namespace, run.job) for run in skipped if run.job})
+
+
+def _or_none(seconds: float) -> float | None:
+    return None if seconds == math.inf else seconds
 
 
 def _skipped(run: Created, covers: Covers | None) -> RunSkipped:

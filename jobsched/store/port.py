@@ -57,6 +57,15 @@ class Promoted:
 
 
 @dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the loops of a node would find, were they to look."""
+
+    next_at: datetime | None  #: the earliest slot that no pause holds, scheduled run, or latest start of a waiting one
+    pending: bool  #: whether any run is; what it may keep a node from claiming it is not asked
+    pauses: tuple[Pause, ...]  #: all that stand, sorted by (namespace, scope, name)
+
+
+@dataclass(frozen=True, slots=True)
 class Beat:
     """What a heartbeat brings back: the store's clock, and whether the node still has its lease."""
 
@@ -115,6 +124,9 @@ class Store(Protocol):
 
     def apply(self, change: SyncChange) -> Generation:
         """Write a whole sync in one transaction and number it; SyncConflictError if anything it saw has moved since."""
+
+    def outlook(self, namespaces: Sequence[str]) -> Outlook:
+        """Whether there is anything to do in these namespaces, and when there will be: all that an idle node asks."""
 
     # -- slots
 

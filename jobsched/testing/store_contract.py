@@ -25,6 +25,7 @@ from jobsched.testing.contract.inspecting import InspectContract
 from jobsched.testing.contract.keys import KeyContract
 from jobsched.testing.contract.logs import LogContract
 from jobsched.testing.contract.nodes import NodeContract
+from jobsched.testing.contract.outlook import OutlookContract
 from jobsched.testing.contract.pausing import PauseContract
 from jobsched.testing.contract.pruning import PruneContract
 from jobsched.testing.contract.questions import QuestionContract
@@ -66,6 +67,7 @@ class StoreContract(
     NodeContract,
     LogContract,
     PauseContract,
+    OutlookContract,
     QuestionContract,
     InspectContract,
     PruneContract,
