@@ -80,7 +80,7 @@ def test_stats_count_more_than_a_page_of_runs(workplace: "Workplace", monkeypatc
     workplace.write(TWO)
     workplace.jobsched("sync")
     perform(workplace, "good", "bad", "good")
-    monkeypatch.setattr("jobsched.client._PAGE", 2)
+    monkeypatch.setattr("jobsched.client.figures._PAGE", 2)
 
     stats = workplace.client.stats(since=workplace.client.store.now() - timedelta(hours=1))
 

@@ -20,7 +20,7 @@ NOT_AWAITED = {"follow", "looks", "batch_looks"}
 
 
 def public(kind: type) -> set[str]:
-    return {name for name, member in vars(kind).items() if not name.startswith("_") and inspect.isfunction(member)}
+    return {name for name, _ in inspect.getmembers(kind, inspect.isfunction) if not name.startswith("_")}
 
 
 def test_it_has_every_method_of_the_client() -> None:

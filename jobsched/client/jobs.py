@@ -1,0 +1,76 @@
+"""What a client asks of jobs: which there are, and those that are declared at run time."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Literal
+
+from jobsched.client.opened import Opened
+from jobsched.errors import UnknownJobError
+from jobsched.model.state import DueJob, StoredJob
+from jobsched.who import who
+
+
+class Jobs(Opened):
+    """The jobs of the namespace."""
+
+    def jobs(self, names: Sequence[str] | None = None) -> list[StoredJob]:
+        """Jobs of the namespace, sorted by name: all, or those of `names` that exist."""
+        return self.store.jobs(self.namespace, names)
+
+    def job(self, name: str) -> StoredJob:
+        """One job. Raises UnknownJobError, with the nearest name."""
+        found = self.store.jobs(self.namespace, [name])
+        if found:
+            return found[0]
+        raise self._unknown(name)
+
+    def upcoming(self, within: timedelta, limit: int = 100) -> list[DueJob]:
+        """The jobs whose next slot comes within this time, the earliest first; none that is paused or suspended."""
+        return self.store.due([self.namespace], self.store.now() + within, limit)
+
+    def create_job(self, name: str, definition: Mapping[str, Any], *, by: str | None = None) -> StoredJob:
+        """Declare a job at run time, in the words of jobs.yaml: `{"handler": "mail.digest", "cron": "0 7 * * *"}`.
+
+        No sync touches it, unless a file comes to declare a job of this name, which then takes its place. `by`: who, for
+        the generation that this is; else user@host. Raises DefinitionError, JobExistsError.
+        """
+        self._edit("create", name, definition, by)
+        return self.job(name)
+
+    def update_job(self, name: str, definition: Mapping[str, Any], *, by: str | None = None) -> StoredJob:
+        """Replace the definition of a job that was declared at run time, as an edit of a file would.
+
+        Raises DefinitionError, UnknownJobError, and FileJobError for a job of a file.
+        """
+        self._edit("update", name, definition, by)
+        return self.job(name)
+
+    def delete_job(self, name: str, *, by: str | None = None) -> None:
+        """Remove a job that was declared at run time: its waiting runs are cancelled, its history stays until it is pruned.
+
+        Raises UnknownJobError, and FileJobError for a job of a file.
+        """
+        self._edit("remove", name, None, by)
+
+    def _edit(
+        self,
+        action: Literal["create", "update", "remove"],
+        name: str,
+        definition: Mapping[str, Any] | None,
+        by: str | None,
+    ) -> None:
+        # Here: a program that only enqueues does not pay for the loader of files.
+        from jobsched.config.entry import check_shared_limit, job_of
+        from jobsched.sync.edit import Edit, apply_edit
+
+        job = None if definition is None else job_of(self.namespace, name, definition)
+        if job is not None and job.concurrency.key is not None:
+            check_shared_limit(job, (stored.job for stored in self.jobs()))
+        edit = Edit(namespace=self.namespace, name=name, action=action, job=job)
+        if not apply_edit(self.store, edit, by or who()):
+            raise self._unknown(name)
+
+    def _unknown(self, name: str) -> UnknownJobError:
+        nearest = difflib.get_close_matches(name, [stored.job.name for stored in self.jobs()], 1)
+        return UnknownJobError(self.namespace, name, nearest[0] if nearest else None)

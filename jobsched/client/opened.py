@@ -1,0 +1,41 @@
+"""A store that is open, one namespace of it, and a clock: what all that a client asks begins with."""
+
+from types import TracebackType
+from typing import Self
+
+from jobsched.clock import Clock, SystemClock
+from jobsched.errors import ClosedError
+from jobsched.store.open import open_store
+from jobsched.store.port import Store
+
+
+class Opened:
+    """Closes what it has opened itself."""
+
+    def __init__(self, store: Store | str, *, namespace: str = "default", clock: Clock | None = None) -> None:
+        """`store`: a database URL, or an open store (which this client does not close)."""
+        self._owns = isinstance(store, str)
+        self._store: Store = open_store(store, clock=clock) if isinstance(store, str) else store
+        self._closed = False
+        self.namespace = namespace
+        self._clock = clock or SystemClock()
+
+    @property
+    def store(self) -> Store:
+        """Raises ClosedError once the client is closed."""
+        if self._closed:
+            raise ClosedError
+        return self._store
+
+    def close(self) -> None:
+        self._closed = True
+        if self._owns:
+            self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,109 @@
+"""What a client asks of pauses: of jobs by name, or of a queue, or of all."""
+
+import logging
+from collections.abc import Container, Sequence
+from datetime import timedelta
+
+from jobsched.client.jobs import Jobs
+from jobsched.errors import StoreUnavailableError
+from jobsched.model.pause import Pause, PauseScope
+from jobsched.model.state import StoredJob
+from jobsched.schedule.resumption import resumption
+from jobsched.who import who
+
+log = logging.getLogger("jobsched")
+
+#: How often the end of a pause is reckoned anew because something moved meanwhile.
+_TRIES = 8
+
+
+class Pausing(Jobs):
+    """The pauses of the namespace."""
+
+    def pauses(self) -> list[Pause]:
+        """The pauses that stand in the namespace, by scope and name."""
+        return self.store.pauses([self.namespace])
+
+    def pause(
+        self,
+        *jobs: str,
+        queue: str | None = None,
+        all: bool = False,  # noqa: A002 - the word of the command line
+        duration: timedelta | None = None,
+        reason: str | None = None,
+        by: str | None = None,
+    ) -> list[Pause]:
+        """Hold jobs (no slot of theirs becomes a run), a queue (none of its runs starts) or all, until resumed or for a while.
+
+        What stands already gets the new duration and reason. `by`: else user@host. Returns the pauses as they stand now.
+        Raises UnknownJobError, with the nearest name; then nothing is paused.
+        """
+        targets = _targets(jobs, queue, all)
+        declared = {stored.job.name for stored in self.store.jobs(self.namespace, jobs)} if jobs else set()
+        for name in jobs:
+            if name not in declared:
+                raise self._unknown(name)
+        if duration is not None and duration <= timedelta(0):
+            raise ValueError("a pause lasts longer than nothing")
+        now = self.store.now()
+        until = None if duration is None else now + duration
+        self.store.pause(
+            [
+                Pause(
+                    namespace=self.namespace,
+                    scope=scope,
+                    name=name,
+                    since=now,
+                    by=by or who(),
+                    reason=reason,
+                    until=until,
+                )
+                for scope, name in targets
+            ]
+        )
+        return [pause for pause in self.pauses() if pause.target in targets]
+
+    def resume(self, *jobs: str, queue: str | None = None, all: bool = False) -> list[Pause]:  # noqa: A002 - as in `pause`
+        """End the pauses of jobs, of a queue, or that of all; those that were ended, which may be none.
+
+        What a job's slots became meanwhile is recorded: one skipped row for all of them. Raises UnknownJobError for a
+        job that is neither paused nor declared.
+        """
+        targets = _targets(jobs, queue, all)
+        paused = {pause.target for pause in self.pauses()}
+        for scope, name in targets:
+            if scope is PauseScope.JOB and (scope, name) not in paused:
+                self.job(name)
+        return [pause for pause in self._end_pauses(targets) if pause.target in targets]
+
+    def end_expired_pauses(self) -> list[Pause]:
+        """End the pauses that are over, as nodes do; those that were ended."""
+        return self._end_pauses(())
+
+    def _end_pauses(self, targets: Container[tuple[PauseScope, str]]) -> list[Pause]:
+        """Those that are over end with any other: the jobs that both held were held up to the later end."""
+        for _ in range(_TRIES):
+            now, standing = self.store.now(), self.pauses()
+            ended = [pause for pause in standing if pause.target in targets or pause.is_over(now)]
+            if not ended:
+                return []
+            change = resumption(self.namespace, standing, ended, self._held_by(ended), now)
+            if self.store.resume(change):
+                for name in change.unreckoned:
+                    log.warning("%s: its slots cannot be reckoned here; those missed are left to its catch_up", name)
+                return ended
+        raise StoreUnavailableError("pauses or jobs were changed each time that they were to be resumed; try again")
+
+    def _held_by(self, pauses: Sequence[Pause]) -> list[StoredJob]:
+        if any(pause.scope is PauseScope.ALL for pause in pauses):
+            return self.jobs()
+        names = [pause.name for pause in pauses if pause.scope is PauseScope.JOB]
+        return self.store.jobs(self.namespace, names) if names else []
+
+
+def _targets(jobs: Sequence[str], queue: str | None, everything: bool) -> set[tuple[PauseScope, str]]:
+    if (bool(jobs), bool(queue), everything).count(True) != 1:
+        raise ValueError("name jobs, or a queue, or say all=True: one of the three")
+    if jobs:
+        return {(PauseScope.JOB, name) for name in jobs}
+    return {(PauseScope.QUEUE, queue) if queue else (PauseScope.ALL, "")}
