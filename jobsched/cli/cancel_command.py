@@ -6,17 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobsched.cli.answers import report
-from jobsched.cli.chosen_runs import (
-    Wanted,
-    check_choice,
-    confirm_many,
-    in_parts,
-    job_option,
-    runs_of_job,
-    since_option,
-    state_option,
-    yes_option,
-)
+from jobsched.cli.chosen_runs import Wanted, confirm_many, in_parts, runs_of_job, runs_wanted
 from jobsched.cli.output import say
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 
@@ -30,27 +20,12 @@ _WAITING = ("scheduled", "pending", "blocked")
 
 
 @click.command("cancel")
-@click.argument("run_ids", nargs=-1, metavar="[RUN]...", type=int)
-@job_option
-@since_option
-@state_option(*_WAITING, "running", default="those that wait, all but running")
-@yes_option
+@runs_wanted(*_WAITING, "running", default="those that wait, all but running")
 @click.option("--wait", is_flag=True, help="Wait until they are over; exit code 1 if one ended otherwise.")
 @database_option
 @namespace_option
 @output_option
-def command(
-    run_ids: tuple[int, ...],
-    *,
-    job: str | None,
-    since: str | None,
-    states: tuple[str, ...],
-    yes: bool,
-    wait: bool,
-    database: str | None,
-    namespace: str | None,
-    output: str,
-) -> None:
+def command(wanted: Wanted, *, wait: bool, database: str | None, namespace: str | None, output: str) -> None:
     """Cancel RUNs. One that waits is cancelled now; of one that runs, its node is asked to stop it.
 
     Commands get SIGTERM, and SIGKILL later; a Python handler has to look at its context, or be a coroutine.
@@ -58,15 +33,12 @@ def command(
     """
     from jobsched.model.run import RunState
 
-    wanted = Wanted(run_ids, job, states, since)
-    check_choice(wanted)
+    run_ids, job = wanted.run_ids, wanted.job
     with client_of(find_target(database, namespace)) as client:
         if job is not None:
             # The newest first: else those that follow begin while older ones are cancelled.
             run_ids = tuple(run.id for run in reversed(runs_of_job(client, wanted, _WAITING)))
-            confirm_many(
-                len(run_ids), f"cancel {len(run_ids):,} runs of {job}?", declined="nothing was cancelled", yes=yes
-            )
+            confirm_many(wanted, len(run_ids), "cancel", declined="nothing was cancelled")
         answers = in_parts(client.cancel_all, run_ids, "cancelling", hidden=output == "json")
         answers.sort(key=lambda answer: answer.id if job is not None else 0)
         if job is None and any(answer.state is RunState.RUNNING for answer in answers) and output == "table":
@@ -74,7 +46,7 @@ def command(
         if wait:
             answers = [_ended(client, answer) for answer in answers]
     if job is not None and not answers and output == "table":
-        say(f"{job} has no run that is {' or '.join(states or _WAITING)}")
+        say(f"{job} has no run that is {' or '.join(wanted.states or _WAITING)}")
         return
     report(answers, "is {state}", "cannot be cancelled: {why}", output=output)
     if wait and any(answer.state is not RunState.CANCELLED for answer in answers):

@@ -1,7 +1,8 @@
 """Runs that a command is to deal with: by their numbers, or all of a job that are in some states."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -14,32 +15,14 @@ if TYPE_CHECKING:
     from jobsched.client import Client
     from jobsched.model.run import Answer, Run
 
-_Command = TypeVar("_Command", bound=Callable[..., object])
-
 _PAGE = 1000
 #: So many runs are dealt with unasked.
 _UNASKED = 100
 
-job_option = click.option(
-    "--job", metavar="JOB", shell_complete=job_names, help="All runs of this job that are in --state."
-)
-since_option = click.option(
-    "--since", metavar="T", help="With --job: made since an RFC 3339 instant, or within a duration: 1h, 2d."
-)
-yes_option = click.option(
-    "--yes", is_flag=True, help=f"With --job: do not ask, as is done for more than {_UNASKED} runs."
-)
-
-
-def state_option(*states: str, default: str) -> Callable[[_Command], _Command]:
-    """`default`: what is meant without the option, in words."""
-    return click.option(
-        "--state",
-        "states",
-        type=click.Choice(states),
-        multiple=True,
-        help=f"With --job: in this state; may be repeated.  [default: {default}]",
-    )
+_JOB = "All runs of this job that are in --state."
+_SINCE = "With --job: made since an RFC 3339 instant, or within a duration: 1h, 2d."
+_STATE = "With --job: in this state; may be repeated."
+_YES = f"With --job: do not ask, as is done for more than {_UNASKED} runs."
 
 
 class Wanted(NamedTuple):
@@ -49,9 +32,40 @@ class Wanted(NamedTuple):
     job: str | None
     states: tuple[str, ...]
     since: str | None
+    yes: bool = False
 
 
-def check_choice(wanted: Wanted) -> None:
+def runs_wanted(*states: str, default: str, asks: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The argument and the options that say which runs are meant. The command gets all of them as its first: a `Wanted`.
+
+    `states`: those that --state knows. `default`: what is meant without it, in words. `asks`: there is --yes.
+    """
+    asked = (click.option("--yes", is_flag=True, help=_YES),) if asks else ()
+    parameters = (
+        click.argument("run_ids", nargs=-1, metavar="[RUN]...", type=int),
+        click.option("--job", metavar="JOB", shell_complete=job_names, help=_JOB),
+        click.option("--since", metavar="T", help=_SINCE),
+        click.option(
+            "--state", "states", type=click.Choice(states), multiple=True, help=f"{_STATE}  [default: {default}]"
+        ),
+        *asked,
+    )
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def chosen(**given: Any) -> None:
+            wanted = Wanted(**{name: given.pop(name) for name in Wanted._fields if name in given})
+            _check_choice(wanted)
+            command(wanted, **given)
+
+        for parameter in reversed(parameters):
+            parameter(chosen)
+        return chosen
+
+    return decorate
+
+
+def _check_choice(wanted: Wanted) -> None:
     """Raises click.UsageError unless there are numbers, or a job."""
     if bool(wanted.run_ids) == (wanted.job is not None):
         raise click.UsageError("give the numbers of runs, or --job")
@@ -79,10 +93,10 @@ def runs_of_job(client: "Client", wanted: Wanted, default: Sequence[str]) -> "li
     return found[::-1]
 
 
-def confirm_many(count: int, question: str, *, declined: str, yes: bool) -> None:
-    """Ask if they are many, unless `yes`."""
-    if count > _UNASKED and not yes:
-        confirm(question, declined=declined)
+def confirm_many(wanted: Wanted, count: int, verb: str, *, declined: str) -> None:
+    """Ask if they are many, unless --yes was given."""
+    if count > _UNASKED and not wanted.yes:
+        confirm(f"{verb} {count:,} runs of {wanted.job}?", declined=declined)
 
 
 def in_parts(

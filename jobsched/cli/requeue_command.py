@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobsched.cli.answers import report
-from jobsched.cli.chosen_runs import Wanted, check_choice, in_parts, job_option, runs_of_job, since_option, state_option
+from jobsched.cli.chosen_runs import Wanted, in_parts, runs_of_job, runs_wanted
 from jobsched.cli.instants import shown_in
 from jobsched.cli.output import print_json, say
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
@@ -20,29 +20,16 @@ _MOST_RANGES = 10
 
 
 @click.command("requeue")
-@click.argument("run_ids", nargs=-1, metavar="[RUN]...", type=int)
-@job_option
-@since_option
-@state_option("failed", "cancelled", "skipped", default="failed")
+@runs_wanted("failed", "cancelled", "skipped", default="failed", asks=False)
 @database_option
 @namespace_option
 @output_option
-def command(
-    run_ids: tuple[int, ...],
-    *,
-    job: str | None,
-    since: str | None,
-    states: tuple[str, ...],
-    database: str | None,
-    namespace: str | None,
-    output: str,
-) -> None:
+def command(wanted: Wanted, *, database: str | None, namespace: str | None, output: str) -> None:
     """Run RUNs that failed, were cancelled or skipped again: same number and slot, retries granted afresh.
 
     A skipped row that stands for several slots is no run; `jobsched backfill` runs its slots.
     """
-    wanted = Wanted(run_ids, job, states, since)
-    check_choice(wanted)
+    run_ids, job = wanted.run_ids, wanted.job
     with client_of(find_target(database, namespace)) as client:
         ranges: list[Run] = []
         if job is not None:
@@ -58,7 +45,7 @@ def command(
     if output == "json":
         print_json([])
     elif not ranges:
-        say(f"{job} has no run that is {' or '.join(states or ('failed',))}")
+        say(f"{job} has no run that is {' or '.join(wanted.states or ('failed',))}")
     if ranges:
         raise SystemExit(1)
 
