@@ -1,6 +1,5 @@
 """What the HTTP API is told: where it listens, who may ask, and by what names. From options, environment and files."""
 
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jobsched.cli.errors import Failure
 from jobsched.config.variables import resolve
+from jobsched.hosts import LOOPBACK_NAMES, is_loopback
 
 if TYPE_CHECKING:
     from jobsched.client import Client
@@ -67,7 +67,7 @@ def open_server(
 
 def access_of(settings: "Settings", place: Place) -> "Access":
     """Raises Failure, also for an address that others reach when there is no token."""
-    from jobsched.web.access import LOOPBACK_NAMES, Access
+    from jobsched.web.access import Access
 
     api, loopback = settings.api, is_loopback(place.host)
     access = Access(
@@ -83,14 +83,6 @@ def access_of(settings: "Settings", place: Place) -> "Access":
             f"({_MAKE_ONE}), or listen on {DEFAULT_HOST}"
         )
     return access
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches it."""
-    try:
-        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _token(variable: str, reference: str | None) -> str | None:

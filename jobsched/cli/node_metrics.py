@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from jobsched.cli.errors import Failure
+from jobsched.hosts import is_loopback
 
 if TYPE_CHECKING:
     from jobsched.runner.runner import Runner
@@ -38,8 +39,6 @@ def answering_scrapes(runner: "Runner", address: Address | None, hosts: Collecti
             raise Failure("--metrics-host is of no use without --metrics ADDRESS:PORT")
         yield
         return
-    from jobsched.observe.metrics.hosts import is_loopback
-
     if not hosts and not is_loopback(address.host):
         raise Failure(
             f"--metrics {address.host}:{address.port} would show job names to whoever reaches that address, without a "

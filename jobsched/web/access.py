@@ -1,12 +1,11 @@
 """Who may ask for what: bearer tokens with two roles, and the names that a request may be for."""
 
 import hmac
-import ipaddress
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-#: What this machine is called by those who are on it.
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+from jobsched.hosts import LOOPBACK_NAMES, host_name, is_address
+
 #: As many characters as 32 random bytes have at least, however they are written.
 SHORTEST_TOKEN = 32
 
@@ -46,29 +45,7 @@ class Access:
     def serves(self, host: str | None) -> bool:
         """Whether the header `Host` names this server; a page of another site whose name leads here does not."""
         name = host_name(host or "")
-        return name in self.hosts or (self.any_address and _is_address(name))
-
-
-def host_name(host: str) -> str:
-    """The name or address without port and brackets, lower case; empty if it cannot be read."""
-    host = host.strip().lower()
-    if host.startswith("["):
-        name, closed, rest = host[1:].partition("]")
-        return name if closed and (not rest or _is_port(rest)) else ""
-    name, colon, port = host.partition(":")
-    return name if not colon or _is_port(f":{port}") else ""
-
-
-def _is_port(text: str) -> bool:
-    return text.startswith(":") and text[1:].isdecimal()
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+        return name in self.hosts or (self.any_address and is_address(name))
 
 
 def _same(given: bytes, token: str | None) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from jobsched.client import Client
 from jobsched.store.open import open_store
 from jobsched.testing.clock import FakeClock
-from jobsched.web.access import Access, Role, host_name
+from jobsched.web.access import Access, Role
 from jobsched.web.bodies import MOST_BYTES
 
 if TYPE_CHECKING:
@@ -68,24 +68,6 @@ def test_with_a_token_to_read_alone_nobody_acts() -> None:
     access = Access(read_token=READ)
 
     assert (access.role_of(None), access.role_of(f"Bearer {READ}".encode())) == (None, Role.READ)
-
-
-@pytest.mark.parametrize(
-    ("host", "name"),
-    [
-        ("localhost:8321", "localhost"),
-        ("LOCALHOST", "localhost"),
-        ("[::1]:80", "::1"),
-        ("[::1]", "::1"),
-        ("[::1", ""),
-        ("localhost:evil", ""),
-        ("localhost:80@evil", ""),
-        ("[::1]evil", ""),
-        ("", ""),
-    ],
-)
-def test_a_host_is_read_without_its_port(host: str, name: str) -> None:
-    assert host_name(host) == name
 
 
 def test_an_address_is_served_where_others_reach_it_and_a_name_never_unless_listed() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any, ClassVar
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from jobsched.observe.metrics.hosts import host_name, serves
+from jobsched.hosts import host_name, is_address
 from jobsched.observe.metrics.metric import Scrape
 
 log = logging.getLogger("jobsched")
@@ -56,8 +56,14 @@ def application(scrape: Scrape, hosts: Collection[str] = ()) -> Callable[[dict[s
     return answer
 
 
+def serves(host: str, also: Collection[str]) -> bool:
+    """Whether the header `Host` is answered: for localhost, any IP address, and the names of `also`; `*` is every name."""
+    name = host_name(host)
+    return name == "localhost" or name in also or "*" in also or is_address(name)
+
+
 def _answer(environ: dict[str, Any], scrape: Scrape, hosts: Collection[str]) -> tuple[str, bytes, str]:
-    if not serves(host_name(environ.get("HTTP_HOST", "")), hosts):
+    if not serves(environ.get("HTTP_HOST", ""), hosts):
         return "400 Bad Request", b"this server does not go by that name; jobsched run --metrics-host NAME\n", _TEXT
     if environ.get("PATH_INFO") != "/metrics":
         return "404 Not Found", b"there is /metrics alone\n", _TEXT

@@ -3,7 +3,7 @@
 import pytest
 
 from jobsched.cli.errors import Failure
-from jobsched.cli.http_server import Place, access_of, is_loopback, place_of
+from jobsched.cli.http_server import Place, access_of, place_of
 from jobsched.model.desired import ApiSettings, Settings
 
 TOKEN, OTHER = "t" * 32, "o" * 32
@@ -32,14 +32,6 @@ def test_a_place_is_read(text: str, host: str, port: int) -> None:
 def test_what_is_no_place_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="write PORT or HOST:PORT"):
         place_of(text)
-
-
-@pytest.mark.parametrize(
-    ("host", "loopback"),
-    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("127.9.9.9", True), ("0.0.0.0", False), ("box", False)],
-)
-def test_only_this_machine_reaches_a_loopback_address(host: str, loopback: bool) -> None:
-    assert is_loopback(host) == loopback
 
 
 def test_the_environment_goes_before_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
