@@ -1,14 +1,12 @@
 """jobsched run."""
 
 import logging
-import os
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,9 +19,13 @@ from jobsched.cli.waiting import prepare_when_reachable, wait_option
 if TYPE_CHECKING:
     from jobsched.cli.health_file import HealthFile
     from jobsched.cli.http_server import Place
+    from jobsched.cli.node_files import NodeFiles
+    from jobsched.cli.node_signals import Signals
     from jobsched.cli.systemd import Systemd
     from jobsched.model.desired import Settings
+    from jobsched.runner.options import Options
     from jobsched.runner.runner import Runner
+    from jobsched.store.port import Store
 
 log = logging.getLogger("jobsched")
 
@@ -75,86 +77,111 @@ _WORN_OUT = 75
 )
 @click.option("--log-format", type=click.Choice(["auto", "text", "json"]), help="text on a terminal, else json.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more.")
-def command(
-    paths: Sequence[Path],
-    *,
-    database: str | None,
-    namespaces: tuple[str, ...],
-    threads: int | None,
-    queues: str | None,
-    until_idle: bool,
-    no_watch: bool,
-    no_sync: bool,
-    last_good: bool,
-    strict_permissions: bool,
-    migrate: bool,
-    wait_for_db: bool,
-    http: str | None,
-    health_file: Path | None,
-    metrics: Address | None,
-    metrics_hosts: tuple[str, ...],
-    log_format: str | None,
-    verbose: bool,
-) -> None:
+def command(**asked: Any) -> None:
     """Sync jobs.yaml (or the PATHs), watch it, and schedule and execute its jobs until a signal.
 
     SIGTERM or Ctrl-C: stop claiming, wait for what runs, give back the rest. A second one: at once. SIGHUP: reload.
     """
-    from jobsched.cli import nodelog
     from jobsched.cli.container_init import split_from_init
-    from jobsched.cli.handler_check import put_on_path
-    from jobsched.cli.health_file import HealthFile
-    from jobsched.cli.node_files import read_files
-    from jobsched.cli.node_options import imports_of, log_format_of, options_of
-    from jobsched.cli.systemd import Systemd
-    from jobsched.client import Client
-    from jobsched.clock import SystemClock
-    from jobsched.config.permissions import exposures
-    from jobsched.handlers.registry import default_registry
-    from jobsched.runner.runner import Runner
-    from jobsched.store.open import open_store
 
     split_from_init()
-    place = _place(http)
-    systemd, health = Systemd(SystemClock()), HealthFile(SystemClock(), health_file)
-    stop = _Signals(systemd)
-    chosen = files(paths)
-    read = read_files(chosen, last_good=last_good, no_sync=no_sync or bool(namespaces), database=database)
+    raise SystemExit(_run(_Asked(**asked)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What the command line says."""
+
+    paths: Sequence[Path]
+    database: str | None
+    namespaces: tuple[str, ...]
+    threads: int | None
+    queues: str | None
+    until_idle: bool
+    no_watch: bool
+    no_sync: bool
+    last_good: bool
+    strict_permissions: bool
+    migrate: bool
+    wait_for_db: bool
+    http: str | None
+    health_file: Path | None
+    metrics: Address | None
+    metrics_hosts: tuple[str, ...]
+    log_format: str | None
+    verbose: bool
+
+
+def _run(asked: _Asked) -> int:
+    """The exit code, once the node has ended."""
+    from jobsched.cli import nodelog
+    from jobsched.cli.health_file import HealthFile
+    from jobsched.cli.node_files import read_files
+    from jobsched.cli.node_options import log_format_of, options_of
+    from jobsched.cli.node_signals import Signals
+    from jobsched.cli.systemd import Systemd
+    from jobsched.clock import SystemClock
+    from jobsched.store.open import open_store
+
+    place = _place(asked.http)
+    systemd, health = Systemd(SystemClock()), HealthFile(SystemClock(), asked.health_file)
+    stop = Signals(systemd)
+    chosen = files(asked.paths)
+    no_sync = asked.no_sync or bool(asked.namespaces)
+    read = read_files(chosen, last_good=asked.last_good, no_sync=no_sync, database=asked.database)
     settings = read.desired.settings
-    options = options_of(settings, threads=threads, queues=queues, once=until_idle)
-    nodelog.set_up(log_format_of(log_format, settings), verbose=verbose)
-    url = database_of(database, read.desired)
+    options = options_of(settings, threads=asked.threads, queues=asked.queues, once=asked.until_idle)
+    nodelog.set_up(log_format_of(asked.log_format, settings), verbose=asked.verbose)
+    url = database_of(asked.database, read.desired)
     store = open_store(url)
     try:
         health.begin()
-        if not wait_for_db:
-            prepare(store, migrate=migrate)
-        elif not prepare_when_reachable(store, migrate=migrate, tell=log.warning, stopped=lambda: stop.asked):
-            raise SystemExit(0)
-        put_on_path(chosen)
-        vet = partial(exposures, chosen if read.followed else (), imports_of(settings))
-        _heed_exposures(vet(read.desired), strict=strict_permissions)
-        default_registry.imports(imports_of(settings))
-        runner = Runner(
-            Client(store, namespace=read.desired.namespace),
-            namespaces=namespaces,
-            options=options,
-            registry=default_registry,
-            desired=None if namespaces else read.desired,
-            paths=chosen if read.followed else (),
-            seen=read.seen,
-            refused=read.refused,
-            watch=not (no_watch or until_idle),
-            vet=vet if strict_permissions else lambda _: (),
-        )
+        if not _prepared(store, asked, stop):
+            return 0
+        runner = _runner(store, asked, chosen, read, options)
         del read  # the runner lets go of the files' jobs once they are in the store; so must whoever made it
         # A signal may have come by now: then there is nothing to begin.
-        with answering_scrapes(runner, metrics, metrics_hosts), _served(runner, url, settings, place):
-            code = 0 if stop.asked else _live(runner, stop, systemd, health, until_idle=until_idle)
+        with answering_scrapes(runner, asked.metrics, asked.metrics_hosts), _served(runner, url, settings, place):
+            return 0 if stop.asked else _live(runner, stop, systemd, health, until_idle=asked.until_idle)
     finally:
         store.close()
         health.remove()
-    raise SystemExit(code)
+
+
+def _prepared(store: "Store", asked: _Asked, stop: "Signals") -> bool:
+    """Whether the store is ready; not if a signal came while it was waited for."""
+    if asked.wait_for_db:
+        return prepare_when_reachable(store, migrate=asked.migrate, tell=log.warning, stopped=lambda: stop.asked)
+    prepare(store, migrate=asked.migrate)
+    return True
+
+
+def _runner(store: "Store", asked: _Asked, chosen: list[Path], read: "NodeFiles", options: "Options") -> "Runner":
+    """The node, put together; its handlers are imported."""
+    from jobsched.cli.handler_check import put_on_path
+    from jobsched.cli.node_options import imports_of
+    from jobsched.client import Client
+    from jobsched.config.permissions import exposures
+    from jobsched.handlers.registry import default_registry
+    from jobsched.runner.runner import Runner
+
+    imports, followed = imports_of(read.desired.settings), chosen if read.followed else ()
+    put_on_path(chosen)
+    vet = partial(exposures, followed, imports)
+    _heed_exposures(vet(read.desired), strict=asked.strict_permissions)
+    default_registry.imports(imports)
+    return Runner(
+        Client(store, namespace=read.desired.namespace),
+        namespaces=asked.namespaces,
+        options=options,
+        registry=default_registry,
+        desired=None if asked.namespaces else read.desired,
+        paths=followed,
+        seen=read.seen,
+        refused=read.refused,
+        watch=not (asked.no_watch or asked.until_idle),
+        vet=vet if asked.strict_permissions else lambda _: (),
+    )
 
 
 def _place(http: str | None) -> "Place | None":
@@ -199,7 +226,7 @@ def _heed_exposures(found: list[str], *, strict: bool) -> None:
     log.warning("others may change what this node runs (--strict-permissions refuses that): %s%s", found[0], more)
 
 
-def _live(runner: "Runner", stop: "_Signals", systemd: "Systemd", health: "HealthFile", *, until_idle: bool) -> int:
+def _live(runner: "Runner", stop: "Signals", systemd: "Systemd", health: "HealthFile", *, until_idle: bool) -> int:
     from jobsched.runner import garbage
 
     runner.start()
@@ -222,55 +249,3 @@ def _live(runner: "Runner", stop: "_Signals", systemd: "Systemd", health: "Healt
     if runner.worn_out:
         return _WORN_OUT
     return 0 if saved and not failed else 1
-
-
-class _Signals:
-    """The first SIGTERM or SIGINT stops in order, the second at once, the third ends the process. SIGHUP reloads.
-
-    Installed before the database is opened; the handlers only set events, so they cannot deadlock.
-    """
-
-    def __init__(self, systemd: "Systemd") -> None:
-        self._systemd = systemd
-        self._runner: Runner | None = None
-        self._count = 0
-        self._reload_asked = False
-        signal.signal(signal.SIGTERM, self._stop)
-        signal.signal(signal.SIGINT, self._stop)
-        if hasattr(signal, "SIGHUP"):
-            signal.signal(signal.SIGHUP, self._reload)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_heed_no_more)
-
-    @property
-    def asked(self) -> bool:
-        """A signal has asked to stop."""
-        return self._count > 0
-
-    def connect(self, runner: "Runner") -> None:
-        """From now on signals go to this runner; one that came before does too."""
-        self._runner = runner
-        if self._count:
-            runner.stop(hard=self._count > 1)
-        if self._reload_asked and runner.watcher is not None:
-            runner.watcher.reload()
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._count += 1
-        if self._count > 2:
-            os._exit(128 + number)
-        if self._runner is not None:
-            self._runner.stop(hard=self._count > 1)
-
-    def _reload(self, number: int, frame: FrameType | None) -> None:
-        self._reload_asked = True
-        if self._runner is not None and self._runner.watcher is not None:
-            self._runner.watcher.reload()
-            self._systemd.reloading()
-
-
-def _heed_no_more() -> None:
-    """A process that a handler forked ends by these signals, as any does; the node is another."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -113,20 +113,33 @@ class Runner:
         self.watcher = Watcher(self.clock, paths, self.reload, seen, follows=watch) if self.reload else None
 
     def _put_together(self, registry: Registry) -> None:
-        store, clock, options = self._store, self.clock, self.options
+        """In the order of their use; what calls back reaches the later ones through the node."""
+        pruner = Pruner(self._store, self.clock, self._namespaces)
+        self._make_owning(registry)
+        self._make_claiming()
+        self._make_performing(registry, pruner)
+        self._make_upkeep(pruner)
+
+    def _make_owning(self, registry: Registry) -> None:
+        """What the node is, knows and holds."""
         self.held = HeldRuns(self._first_held)
-        self._known_handlers = KnownHandlers(clock, registry, self.events)
-        self.definitions = Definitions(store, self._namespaces)
+        self._known_handlers = KnownHandlers(self.clock, registry, self.events)
+        self.definitions = Definitions(self._store, self._namespaces)
         self.heartbeat = Heartbeat(
-            store,
-            clock,
-            options,
+            self._store,
+            self.clock,
+            self.options,
             self._namespaces,
             self.held,
             self.info,
             lambda: self._cancel_all("fenced"),
             self.events,
         )
+        self._fence = Fence(self.clock, self.heartbeat)
+
+    def _make_claiming(self) -> None:
+        """From the store to a thread."""
+        store, clock, options = self._store, self.clock, self.options
         self.pool = Pool(options.threads, self._perform, self._thread_freed)
         self.pauses = NodePauses(
             store, clock, options, self._namespaces, self.heartbeat, self._pauses_changed, self.events
@@ -144,10 +157,13 @@ class Runner:
             self._claimed,
         )
         self.admission = Admission(store, clock, options, self.definitions, self.heartbeat, self.dispatcher.wake)
-        pruner = Pruner(store, clock, self._namespaces)
-        self.alerts = AlertWatch(store, clock, self.definitions, self.heartbeat, self._refusal)
+
+    def _make_performing(self, registry: Registry, pruner: Pruner) -> None:
+        """From a thread back to the store, or to an end without it."""
+        clock = self.clock
+        self.alerts = AlertWatch(self._store, clock, self.definitions, self.heartbeat, self._refusal)
         self.completer = Completer(
-            store,
+            self._store,
             clock,
             self.held,
             self.admission.places_freed,
@@ -156,13 +172,10 @@ class Runner:
             more_to_come=lambda: self.pool.waiting > 0,
             on_alerts=self.alerts.wake,
         )
-        self._shutdown = Shutdown(
-            clock, self.pool, self.held, self.completer, self._give_back, lambda: self._hard, self._say_stopping
-        )
         self.deadlines = Deadlines(clock, self._overdue)
         self.executor = Executor(
             clock,
-            options,
+            self.options,
             registry,
             self.definitions,
             self.heartbeat,
@@ -173,6 +186,14 @@ class Runner:
             self._may_others_perform,
             self.events,
         )
+        self._shutdown = Shutdown(
+            clock, self.pool, self.held, self.completer, self._give_back, lambda: self._hard, self._say_stopping
+        )
+
+    def _make_upkeep(self, pruner: Pruner) -> None:
+        """What comes round by itself: slots, rescue, pruning, what others ask for."""
+        store, clock, options = self._store, self.clock, self.options
+        beat = options.heartbeat.total_seconds()
         self.scheduler = Scheduler(
             store, clock, options, self.definitions, self.heartbeat, self.dispatcher.wake, pruner.touch, self.events
         )
@@ -187,8 +208,6 @@ class Runner:
             self.pauses,
         )
         rescue = Rescuer(store, self.heartbeat, self.dispatcher.wake, self.admission.sweep, self.events)
-        beat = options.heartbeat.total_seconds()
-        self._fence = Fence(clock, self.heartbeat)
         self._rescuer = Timer("rescuer", clock, beat, rescue)
         self._once = Once(store, clock, self.pauses)
         self._canceller = Canceller(
