@@ -16,6 +16,8 @@ def encode(value: Any) -> str:
     """JSON text. Raises PayloadError naming the cause for what JSON cannot hold."""
     if type(value) is Payload:
         return value.text
+    if value == {}:  # of most jobs
+        return "{}"
     try:
         return _dump(value)
     except (TypeError, ValueError, RecursionError) as cause:

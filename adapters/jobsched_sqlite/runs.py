@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from jobsched.model.definition import stored_definition
 from jobsched.model.run import NewRun, RunState
 from jobsched.model.state import Firing, JobWrite
-from jobsched_sql.alike import Alike, alike
+from jobsched_sql.alike import alike
 from jobsched_sql.dialect import Inserted, Placed, Queue
 from jobsched_sql.texts import clean, encode, tags_text
 from jobsched_sql.types import from_micros, to_micros, to_millis
@@ -30,13 +30,16 @@ def insert(
         full = {Queue(row[0], row[1]) for row in queues if row[3]}
         if any((one.run.namespace, one.run.queue) in full for one in placed):
             return [None] * len(placed)
+    groups = list(alike(placed))
+    each = len(groups) == len(placed)
     states: list[RunState] = []
     rows = []
-    for some in alike(placed):
+    for some in groups:
         state = _state(some.first, now, limited)
         states += [state] * len(some.payloads)
-        rows.append(_row(last + 1 + some.position, some, state, to_micros(now)))
-    inserted = connection.exec_driver_sql(statements.INSERT_RUNS, rows).rowcount
+        payloads = {"payload": some.payloads[0]} if each else {"payloads": json.dumps(some.payloads)}
+        rows.append(_row(last + 1 + some.position, some.first, state, to_micros(now)) | payloads)
+    inserted = connection.exec_driver_sql(statements.INSERT_EACH if each else statements.INSERT_RUNS, rows).rowcount
     if any(one.run.tags for one in placed):
         connection.exec_driver_sql(statements.INDEX_TAGS, (last,))
     if inserted == len(placed):
@@ -53,8 +56,8 @@ def _state(one: Placed, now: datetime, limited: Collection[Queue]) -> RunState:
     return RunState.BLOCKED if waits else state
 
 
-def _row(first_id: int, some: Alike, state: RunState, now: int) -> dict[str, object]:
-    run, covers = some.first.run, some.first.run.covers
+def _row(first_id: int, first: Placed, state: RunState, now: int) -> dict[str, object]:
+    run, covers = first.run, first.run.covers
     return {
         "first": first_id,
         "namespace": run.namespace,
@@ -64,7 +67,7 @@ def _row(first_id: int, some: Alike, state: RunState, now: int) -> dict[str, obj
         "queue": clean(run.queue),
         "priority": run.priority,
         "state": state.value,
-        "reason": None if some.first.reason is None else some.first.reason.value,
+        "reason": None if first.reason is None else first.reason.value,
         "max_attempts": run.max_attempts,
         "scheduled_at": _micros(run.scheduled_at),
         "available_at": now if run.available_at is None else to_micros(run.available_at),
@@ -73,7 +76,6 @@ def _row(first_id: int, some: Alike, state: RunState, now: int) -> dict[str, obj
         "generation": run.generation,
         "concurrency_key": run.key,
         "unique_key": run.unique_key,
-        "payloads": json.dumps(some.payloads),
         "covers_first": None if covers is None else to_micros(covers.first),
         "covers_last": None if covers is None else to_micros(covers.last),
         "covers_count": None if covers is None else covers.count,
