@@ -4,6 +4,7 @@ The child takes the folder, environment, streams and arguments that are asked fo
 begins. What Python reads at its start cannot be asked for here.
 """
 
+import atexit
 import functools
 import gc
 import json
@@ -16,14 +17,24 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, NoReturn
 
 #: What commands import, each when it needs it.
 PACKAGES = ("jobsched.cli", "jobsched.runner", "jobsched.web", "jobsched_sql", "jobsched_sqlite", "jobsched_postgres")
-DIALECTS = ("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql")
+MODULES = (
+    *(
+        "alembic.command",
+        "alembic.config",
+        "croniter",
+        "httpx",
+        "sqlalchemy.dialects.postgresql",
+        "sqlalchemy.dialects.sqlite",
+    ),
+    *("rich.box", "rich.console", "rich.progress", "rich.table", "rich.text", "watchdog.observers"),
+)
 #: Read by the interpreter, or when a module is imported.
 NOT_TAKEN = ("PYTHON", "JOBSCHED_TESTING")
 
@@ -139,7 +150,7 @@ def _preload() -> None:
         for module in pkgutil.walk_packages(package.__path__, f"{name}."):
             if ".migrations" not in module.name:  # which migrates when it is imported
                 import_module(module.name)
-    for name in DIALECTS:
+    for name in MODULES:
         import_module(name)
 
 
@@ -201,6 +212,17 @@ def _become(asked: _Asked) -> None:
     sys.argv[:] = ["jobsched", *asked.arguments]
 
 
+def _end_quickly(main: Callable[[], NoReturn]) -> None:
+    """As the interpreter ends, but for taking apart, and so copying, what it shares with the one that forked it."""
+    try:
+        main()
+    except SystemExit as ended:
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(ended.code if isinstance(ended.code, int) else 1)
+
+
 if __name__ == "__main__":
     # Before a module of this name takes its place.
     from jobsched.cli import main
@@ -211,4 +233,4 @@ if __name__ == "__main__":
     given = _fork_for_each(socket.socket(fileno=int(sys.argv[1])))
     if given is not None:
         _become(given)
-        main()
+        _end_quickly(main)
