@@ -66,7 +66,8 @@ pytest: $(DEV_READY)
 fast-tests: $(DEV_READY)
 	$(BIN)/python -m pytest -q -n $(WORKERS) $(PYTEST_FLAGS) tests/unit
 
-test-all: test test-postgres test-pythons ## the same, then on each other PostgreSQL and Python found
+test-all: export JOBSCHED_TEST_THOROUGH = 1
+test-all: test test-postgres test-pythons ## the same with many more examples of each property, then on each other PostgreSQL and Python found
 
 test-postgres: $(DEV_READY) ## what touches PostgreSQL, on each version in /usr/lib/postgresql
 	@status=0; for binaries in $(OTHER_POSTGRES); do \

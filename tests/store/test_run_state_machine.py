@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from tests.examples import examples
 
 from jobsched.model.run import Claim, Created, Reason, Refusal, Run, RunState, Source, Transition
 from jobsched.store.port import Store
@@ -45,7 +46,7 @@ MAX_QUEUED = 2
 NAMESPACES = (f"example-{number}" for number in itertools.count())
 
 SETTINGS = settings(
-    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(10, 50), stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 
@@ -469,7 +470,7 @@ class RunMachine(RuleBasedStateMachine):
     # -- what always holds
 
     @invariant()
-    def every_run_is_where_the_table_has_it(self) -> None:
+    def every_run_is_where_the_table_has_it_and_every_slot_has_one(self) -> None:
         stored = self.stored()
         assert {run_id: run.state for run_id, run in stored.items()} == {
             run_id: run.state for run_id, run in self.model.items()
@@ -479,16 +480,13 @@ class RunMachine(RuleBasedStateMachine):
             assert (run.finished_at is not None) == run.state.final
             assert run.attempt == mine.attempt
             assert run.state.final or run.available_at == mine.available_at
+        slots = [(run.job, run.scheduled_at) for run in stored.values() if run.source == Source.SLOT]
+        assert len(slots) == len(set(slots))
 
     @invariant()
     def no_key_has_more_holders_than_its_limit(self) -> None:
         for key in LIMITS:
             assert self.free_places(key) >= 0, f"{key} has too many holders"
-
-    @invariant()
-    def every_slot_has_one_row(self) -> None:
-        slots = [(run.job, run.scheduled_at) for run in self.stored().values() if run.source == Source.SLOT]
-        assert len(slots) == len(set(slots))
 
     @invariant()
     def running_runs_are_owned(self) -> None:

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from jobsched.config import document
 from jobsched.config.diagnostics import Diagnostic
@@ -268,7 +269,7 @@ def test_a_file_of_nothing_but_errors_ends_with_a_word_on_the_rest() -> None:
     assert any("more than 1000 findings" in each for each in found)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100, 1000), deadline=None)
 @given(
     st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")))
 )
@@ -276,7 +277,7 @@ def test_any_bytes_are_a_document_or_a_config_error(content: bytes) -> None:
     assert understood(content)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100, 1000), deadline=None)
 @given(st.lists(st.sampled_from(list("ab1:-,[]{}&*!|>'\"%@`#?~ \n\t<.\\")), max_size=60).map("".join))
 def test_any_yaml_like_text_is_a_document_or_a_config_error(text: str) -> None:
     assert understood(text.encode())

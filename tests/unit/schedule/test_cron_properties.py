@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from jobsched.errors import CronError
 from jobsched.model.job import Dst
@@ -80,7 +81,7 @@ def schedule_or_reject(expr: str, zone: str, dst: Dst) -> CronSchedule:
         raise
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100, 1000), deadline=None)
 @given(expressions, st.sampled_from(ZONES), dsts, anywhen)
 def test_next_and_previous_are_each_others_mirror(expr: str, zone: str, dst: Dst, instant: datetime) -> None:
     schedule = schedule_or_reject(expr, zone, dst)
@@ -97,7 +98,7 @@ def test_next_and_previous_are_each_others_mirror(expr: str, zone: str, dst: Dst
     assert before is None or schedule.next_after(before) == later
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(40, 500), deadline=None)
 @given(expressions, st.sampled_from(ZONES), dsts, anywhen)
 def test_the_slots_of_a_day_and_a_half_are_those_of_a_walk_through_its_minutes(
     expr: str, zone: str, dst: Dst, instant: datetime

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from jobsched.model.handler import CommandHandler, PythonHandler
 from jobsched.model.job import Concurrency, ConcurrencyPolicy, Job, Retries
@@ -368,7 +369,7 @@ def test_jitter_differs_from_job_to_job() -> None:
 # -- every slot exactly once
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(100, 1000), deadline=None)
 @given(
     cron=st.sampled_from(
         ["* * * * *", "*/7 * * * *", "30 2 * * *", "0,30 1-3 * * *", "* 2 * * * */15", "* * * * * */4"]

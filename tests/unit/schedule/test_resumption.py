@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from jobsched.model.job import Job
 from jobsched.model.pause import Pause, Pauses, PauseScope
@@ -144,7 +145,7 @@ EVENTS = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100, 1000), deadline=None)
 @given(
     steps=st.lists(st.tuples(st.integers(0, 400), EVENTS), max_size=20),
     catch_up=st.sampled_from(["skip", "latest", "all"]),
