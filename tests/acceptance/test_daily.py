@@ -3,7 +3,6 @@
 import os
 import pty
 import signal
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -155,17 +154,16 @@ def test_no_color_is_heeded(place: "Workplace") -> None:
 
 def on_a_terminal(place: "Workplace", *arguments: str) -> str:
     """What the command writes to a terminal."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(place.folder)
-        os.execve(sys.executable, [sys.executable, "-m", "jobsched", *arguments], place.environment())
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "wb", buffering=0) as terminal:
+        process = place.process(*arguments, stdout=terminal, stderr=terminal)
     written = b""
     try:
-        while chunk := os.read(terminal, 65536):
+        while chunk := os.read(ours, 65536):
             written += chunk
     except OSError:
         pass  # Linux says so when the other side has closed it
     finally:
-        os.close(terminal)
-        os.waitpid(pid, 0)
+        os.close(ours)
+        process.wait(30)
     return written.decode()
