@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.acceptance import warm_start
 
 pytestmark = pytest.mark.acceptance
 
@@ -75,11 +76,11 @@ def steps(text: str) -> Iterator[Step]:
 
 
 class Shell:
-    """One bash for all commands of a page, in a folder of its own."""
+    """One bash for all commands of a page, in a folder of its own. `first`: on its PATH, and what is open in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *first: Path, descriptors: Sequence[int] = ()) -> None:
+        path = os.pathsep.join([*map(str, first), str(Path(sys.executable).parent), os.environ["PATH"]])
         kept = {name: value for name, value in os.environ.items() if not name.startswith("JOBSCHED_")}
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self._process = subprocess.Popen(
             ["bash", "--norc"],
             cwd=folder,
@@ -89,6 +90,7 @@ class Shell:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            pass_fds=descriptors,
         )
 
     def run(self, command: str) -> str:
@@ -143,7 +145,17 @@ def take(shell: Shell, step: Step) -> str:
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Shell]:
+    """With the command as it was installed."""
     opened = Shell(tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def warm_shell(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """With a command that begins where its imports are done."""
+    path = tmp_path_factory.mktemp("path")
+    opened = Shell(tmp_path, path, descriptors=[warm_start.put_command(path)])
     yield opened
     opened.close()
 
@@ -164,8 +176,8 @@ def test_the_tour_is_true(shell: Shell) -> None:
     go_through(shell, taken)
 
 
-def test_the_tutorial_is_true(shell: Shell, empty_postgres_url: str) -> None:
+def test_the_tutorial_is_true(warm_shell: Shell, empty_postgres_url: str) -> None:
     taken = list(steps(TUTORIAL.replace(SERVER, f"'{empty_postgres_url}'")))
 
     assert len(taken) > 50
-    go_through(shell, taken)
+    go_through(warm_shell, taken)
