@@ -1,6 +1,7 @@
 """The HTTP API in this process: no server, no socket. Whatever it answers is held to what its OpenAPI says."""
 
 import asyncio
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 from starlette.routing import Match
+from tests.web.apps import a_web
 
 from jobsched.client import Client
 from jobsched.config.load import check_sources
@@ -18,7 +20,6 @@ from jobsched.store.open import open_store
 from jobsched.sync.apply import sync
 from jobsched.testing.clock import FakeClock
 from jobsched.web.access import Access
-from jobsched.web.app import Web
 from jobsched.web.problems import MEDIA_TYPE
 
 ADMIN, READ = "a" * 40, "r" * 40
@@ -35,12 +36,17 @@ jobs:
 """
 
 
+@functools.cache
+def adapter_of(model: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(model)
+
+
 class Api:
     """Asks the application, and checks that status and shape of each answer are documented."""
 
     def __init__(self, client: Client, clock: FakeClock, access: Access) -> None:
         self.client, self.clock, self.access = client, clock, access
-        self.web = Web(client, access, clock=clock)
+        self.web = a_web(client, access, clock)
 
     def ask(
         self, method: str, path: str, *, host: str = "localhost", raising: bool = True, **given: Any
@@ -74,7 +80,7 @@ class Api:
     def follow(self, path: str, until: str, headers: Mapping[str, str] | None = None) -> list[tuple[str, Any]]:
         """Kind and data of the events of a stream, up to the first of kind `until`; then the server is told to end."""
 
-        self.web = Web(self.client, self.access, clock=self.clock)  # one that has not been told to end
+        self.web = a_web(self.client, self.access, self.clock)  # one that has not been told to end
 
         async def follow() -> list[tuple[str, Any]]:
             parts: list[bytes] = []
@@ -120,7 +126,7 @@ class Api:
                 assert answer.status_code in documented, f"{method} {answer.url} answers {answer.status_code}"
                 model = documented[answer.status_code].get("model")
                 if model is not None and answer.headers["content-type"].endswith("json"):
-                    TypeAdapter(model).validate_python(answer.json(), strict=True)
+                    adapter_of(model).validate_python(answer.json(), strict=True)
                 return
 
 

@@ -10,13 +10,13 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
+from tests.web.apps import a_web
 
 from jobsched.client import Client
 from jobsched.model.run import LogLine, RunState, Transition
 from jobsched.store.open import open_store
 from jobsched.testing.clock import FakeClock
 from jobsched.web.access import Access, Role
-from jobsched.web.app import Web
 from jobsched.web.pages.site import way_back
 from jobsched.web.sessions import COOKIE, LIFETIME, Sessions
 
@@ -31,7 +31,7 @@ class Pages:
 
     def __init__(self, client: Client, clock: FakeClock, access: Access | None = None, root_path: str = "") -> None:
         self.client, self.clock = client, clock
-        self.web = Web(client, access or Access(), clock=clock, root_path=root_path)
+        self.web = a_web(client, access or Access(), clock, root_path)
         self.session = ""
 
     def ask(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **given: Any) -> httpx.Response:
