@@ -3,7 +3,8 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-WORKERS ?= 2
+# More than there are cores: acceptance tests wait more than they compute.
+WORKERS ?= 3
 PYTEST_FLAGS ?=
 LOCK_FLAGS ?=
 BENCH_FLAGS ?=
