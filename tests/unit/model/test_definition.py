@@ -127,7 +127,7 @@ jobs = st.builds(
 )
 
 
-@settings(max_examples=examples(40, 300))
+@settings(max_examples=examples(40, 300), deadline=None)
 @given(jobs)
 def test_a_definition_gives_the_same_job_back_through_json(job: Job) -> None:
     written = json.loads(json.dumps(stored_definition(job)))
@@ -135,7 +135,7 @@ def test_a_definition_gives_the_same_job_back_through_json(job: Job) -> None:
     assert job_from_definition(job.namespace, job.name, written) == job
 
 
-@settings(max_examples=examples(40, 300))
+@settings(max_examples=examples(40, 300), deadline=None)
 @given(jobs, jobs)
 def test_differences_are_empty_exactly_for_equal_definitions(old: Job, new: Job) -> None:
     # What a job says itself makes a difference only beside its handler's decorator.
