@@ -19,6 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from jobsched.store.open import open_store
@@ -27,6 +28,10 @@ from jobsched.testing.clock import FakeClock
 #: The folder of another PostgreSQL's programs, to be tested instead of the wheel's.
 POSTGRES_BIN = os.environ.get("JOBSCHED_TEST_POSTGRES_BIN")
 SQLITE_ONLY = os.environ.get("JOBSCHED_TEST_SQLITE_ONLY") == "1"
+
+# How long an example takes is the machine's affair.
+settings.register_profile("jobsched", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("jobsched")
 
 
 @pytest.fixture
