@@ -132,6 +132,32 @@ def note(
     return dialect.insert_unless_known(connection, alerts, rows)
 
 
+def note_beginnings(connection: Connection, dialect: Dialect, fences: Sequence[tuple[int, int]]) -> int:
+    """Attempts that still run have begun. Their rows are locked: whoever ends one waits, and notes its end after this."""
+    c, noted = runs.c, 0
+    for start in range(0, len(fences), _CHUNK):
+        wanted = set(fences[start : start + _CHUNK])
+        rows = connection.execute(
+            select(c.id, c.claim_no, c.namespace, c.job, c.attempt)
+            .where(c.id.in_(sorted(id_ for id_, _ in wanted)), in_state(RunState.RUNNING), c.job.is_not(None))
+            .order_by(c.id)
+            .with_for_update()
+        ).fetchall()
+        begun = [
+            NewBreach(
+                namespace=row.namespace,
+                job=row.job,
+                kind=AlertKind.PING,
+                subject=f"{row.id}.{row.attempt} begins",
+                details={"run": row.id, "attempt": row.attempt, "ok": None},
+            )
+            for row in rows
+            if (row.id, row.claim_no) in wanted
+        ]
+        noted += note(connection, dialect, begun)
+    return noted
+
+
 def end(connection: Connection, dialect: Dialect, ids: Sequence[int]) -> None:
     """These are over, unless they were already."""
     for start in range(0, len(ids), _CHUNK):

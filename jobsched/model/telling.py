@@ -1,6 +1,6 @@
 """What is told of breaches: which may be told now, in what words, to whom."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -21,6 +21,7 @@ from jobsched.model.alert import (
 from jobsched.model.handler import HttpHandler, NotifyHandler, handler_text
 from jobsched.model.instants import format_instant
 from jobsched.model.run import NewRun, OnConflict, Source
+from jobsched.model.template import filled_in
 
 _LONGEST_ERROR = 500
 
@@ -47,7 +48,7 @@ def tellings(
     for group in untold:
         last = group.last
         if last.kind is AlertKind.PING:
-            told.append(Telling(group, _ping_runs(last, pings.get(last.namespace, {}).get(last.job or ""))))
+            told.append(Telling(group, _ping_runs(group.newest, pings.get(last.namespace, {}).get(last.job or ""))))
             continue
         wanted = _wanted(last.kind, last.job, alerts.get(last.namespace, {}))
         if wanted is not None and group.last_told_at is not None and now - group.last_told_at < wanted.throttle:
@@ -65,18 +66,33 @@ def alert_run(namespace: str, to: Notifier, payload: Mapping[str, Any]) -> NewRu
         handler=handler_text(to.handler),
         source=Source.ENQUEUE,
         queue=ALERT_QUEUE,
-        payload={**payload, "notifier": to.name},
+        payload={**_worded(payload, to), "notifier": to.name},
         max_attempts=SENDING_ATTEMPTS,
         timeout=SENDING_TIMEOUT,
         key=f"notifier:{to.name}",
     )
 
 
-def _ping_runs(newest: Breach, ping: Ping | None) -> tuple[NewRun, ...]:
-    """Of several runs that are over the last one counts: it takes the place of a ping that still waits."""
-    url = None if ping is None else ping.success if newest.details["ok"] else ping.failure
-    if url is None:
+def _worded(payload: Mapping[str, Any], to: Notifier) -> Mapping[str, Any]:
+    """In the receiver's own words, where it has any. A title is one line."""
+    own: dict[str, str] = {}
+    if to.title is not None:
+        own["title"] = " ".join(filled_in(to.title, payload).split())
+    if to.text is not None:
+        own["text"] = filled_in(to.text, payload)
+    return {**payload, **own}
+
+
+def _ping_runs(untold: Sequence[Breach], ping: Ping | None) -> tuple[NewRun, ...]:
+    """Of several runs that are over the last one counts: it takes the place of a ping that still waits.
+
+    A beginning takes nothing's place: that a run failed must be heard, though the next one has begun.
+    """
+    calls = [(breach, url) for breach in untold if ping is not None and (url := _ping_url(breach, ping)) is not None]
+    if not calls:
         return ()
+    ends = [call for call in calls if not _is_beginning(call[0])]
+    newest, url = (ends or calls)[-1]
     # One at a time, of all jobs: they go to the same service, as a rule, and one that is away must not hold many threads.
     run = NewRun(
         namespace=newest.namespace,
@@ -88,9 +104,19 @@ def _ping_runs(newest: Breach, ping: Ping | None) -> tuple[NewRun, ...]:
         timeout=SENDING_TIMEOUT,
         key="notifier:ping",
         unique_key=f"ping:{newest.job}",
-        on_conflict=OnConflict.REPLACE,
+        on_conflict=OnConflict.REPLACE if ends else OnConflict.IGNORE,
     )
     return (run,)
+
+
+def _is_beginning(breach: Breach) -> bool:
+    return breach.details["ok"] is None
+
+
+def _ping_url(breach: Breach, ping: Ping) -> str | None:
+    if _is_beginning(breach):
+        return ping.start
+    return ping.success if breach.details["ok"] else ping.failure
 
 
 def message(group: Untold) -> dict[str, Any]:

@@ -185,6 +185,7 @@ class Runner:
             self.admission.thread_ended,
             self._may_others_perform,
             self.events,
+            self.alerts.begins,
         )
         self._shutdown = Shutdown(
             clock, self.pool, self.held, self.completer, self._give_back, lambda: self._hard, self._say_stopping

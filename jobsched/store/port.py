@@ -297,6 +297,12 @@ class Store(Protocol):
     def note(self, breaches: Sequence[NewBreach]) -> int:
         """Breaches that have no row yet get one; how many. What merely happens is over at once."""
 
+    def note_beginnings(self, fences: Sequence[tuple[int, int]]) -> int:
+        """Of these attempts, by (id, claim_no), those of jobs that still run have begun, for their job's ping; how many.
+
+        Never after the end of the attempt was noted, so that what is heard last is how things stand.
+        """
+
     def end_breaches(self, ids: Sequence[int]) -> None:
         """These breaches are over, unless they were already."""
 

@@ -220,6 +220,27 @@ class AlertContract:
         assert untold(store) == []
         assert store.note([a_breach(group.last.subject, kind=AlertKind.PING)]) == 1
 
+    def test_the_beginning_of_an_attempt_that_runs_is_noted_for_a_ping_and_that_of_no_other(self, store: Store) -> None:
+        running, ended, given = a_claim(store), a_claim(store), a_claim(store)
+        store.finish([a_transition(ended), given_back(given)])
+        [again] = claim(store, a_node(store))
+
+        noted = store.note_beginnings([one[:2] for one in (running, ended, given)])
+        twice = store.note_beginnings([running[:2]])
+
+        [group] = store.untold([NAMESPACE])
+        assert (noted, twice, again.id) == (1, 0, given.id)
+        assert [(one.kind, one.job, one.details) for one in group.newest] == [
+            (AlertKind.PING, JOB.name, {"run": running.id, "attempt": 1, "ok": None})
+        ]
+
+    def test_the_beginning_of_an_ad_hoc_run_is_no_jobs(self, store: Store) -> None:
+        store.enqueue([a_run()])
+        [claimed] = claim(store, a_node(store))
+
+        assert store.note_beginnings([claimed[:2]]) == 0
+        assert untold(store) == []
+
     def test_a_ping_takes_the_place_of_one_that_waits_and_waits_itself_for_one_that_is_sent(self, store: Store) -> None:
         ping: dict[str, Any] = {"unique_key": "ping:nightly", "on_conflict": OnConflict.REPLACE}
 

@@ -1,5 +1,6 @@
 """What is a breach, and what is told of breaches when and to whom: tables of values."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -7,8 +8,9 @@ import pytest
 
 from jobsched.model.alert import AlertKind, Alerts, Breach, Notifier, Ping, Sla, Untold
 from jobsched.model.handler import HttpHandler, NotifyHandler, ShellHandler, handler_from_text
+from jobsched.model.run import OnConflict
 from jobsched.model.sla import MissedSlot, RunningAttempt, SlaFacts, WaitingSlot, missed_breaches, sla_breaches
-from jobsched.model.telling import tellings
+from jobsched.model.telling import alert_run, tellings, trial_message
 from jobsched.testing.builders import MINUTE, NAMESPACE, START
 
 NOW = START + timedelta(hours=10)
@@ -166,7 +168,8 @@ def test_each_kind_says_what_happened(kind: AlertKind, details: dict[str, Any], 
     assert told.runs[0].payload["text"].splitlines()[1] == said
 
 
-def an_end(number: int, *, ok: bool) -> Breach:
+def an_end(number: int, *, ok: bool | None) -> Breach:
+    """Of a run; `ok` None: its beginning."""
     return a_breach(number, AlertKind.PING, details={"run": number, "attempt": 1, "ok": ok})
 
 
@@ -178,9 +181,16 @@ def an_end(number: int, *, ok: bool) -> Breach:
         ([False, True], Ping("http://up", "http://down"), "http://up"),
         ([False], Ping("http://up"), None),
         ([True], None, None),
+        ([None], Ping(start="http://begins"), "http://begins"),
+        ([None], Ping("http://up", "http://down"), None),
+        ([None, True], Ping("http://up", start="http://begins"), "http://up"),
+        ([False, None], Ping(failure="http://down", start="http://begins"), "http://down"),
+        ([True, None], Ping(failure="http://down", start="http://begins"), "http://begins"),
     ],
 )
-def test_a_ping_tells_of_the_last_run_that_is_over(ends: list[bool], ping: Ping | None, url: str | None) -> None:
+def test_a_ping_tells_of_the_last_run_that_is_over_else_of_the_last_that_began(
+    ends: list[bool | None], ping: Ping | None, url: str | None
+) -> None:
     pings = {NAMESPACE: {} if ping is None else {"a": ping}}
     noted = [an_end(number, ok=ok) for number, ok in enumerate(ends, 1)]
 
@@ -189,3 +199,39 @@ def test_a_ping_tells_of_the_last_run_that_is_over(ends: list[bool], ping: Ping 
     assert [handler_from_text(run.handler) for run in told.runs] == (
         [] if url is None else [NotifyHandler("ping", HttpHandler(url, method="POST"))]
     )
+
+
+@pytest.mark.parametrize(("ok", "conflict"), [(True, OnConflict.REPLACE), (None, OnConflict.IGNORE)])
+def test_an_end_takes_the_place_of_a_ping_that_waits_and_a_beginning_does_not(
+    ok: bool | None, conflict: OnConflict
+) -> None:
+    pings = {NAMESPACE: {"a": Ping("http://up", "http://down", "http://begins")}}
+
+    [told], _ = tellings([untold(an_end(1, ok=ok))], {}, NOW, pings)
+
+    assert [run.on_conflict for run in told.runs] == [conflict]
+
+
+def test_a_receiver_gets_its_message_in_its_own_words() -> None:
+    worded = replace(OPS, title="{job}: {alert}\n{{!}}", text="run {run} {reason}; {title} ({count}) {error}")
+    failure = a_breach(
+        1, AlertKind.FINAL_FAILURE, details={"run": 7, "attempt": 1, "reason": "error", "error": "no {job}"}
+    )
+
+    [told], _ = tellings([untold(failure)], {NAMESPACE: {"a": Alerts((worded, CHAT))}}, NOW)
+
+    own, usual = (run.payload for run in told.runs)
+    assert (own["title"], own["text"]) == (
+        "a: final_failure {!}",
+        "run 7 error; jobsched: a failed for good (1) no {job}",
+    )
+    assert (own["alert"], own["breaches"]) == (usual["alert"], usual["breaches"])
+    assert usual["title"] == "jobsched: a failed for good"
+
+
+def test_what_a_message_does_not_have_is_left_out_of_its_words() -> None:
+    worded = replace(OPS, title="[{job}{run}{error}] {title}")
+
+    run = alert_run(NAMESPACE, worded, trial_message(NAMESPACE, NOW))
+
+    assert run.payload["title"] == f"[] jobsched: a test of alerts, of namespace {NAMESPACE}"
