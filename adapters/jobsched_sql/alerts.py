@@ -165,10 +165,22 @@ def end(connection: Connection, dialect: Dialect, ids: Sequence[int]) -> None:
         connection.execute(update(alerts).where(chosen, OPEN).values(closed_at=dialect.now_expression()))
 
 
-def tell(connection: Connection, dialect: Dialect, untold: Untold, new: Sequence[NewRun]) -> list[Created | None]:
+def tell(
+    connection: Connection, dialect: Dialect, untold: Sequence[Untold], new: Sequence[NewRun]
+) -> list[Created | None]:
     """Breaches are told, by these runs. Raises CannotTellError if another node was faster, or if a run that one of these
     was to replace is being performed. What is but a ping is forgotten: there may be many.
     """
+    # In one order, so that nodes that tell of the same do not wait for each other.
+    for group in sorted(untold, key=lambda one: one.last.id):
+        _tell_group(connection, dialect, group)
+    made = insert_runs(connection, dialect, new) if new else []
+    if any(one is not None and one.existing and one.state is RunState.RUNNING for one in made):
+        raise CannotTellError
+    return made
+
+
+def _tell_group(connection: Connection, dialect: Dialect, untold: Untold) -> None:
     last, c = untold.last, alerts.c
     group = (
         c.namespace == last.namespace,
@@ -183,10 +195,6 @@ def tell(connection: Connection, dialect: Dialect, untold: Untold, new: Sequence
         told = connection.execute(update(alerts).where(*group).values(told_at=dialect.now_expression())).rowcount
     if told < untold.count:
         raise CannotTellError
-    made = insert_runs(connection, dialect, new) if new else []
-    if any(one is not None and one.existing and one.state is RunState.RUNNING for one in made):
-        raise CannotTellError
-    return made
 
 
 class CannotTellError(Exception):

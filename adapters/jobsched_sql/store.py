@@ -382,7 +382,7 @@ class SqlStore:
         if ids:
             self._dialect.write(lambda connection: alerts.end(connection, self._dialect, ids))
 
-    def tell(self, untold: Untold, runs: Sequence[NewRun]) -> bool:
+    def tell(self, untold: Sequence[Untold], runs: Sequence[NewRun]) -> bool:
         try:
             made = self._dialect.write(lambda connection: alerts.tell(connection, self._dialect, untold, runs))
         except alerts.CannotTellError:

@@ -306,7 +306,7 @@ class Store(Protocol):
     def end_breaches(self, ids: Sequence[int]) -> None:
         """These breaches are over, unless they were already."""
 
-    def tell(self, untold: Untold, runs: Sequence[NewRun]) -> bool:
+    def tell(self, untold: Sequence[Untold], runs: Sequence[NewRun]) -> bool:
         """These breaches are told, and the runs that tell of them are made; False, and nothing is, if any was told already.
 
         Nor if the unique key of a new run is that of one that runs. What is but a ping leaves no row.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -189,7 +189,7 @@ def finished(desk: Desk, *states: RunState) -> None:
     for state in states:
         desk.store.enqueue([a_trigger(stored.job)])
         [claimed] = claim(desk.store, a_node(desk.store))
-        noted = {"alerts": stored.job.noted_at_the_end}
+        noted: dict[str, Any] = {"alerts": stored.job.noted_at_the_end}
         if state is RunState.FAILED:
             noted |= {"reason": Reason.ERROR, "error": {"type": "ValueError", "message": "no"}}
         desk.store.finish([a_transition(claimed, state, **noted)])
