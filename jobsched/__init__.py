@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from jobsched.handlers.context import Context
     from jobsched.handlers.registry import handler
     from jobsched.model.enqueue import Enqueue
+    from jobsched.runner.claimer import Claimer
     from jobsched.runner.runner import Runner
 
 _PLACES = {
     "AsyncClient": "jobsched.async_client",
     "Cancel": "jobsched.errors",
+    "Claimer": "jobsched.runner.claimer",
     "Client": "jobsched.client",
     "Context": "jobsched.handlers.context",
     "Enqueue": "jobsched.model.enqueue",
@@ -36,6 +38,7 @@ _PLACES = {
 __all__ = [
     "AsyncClient",
     "Cancel",
+    "Claimer",
     "Client",
     "Context",
     "Enqueue",

@@ -132,6 +132,32 @@ def note(
     return dialect.insert_unless_known(connection, alerts, rows)
 
 
+def note_beginnings(connection: Connection, dialect: Dialect, fences: Sequence[tuple[int, int]]) -> int:
+    """Attempts that still run have begun. Their rows are locked: whoever ends one waits, and notes its end after this."""
+    c, noted = runs.c, 0
+    for start in range(0, len(fences), _CHUNK):
+        wanted = set(fences[start : start + _CHUNK])
+        rows = connection.execute(
+            select(c.id, c.claim_no, c.namespace, c.job, c.attempt)
+            .where(c.id.in_(sorted(id_ for id_, _ in wanted)), in_state(RunState.RUNNING), c.job.is_not(None))
+            .order_by(c.id)
+            .with_for_update()
+        ).fetchall()
+        begun = [
+            NewBreach(
+                namespace=row.namespace,
+                job=row.job,
+                kind=AlertKind.PING,
+                subject=f"{row.id}.{row.attempt} begins",
+                details={"run": row.id, "attempt": row.attempt, "ok": None},
+            )
+            for row in rows
+            if (row.id, row.claim_no) in wanted
+        ]
+        noted += note(connection, dialect, begun)
+    return noted
+
+
 def end(connection: Connection, dialect: Dialect, ids: Sequence[int]) -> None:
     """These are over, unless they were already."""
     for start in range(0, len(ids), _CHUNK):
@@ -139,10 +165,22 @@ def end(connection: Connection, dialect: Dialect, ids: Sequence[int]) -> None:
         connection.execute(update(alerts).where(chosen, OPEN).values(closed_at=dialect.now_expression()))
 
 
-def tell(connection: Connection, dialect: Dialect, untold: Untold, new: Sequence[NewRun]) -> list[Created | None]:
+def tell(
+    connection: Connection, dialect: Dialect, untold: Sequence[Untold], new: Sequence[NewRun]
+) -> list[Created | None]:
     """Breaches are told, by these runs. Raises CannotTellError if another node was faster, or if a run that one of these
     was to replace is being performed. What is but a ping is forgotten: there may be many.
     """
+    # In one order, so that nodes that tell of the same do not wait for each other.
+    for group in sorted(untold, key=lambda one: one.last.id):
+        _tell_group(connection, dialect, group)
+    made = insert_runs(connection, dialect, new) if new else []
+    if any(one is not None and one.existing and one.state is RunState.RUNNING for one in made):
+        raise CannotTellError
+    return made
+
+
+def _tell_group(connection: Connection, dialect: Dialect, untold: Untold) -> None:
     last, c = untold.last, alerts.c
     group = (
         c.namespace == last.namespace,
@@ -157,10 +195,6 @@ def tell(connection: Connection, dialect: Dialect, untold: Untold, new: Sequence
         told = connection.execute(update(alerts).where(*group).values(told_at=dialect.now_expression())).rowcount
     if told < untold.count:
         raise CannotTellError
-    made = insert_runs(connection, dialect, new) if new else []
-    if any(one is not None and one.existing and one.state is RunState.RUNNING for one in made):
-        raise CannotTellError
-    return made
 
 
 class CannotTellError(Exception):

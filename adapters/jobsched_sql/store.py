@@ -373,11 +373,16 @@ class SqlStore:
             return 0
         return self._dialect.write(lambda connection: alerts.note(connection, self._dialect, breaches))
 
+    def note_beginnings(self, fences: Sequence[tuple[int, int]]) -> int:
+        if not fences:
+            return 0
+        return self._dialect.write(lambda connection: alerts.note_beginnings(connection, self._dialect, fences))
+
     def end_breaches(self, ids: Sequence[int]) -> None:
         if ids:
             self._dialect.write(lambda connection: alerts.end(connection, self._dialect, ids))
 
-    def tell(self, untold: Untold, runs: Sequence[NewRun]) -> bool:
+    def tell(self, untold: Sequence[Untold], runs: Sequence[NewRun]) -> bool:
         try:
             made = self._dialect.write(lambda connection: alerts.tell(connection, self._dialect, untold, runs))
         except alerts.CannotTellError:

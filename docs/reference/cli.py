@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from jobsched.cli.alert_command import as_json as breach_as_json
 from jobsched.cli.backfill_command import as_json as backfill_as_json
 from jobsched.cli.backup_command import as_json as backup_as_json
 from jobsched.cli.doctor_command import as_json as finding_as_json
@@ -30,7 +29,15 @@ from jobsched.model.handler import CommandHandler
 from jobsched.model.job import Job
 from jobsched.model.pause import Pause, PauseScope
 from jobsched.model.queue import QueueLimits, Rate
-from jobsched.model.report import answer_as_json, job_as_json, line_as_json, pause_as_json, run_as_json, stats_as_json
+from jobsched.model.report import (
+    answer_as_json,
+    breach_as_json,
+    job_as_json,
+    line_as_json,
+    pause_as_json,
+    run_as_json,
+    stats_as_json,
+)
 from jobsched.model.run import Answer, Covers, LogLine, Refusal, Run, RunState, Source
 from jobsched.model.state import Generation, Node, StoredJob
 from jobsched.model.stats import Stats

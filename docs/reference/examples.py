@@ -77,6 +77,7 @@ TOP_ERRORS = {
     "jobs: {a b: {shell: ls}}": "file",
     "notifiers: {ops: {apprise: 'mailto://me:secret@example.com'}}\njobs: {}": "file",
     "notifiers: {ops: {}}\njobs: {}": "file",
+    "notifiers: {ops: {shell: mail ops, title: '{jbo} failed'}}\njobs: {}": "file",
     "notifiers: {ops: {shell: mail ops}}\njobs: {a: {shell: ls, alerts: {notify: opps}}}": "file",
     "notifiers: {ops: {shell: mail ops}}\njobs: {a: {shell: ls, alerts: {notify: ops, when: stuck}}}": "file",
     "notifiers: {ops: {shell: mail ops}}\njobs: {a: {shell: ls, alerts: {notify: ops, when: late, sla: {late_after: 1m}}}}": "file",

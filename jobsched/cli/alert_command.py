@@ -1,7 +1,6 @@
 """jobsched alert."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,9 +8,6 @@ from jobsched.cli.errors import Failure
 from jobsched.cli.output import print_json, print_table, say
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 from jobsched.model.wording import moment
-
-if TYPE_CHECKING:
-    from jobsched.model.alert import Breach
 
 #: An attempt has 10 s; before it may come another message to the same receiver.
 _PATIENCE = timedelta(seconds=30)
@@ -31,7 +27,9 @@ def list_(*, database: str | None, namespace: str | None, output: str) -> None:
     with client_of(find_target(database, namespace)) as client:
         breaches, now = client.open_breaches(), client.store.now()
     if output == "json":
-        print_json([as_json(breach) for breach in breaches])
+        from jobsched.model.report import breach_as_json
+
+        print_json([breach_as_json(breach) for breach in breaches])
         return
     print_table(
         ["SINCE", "KIND", "JOB", "TOLD", "NOTES"],
@@ -71,21 +69,6 @@ def test(*, notifier: str, timeout: str | None, database: str | None, namespace:
         why = f": {run.error[-1].get('message')}" if run.error else ""
         raise Failure(f"not sent to {notifier}: run {run.id} {run.state}{why}; what it wrote: jobsched logs {run.id}")
     say(f"sent to {notifier} by run {run.id}")
-
-
-def as_json(breach: "Breach") -> dict[str, Any]:
-    from jobsched.model.instants import format_instant
-
-    return {
-        "id": breach.id,
-        "namespace": breach.namespace,
-        "job": breach.job,
-        "kind": str(breach.kind),
-        "subject": breach.subject,
-        "opened_at": format_instant(breach.opened_at),
-        "told_at": None if breach.told_at is None else format_instant(breach.told_at),
-        "details": breach.details,
-    }
 
 
 def _patience(text: str | None) -> timedelta:

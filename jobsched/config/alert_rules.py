@@ -8,7 +8,7 @@ from jobsched.config.messages import Finding
 from jobsched.config.payload import payload_findings
 from jobsched.config.schema import SCHEDULE_KINDS
 from jobsched.config.values import kinds_told
-from jobsched.model.alert import SLA_FIELDS, AlertKind
+from jobsched.model.alert import SLA_FIELDS, WORDS, AlertKind
 from jobsched.model.definition import HANDLER_KINDS
 from jobsched.model.durations import format_duration
 from jobsched.model.job import History
@@ -29,6 +29,10 @@ def notifier_findings(entries: Mapping[str, Any]) -> Iterator[Finding]:
             message = f"`{found[0]}` and `{kind}` in one notifier; it sends with one thing"
             yield Finding((*place, kind), message, "`alerts` may name several notifiers", of_key=True)
         if isinstance(entry.get("http"), Mapping):
+            for word in WORDS if entry["http"].get("json") is not None else ():
+                if word in entry:
+                    message = "no effect beside a `json` of its own, which is sent instead"
+                    yield Finding((*place, word), message, "remove one of them", of_key=True)
             yield from payload_findings(entry["http"].get("json"), (*place, "http", "json"))
 
 

@@ -27,6 +27,7 @@ from jobsched.config.kinds import (
 from jobsched.model.alert import FOR_PEOPLE
 from jobsched.model.definition import HANDLER_KINDS
 from jobsched.model.keys import LONGEST_DECLARED_KEY
+from jobsched.model.template import TEMPLATE_FIELDS, template_problem
 
 SCHEDULE_KINDS = ("cron", "every", "at")
 
@@ -155,7 +156,7 @@ def _alerts(value: Any) -> Any:
 
 def _ping(value: Any) -> Any:
     if value == {}:
-        raise wrong("names no URL", "write `success`, `failure`, or both below it")
+        raise wrong("names no URL", "write `success`, `failure` or `start` below it")
     return value
 
 
@@ -173,6 +174,15 @@ def _program(argv: list[str]) -> list[str]:
     if not argv[0]:
         raise wrong("the first word is the program; it is empty")
     return argv
+
+
+_TEMPLATE_FIELDS = ", ".join(f"`{{{name}}}`" for name in TEMPLATE_FIELDS)
+
+
+def _template(written: str) -> str:
+    if problem := template_problem(written):
+        raise wrong(problem, f"it may have {_TEMPLATE_FIELDS}; a brace is written twice")
+    return written
 
 
 _COMMAND = after(_program, list_of(text(), least=1))
@@ -201,10 +211,10 @@ SLA = Group(
 
 PING = Group(
     "PingOptions",
-    "URLs that are called when runs end, for services that watch that jobs run at all.",
+    "URLs that are called when runs begin and end, for services that watch that jobs run at all.",
     success=may(kinds.HTTP_URL, "Called when a run has succeeded; `${VAR}` is resolved on the node."),
     failure=may(kinds.HTTP_URL, "Called when a run has failed for good; `${VAR}` is resolved on the node."),
-    start=may(kinds.HTTP_URL, "Called when an attempt begins."),
+    start=may(kinds.HTTP_URL, "Called when an attempt has begun; `${VAR}` is resolved on the node."),
 )
 
 _KIND = one_of(*map(str, FOR_PEOPLE))
@@ -227,7 +237,7 @@ ALERTS = Group(
 
 NOTIFIER = Group(
     "NotifierEntry",
-    "What an alert is sent with: one of these.",
+    "What an alert is sent with: one of `apprise`, `http`, `command`, `shell`, `handler`; and in what words.",
     {"oneOf": [{"required": [kind]} for kind in (*HANDLER_KINDS, "apprise")]},
     apprise=may(
         before(one_or_many, list_of(kinds.REFERENCE, least=1, most=20), kinds.REFERENCE),
@@ -238,6 +248,11 @@ NOTIFIER = Group(
     command=may(_COMMAND, "An argv, started without a shell; the alert as JSON on stdin."),
     shell=may(TEXT, "A text for /bin/sh; the alert as JSON on stdin."),
     handler=may(kinds.HANDLER_NAME, "A Python callable; the fields of the alert are its keyword arguments."),
+    title=may(
+        after(_template, text(least=1, most=200)),
+        f"In place of the usual title; {_TEMPLATE_FIELDS} stand for what they name, `{{{{` for a brace.",
+    ),
+    text=may(after(_template, text(least=1, most=4000)), "In place of the usual text; as `title`."),
 )
 
 DEFAULTS = Group(
@@ -340,7 +355,7 @@ JOB = Group(
     every=may(kinds.PERIOD, "A fixed period, at least 1 s; counted from start_at, else from 1970-01-01T00:00:00Z."),
     ping=may(
         before(_ping, PING.kind),
-        "URLs that are called when a run has succeeded, or failed for good: a dead-man's switch.",
+        "URLs that are called when a run has succeeded, has failed for good, or begins: a dead-man's switch.",
     ),
     at=may(INSTANT, "Once, at this instant; not before start_at, not after end_at."),
 )

@@ -13,7 +13,6 @@ _CALENDARS = "no slot would be left out"
 #: Path below a job or `defaults` → value that is refused (None: any) and why.
 JOB_FIELDS: dict[tuple[str, ...], tuple[Any, str]] = {
     ("calendar",): (None, _CALENDARS),
-    ("ping", "start"): (None, "nothing would be called when an attempt begins"),
 }
 
 #: Path from the top of the file → why.

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from jobsched.model.alert import SLA_FIELDS, AlertKind, Alerts, Notifier, Ping, Sla
+from jobsched.model.alert import SLA_FIELDS, WORDS, AlertKind, Alerts, Notifier, Ping, Sla
 from jobsched.model.desired import ApiSettings, Settings
 from jobsched.model.handler import AppriseHandler, CommandHandler, HttpHandler, PythonHandler, ShellHandler
 from jobsched.model.job import CalendarUse, Concurrency, Dst, History, OnFailure, Retries, Timeout
@@ -151,8 +151,9 @@ def notifiers_of(entries: Mapping[str, Any]) -> dict[str, Notifier]:
     found = {}
     for name, entry in entries.items():
         for kind, given in entry.items():
-            target = AppriseHandler(tuple(given)) if kind == "apprise" else _TURNED[kind][1](given, None)
-            found[name] = Notifier(name, target)
+            if kind not in WORDS:
+                target = AppriseHandler(tuple(given)) if kind == "apprise" else _TURNED[kind][1](given, None)
+                found[name] = Notifier(name, target, **{word: entry[word] for word in WORDS if word in entry})
     return found
 
 
@@ -187,7 +188,7 @@ _TURNED: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
     "history": ("history", _over(History)),
     "on_failure": ("on_failure", _on_failure),
     "alerts": ("alerts", _alerts),
-    "ping": ("ping", lambda ping, _: Ping(ping.get("success"), ping.get("failure"))),
+    "ping": ("ping", lambda ping, _: Ping(**ping)),
     "env": ("env", lambda env, base: {**base, **env} if base else env),
     "tags": ("tags", lambda tags, _: tuple(tags)),
 }

@@ -29,7 +29,7 @@ class AlertKind(StrEnum):
     NO_SUCCESS = "no_success"  #: none for longer than `sla.max_time_since_success`
     SYNC_REFUSED = "sync_refused"  #: changed files are not valid, or not applied
     NODE_LOST = "node_lost"  #: the lease of a node of the namespace ran out
-    PING = "ping"  #: a run of a job with `ping` is over: told to a URL of its own, not to people
+    PING = "ping"  #: a run of a job with `ping` is over, or an attempt begins: told to a URL, not to people
 
 
 #: What `when` may list.
@@ -44,14 +44,18 @@ SLA_FIELDS: Final = {
     AlertKind.STUCK: "max_runtime",
     AlertKind.NO_SUCCESS: "max_time_since_success",
 }
+#: The fields of a notifier that say what is sent; another one says by what.
+WORDS: Final = ("title", "text")
 
 
 @dataclass(frozen=True, slots=True)
 class Notifier:
-    """A receiver of alerts, as `notifiers` of a file declares it."""
+    """A receiver of alerts, as `notifiers` of a file declares it. `title`, `text`: templates; None: the usual words."""
 
     name: str
     target: Handler | AppriseHandler
+    title: str | None = None
+    text: str | None = None
 
     @property
     def handler(self) -> NotifyHandler:
@@ -61,10 +65,11 @@ class Notifier:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """Which URL is called when a run of the job has succeeded, or failed for good; None: none."""
+    """Which URL is called when a run of the job has succeeded, or failed for good, or an attempt begins; None: none."""
 
     success: str | None = None
     failure: str | None = None
+    start: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any, Final, NamedTuple, cast
 
-from jobsched.model.alert import AlertKind, Alerts, Notifier, Ping, Sla
+from jobsched.model.alert import WORDS, AlertKind, Alerts, Notifier, Ping, Sla
 from jobsched.model.durations import format_duration, parse_duration
 from jobsched.model.handler import (
     Handler,
@@ -225,12 +225,21 @@ def _decode_on_failure(written: Mapping[str, Any]) -> OnFailure:
 _SLA = _group(Sla, frozenset({"late_after", "max_runtime", "max_time_since_success"}))
 
 
+def _encode_notifier(notifier: Notifier) -> dict[str, Any]:
+    words = {word: said for word in WORDS if (said := getattr(notifier, word)) is not None}
+    return {**dict([target_definition(notifier.target)]), **words}
+
+
+def _decode_notifier(name: str, written: Mapping[str, Any]) -> Notifier:
+    words = {word: written[word] for word in WORDS if word in written}
+    [target] = [item for item in written.items() if item[0] not in WORDS]
+    return Notifier(name, target_from_definition(*target), **words)
+
+
 def _encode_alerts(alerts: Alerts) -> Any:
     """Its notifiers with what they send with: whoever performs the runs may have no file."""
     plain = Alerts()
-    written: dict[str, Any] = {
-        "notify": {notifier.name: dict([target_definition(notifier.target)]) for notifier in alerts.notify}
-    }
+    written: dict[str, Any] = {"notify": {notifier.name: _encode_notifier(notifier) for notifier in alerts.notify}}
     if alerts.when != plain.when:
         written["when"] = [str(kind) for kind in alerts.when]
     if alerts.sla != plain.sla:
@@ -242,10 +251,7 @@ def _encode_alerts(alerts: Alerts) -> Any:
 
 def _decode_alerts(written: Mapping[str, Any]) -> Alerts:
     values: dict[str, Any] = {
-        "notify": tuple(
-            Notifier(name, target_from_definition(*next(iter(target.items()))))
-            for name, target in written["notify"].items()
-        )
+        "notify": tuple(_decode_notifier(name, given) for name, given in written["notify"].items())
     }
     if "when" in written:
         values["when"] = tuple(map(AlertKind, written["when"]))

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from jobsched.model.alert import Breach
 from jobsched.model.definition import definition
 from jobsched.model.durations import format_duration
 from jobsched.model.instants import format_instant
@@ -142,6 +143,20 @@ def line_as_json(line: LogLine) -> dict[str, Any]:
         "at": format_instant(line.at),
         "stream": line.stream,
         "text": line.text,
+    }
+
+
+def breach_as_json(breach: Breach) -> dict[str, Any]:
+    """Something that people are, or will be, alerted of."""
+    return {
+        "id": breach.id,
+        "namespace": breach.namespace,
+        "job": breach.job,
+        "kind": str(breach.kind),
+        "subject": breach.subject,
+        "opened_at": format_instant(breach.opened_at),
+        "told_at": _instant(breach.told_at),
+        "details": breach.details,
     }
 
 

@@ -1,13 +1,15 @@
 """What is told of breaches: which may be told now, in what words, to whom."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from jobsched.model.alert import (
     ALERT_QUEUE,
+    NAMED,
     OF_NAMESPACE,
     SENDING_ATTEMPTS,
     SENDING_TIMEOUT,
@@ -21,14 +23,19 @@ from jobsched.model.alert import (
 from jobsched.model.handler import HttpHandler, NotifyHandler, handler_text
 from jobsched.model.instants import format_instant
 from jobsched.model.run import NewRun, OnConflict, Source
+from jobsched.model.template import filled_in
 
 _LONGEST_ERROR = 500
+
+
+#: More jobs and kinds than this at once are told in one message for each receiver; so many at most.
+APART, TOGETHER = 5, 500
 
 
 class Telling(NamedTuple):
     """These breaches are told by these runs, together; no run if nobody wants to know any more."""
 
-    untold: Untold
+    untold: tuple[Untold, ...]
     runs: tuple[NewRun, ...]
 
 
@@ -40,22 +47,45 @@ def tellings(
 ) -> tuple[list[Telling], datetime | None]:
     """What may be told now, and when the next of the others may be. `alerts`: by namespace and job.
 
-    All breaches of one kind and job are told in one message; the next comes when `throttle` has passed.
+    All breaches of one kind and job are told in one message; the next comes when `throttle` has passed. Of many jobs
+    and kinds at once a receiver gets one message: what fails together has one cause, as a rule.
     """
     told: list[Telling] = []
     later: list[datetime] = []
+    ready: dict[str, list[_Wanted]] = {}
     for group in untold:
         last = group.last
         if last.kind is AlertKind.PING:
-            told.append(Telling(group, _ping_runs(last, pings.get(last.namespace, {}).get(last.job or ""))))
+            runs = _ping_runs(group.newest, pings.get(last.namespace, {}).get(last.job or ""))
+            told.append(Telling((group,), runs))
             continue
         wanted = _wanted(last.kind, last.job, alerts.get(last.namespace, {}))
         if wanted is not None and group.last_told_at is not None and now - group.last_told_at < wanted.throttle:
             later.append(group.last_told_at + wanted.throttle)
             continue
-        notifiers = wanted.notify if wanted is not None else ()
-        told.append(Telling(group, tuple(alert_run(last.namespace, to, message(group)) for to in notifiers)))
+        if wanted is None:
+            told.append(Telling((group,), ()))
+        else:
+            ready.setdefault(last.namespace, []).append((group, wanted.notify))
+    told += (telling for namespace, groups in ready.items() for telling in _together(namespace, groups))
     return told, min(later, default=None)
+
+
+#: What may be told now, and to whom.
+_Wanted: TypeAlias = tuple[Untold, tuple[Notifier, ...]]
+
+
+def _together(namespace: str, ready: list[_Wanted]) -> Iterator[Telling]:
+    """A few each by itself, many at once."""
+    at_once = 1 if len(ready) <= APART else TOGETHER
+    for start in range(0, len(ready), at_once):
+        chosen = ready[start : start + at_once]
+        # By value, not by name: a namespace may have jobs of several files, applied at different times.
+        receivers = dict.fromkeys(to for _, notify in chosen for to in notify)
+        runs = [
+            alert_run(namespace, to, message(*(group for group, notify in chosen if to in notify))) for to in receivers
+        ]
+        yield Telling(tuple(group for group, _ in chosen), tuple(runs))
 
 
 def alert_run(namespace: str, to: Notifier, payload: Mapping[str, Any]) -> NewRun:
@@ -65,18 +95,33 @@ def alert_run(namespace: str, to: Notifier, payload: Mapping[str, Any]) -> NewRu
         handler=handler_text(to.handler),
         source=Source.ENQUEUE,
         queue=ALERT_QUEUE,
-        payload={**payload, "notifier": to.name},
+        payload={**_worded(payload, to), "notifier": to.name},
         max_attempts=SENDING_ATTEMPTS,
         timeout=SENDING_TIMEOUT,
         key=f"notifier:{to.name}",
     )
 
 
-def _ping_runs(newest: Breach, ping: Ping | None) -> tuple[NewRun, ...]:
-    """Of several runs that are over the last one counts: it takes the place of a ping that still waits."""
-    url = None if ping is None else ping.success if newest.details["ok"] else ping.failure
-    if url is None:
+def _worded(payload: Mapping[str, Any], to: Notifier) -> Mapping[str, Any]:
+    """In the receiver's own words, where it has any. A title is one line."""
+    own: dict[str, str] = {}
+    if to.title is not None:
+        own["title"] = " ".join(filled_in(to.title, payload).split())
+    if to.text is not None:
+        own["text"] = filled_in(to.text, payload)
+    return {**payload, **own}
+
+
+def _ping_runs(untold: Sequence[Breach], ping: Ping | None) -> tuple[NewRun, ...]:
+    """Of several runs that are over the last one counts: it takes the place of a ping that still waits.
+
+    A beginning takes nothing's place: that a run failed must be heard, though the next one has begun.
+    """
+    calls = [(breach, url) for breach in untold if ping is not None and (url := _ping_url(breach, ping)) is not None]
+    if not calls:
         return ()
+    ends = [call for call in calls if not _is_beginning(call[0])]
+    newest, url = (ends or calls)[-1]
     # One at a time, of all jobs: they go to the same service, as a rule, and one that is away must not hold many threads.
     run = NewRun(
         namespace=newest.namespace,
@@ -88,13 +133,50 @@ def _ping_runs(newest: Breach, ping: Ping | None) -> tuple[NewRun, ...]:
         timeout=SENDING_TIMEOUT,
         key="notifier:ping",
         unique_key=f"ping:{newest.job}",
-        on_conflict=OnConflict.REPLACE,
+        on_conflict=OnConflict.REPLACE if ends else OnConflict.IGNORE,
     )
     return (run,)
 
 
-def message(group: Untold) -> dict[str, Any]:
+def _is_beginning(breach: Breach) -> bool:
+    return breach.details["ok"] is None
+
+
+def _ping_url(breach: Breach, ping: Ping) -> str | None:
+    if _is_beginning(breach):
+        return ping.start
+    return ping.success if breach.details["ok"] else ping.failure
+
+
+def message(*groups: Untold) -> dict[str, Any]:
     """What receivers get, as JSON: `title` and `text` for people, the rest for programs."""
+    return _of_one(groups[0]) if len(groups) == 1 else _of_many(groups)
+
+
+def _of_many(groups: Sequence[Untold]) -> dict[str, Any]:
+    """The newest breach of each, as far as they are named; `alert` is `several` and `job` null, whatever they are of."""
+    namespace, named = groups[0].last.namespace, groups[:NAMED]
+    kinds = Counter(str(group.last.kind) for group in groups)
+    title = f"jobsched:{_place(namespace)} {len(groups)} alerts: " + ", ".join(
+        f"{kind} {number}" for kind, number in sorted(kinds.items())
+    )
+    lines = [f"{group.last.job or 'all jobs'}, {group.last.kind}: {_line(group.last)}" for group in named]
+    if len(groups) > len(named):
+        lines.append(f"… and {len(groups) - len(named)} more; see: jobsched alert list")
+    since = min(group.since for group in groups)
+    return {
+        "alert": "several",
+        "namespace": namespace,
+        "job": None,
+        "title": title,
+        "text": "\n".join([title, *lines]),
+        "count": sum(group.count for group in groups),
+        "since": format_instant(since),
+        "breaches": [{"alert": str(group.last.kind), "job": group.last.job, **_as_json(group.last)} for group in named],
+    }
+
+
+def _of_one(group: Untold) -> dict[str, Any]:
     last = group.last
     lines = [_line(breach) for breach in group.newest]
     if group.count > len(group.newest):
@@ -109,11 +191,12 @@ def message(group: Untold) -> dict[str, Any]:
         "text": "\n".join([title, *lines]),
         "count": group.count,
         "since": format_instant(group.since),
-        "breaches": [
-            {"at": format_instant(breach.opened_at), "subject": breach.subject, **breach.details}
-            for breach in group.newest
-        ],
+        "breaches": [_as_json(breach) for breach in group.newest],
     }
+
+
+def _as_json(breach: Breach) -> dict[str, Any]:
+    return {"at": format_instant(breach.opened_at), "subject": breach.subject, **breach.details}
 
 
 def trial_message(namespace: str, now: datetime) -> dict[str, Any]:
@@ -165,8 +248,11 @@ _TITLES = {
 
 def _title(breach: Breach, count: int) -> str:
     times = f" ({count} times)" if count > 1 else ""
-    place = "" if breach.namespace == "default" else f" {breach.namespace}:"
-    return f"jobsched:{place} {_TITLES[breach.kind].format(breach.job)}{times}"
+    return f"jobsched:{_place(breach.namespace)} {_TITLES[breach.kind].format(breach.job)}{times}"
+
+
+def _place(namespace: str) -> str:
+    return "" if namespace == "default" else f" {namespace}:"
 
 
 def _line(breach: Breach) -> str:

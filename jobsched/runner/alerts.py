@@ -1,6 +1,7 @@
 """Alerts: finds what is late, missed, stuck or lost, and has people told of it; nothing while no job has `alerts` or `ping`."""
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
@@ -14,6 +15,7 @@ from jobsched.model.state import Node
 from jobsched.model.telling import tellings
 from jobsched.runner.definitions import Definitions
 from jobsched.runner.heartbeat import Heartbeat
+from jobsched.runner.held import Held
 from jobsched.runner.service import NotNowError, Service
 from jobsched.store.port import Store
 
@@ -54,10 +56,17 @@ class AlertWatch(Service):
         self._looked = self._told = float("-inf")
         self._missed_since: dict[str, datetime] = {}
         self._refused: set[str] = set()  #: subjects of the refusals that this node has noted
+        self._begun: deque[tuple[int, int]] = deque()  #: attempts whose beginning is to be pinged
 
     def noticed(self) -> None:
         """A sync may have been applied: it is another generation that counts."""
         if self._read != self._definitions.generations:
+            self.wake()
+
+    def begins(self, held: Held) -> None:
+        """An attempt begins: its job may want that to be told. It waits for nothing, least of all for a receiver."""
+        if held.job is not None and held.job.ping is not None and held.job.ping.start is not None:
+            self._begun.append(held.fence)
             self.wake()
 
     def look_now(self) -> None:
@@ -71,6 +80,7 @@ class AlertWatch(Service):
             return None
         if not self._heartbeat.fit:
             raise NotNowError
+        self._note_beginnings()
         now = self.clock.monotonic()
         if now - self._told < _TELL_SECONDS:
             return _TELL_SECONDS - (now - self._told)
@@ -80,6 +90,14 @@ class AlertWatch(Service):
                 self._look(namespace, alerts)
         self._told = now
         return self._tell()
+
+    def _note_beginnings(self) -> None:
+        """At once, not with the rest: one that ends meanwhile is noted as ended alone."""
+        fences = list(self._begun)
+        if fences:
+            self._store.note_beginnings(fences)
+            for _ in fences:
+                self._begun.popleft()
 
     def _read_alerts(self) -> None:
         generations = self._definitions.generations

@@ -73,9 +73,16 @@ class Completer(Service):
         self._may_be_written = False
         #: Runs whose outcome the store would not have, and what was written in its place.
         self._instead: dict[int, Transition] = {}
+        #: Who wants to know, by the run's fence.
+        self._asking: dict[tuple[int, int], Callable[[Became | None], object]] = {}
 
-    def put(self, held: Held, transition: Transition) -> None:
-        """Write this when possible; the run stays held until the store has acknowledged it."""
+    def put(self, held: Held, transition: Transition, asking: Callable[[Became | None], object] | None = None) -> None:
+        """Write this when possible; the run stays held until the store has acknowledged it.
+
+        `asking`: called with what was stored, None if the run was no longer ours; it must not block.
+        """
+        if asking is not None:
+            self._asking[held.fence] = asking
         lines = held.log.close()
         on_failure = None if held.job is None else held.job.on_failure
         if on_failure is not None and transition.state in _MAY_FAIL:
@@ -167,12 +174,20 @@ class Completer(Service):
             del self._queue[: len(batch)]
         claims = [ended.claim for ended in batch]
         self._held.drop(claim[:2] for claim in claims)
+        if self._asking:
+            self._answer(claims, ours)
         self._say(batch, ours)
         self._may_be_written = False
         self._on_more_history({(claim.namespace, claim.job) for claim in claims if claim.job is not None})
         self._on_ended(claims)
         if any(ended.transition.alerts for ended in batch):
             self._on_alerts()
+
+    def _answer(self, claims: list[Claim], ours: Mapping[int, Became]) -> None:
+        for claim in claims:
+            asking = self._asking.pop(claim[:2], None)
+            if asking is not None:
+                asking(ours.get(claim.id))
 
     def _say(self, batch: list[_Ended], ours: Mapping[int, Became]) -> None:
         heard = {each: self._events.hears(each) for each in (logging.INFO, logging.DEBUG)}

@@ -56,14 +56,16 @@ class Executor:
         on_abandoned_ended: Callable[[Claim], None],
         may_others_perform: Callable[[Claim], bool],
         events: Events,
+        on_beginning: Callable[[Held], None] = lambda _: None,
     ) -> None:
+        """`on_beginning`: called with each attempt of a job, once its definition is known; it must not block."""
         self._clock, self._options = clock, options
         self.middlewares: list[Middleware] = []
         self._registry = registry.limited_to(definitions.declares)
         self._definitions, self._heartbeat, self._deadlines = definitions, heartbeat, deadlines
         self._dispatcher, self._completer = dispatcher, completer
         self._on_abandoned_ended, self._events = on_abandoned_ended, events
-        self._may_others_perform = may_others_perform
+        self._may_others_perform, self._on_beginning = may_others_perform, on_beginning
         self._refused: dict[int, float] = {}
 
     def perform(self, held: Held) -> None:
@@ -114,6 +116,8 @@ class Executor:
         except Exception as error:  # noqa: BLE001 - a definition that cannot be read
             return self._decided(held, error)
         try:
+            if held.job is not None:
+                self._on_beginning(held)
             if self._events.hears(level_of(held.claim.job)):
                 self._events.emit(beginning(held.claim, self._heartbeat.now()))
             call = self._call(held)
@@ -181,9 +185,7 @@ class Executor:
             held.options = options_of_run(claim.timeout, said)
             return
         held.options = options_of(held.job, said)
-        granted = claim.attempts_before + 1 + (held.options.retries or Retries()).max
-        if granted != claim.max_attempts:
-            held.claim, held.granted = claim._replace(max_attempts=granted), granted
+        held.grant()
 
     def _after_exception(self, held: Held, raised: BaseException) -> Transition:
         claim = held.claim

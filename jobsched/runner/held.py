@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from jobsched.handlers.cancel import CancelToken
-from jobsched.model.job import Job
+from jobsched.model.job import Job, Retries
 from jobsched.model.options import NO_OPTIONS, HandlerOptions
 from jobsched.model.run import Claim, Transition
 from jobsched.observe.runlog import RunLog
@@ -33,6 +33,12 @@ class Held:
     @property
     def fence(self) -> tuple[int, int]:
         return self.claim[:2]
+
+    def grant(self) -> None:
+        """So many attempts as its `options` say, where that is not what the row says."""
+        granted = self.claim.attempts_before + 1 + (self.options.retries or Retries()).max
+        if granted != self.claim.max_attempts:
+            self.claim, self.granted = self.claim._replace(max_attempts=granted), granted
 
     def settle(self, when_ended: Transition | None = None) -> bool:
         """Take it upon oneself to say what becomes of this attempt; True for the first who asks, and nobody else.

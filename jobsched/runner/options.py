@@ -20,6 +20,7 @@ class Options:
     inheritance: Inheritance = EVERYTHING  #: what commands get of the node's environment
     grace: timedelta = timedelta(seconds=30)  #: how long a shutdown waits for handlers
     poll: timedelta = timedelta(seconds=1)  #: the slow poll behind every wake-up
+    performs: bool = True  #: False: it claims nothing by itself; a program does, by hand (`claimer.py`)
     #: Fire what is due at the start and nothing after that (`run --until-idle`).
     once: bool = False
     #: How long a run whose handler no node knows is left to others before it fails.

@@ -185,6 +185,7 @@ class Runner:
             self.admission.thread_ended,
             self._may_others_perform,
             self.events,
+            self.alerts.begins,
         )
         self._shutdown = Shutdown(
             clock, self.pool, self.held, self.completer, self._give_back, lambda: self._hard, self._say_stopping
@@ -353,8 +354,10 @@ class Runner:
 
     def _services(self) -> Iterable[Service]:
         yield from (self.completer, self.heartbeat, self._fence, self.deadlines, self.admission)
-        yield from (self._canceller, self.dispatcher, self.scheduler, self._rescuer, self._pruner, self._generations)
-        yield from (self.pauses, self._poll, self._known_handlers, self.alerts)
+        yield from (self._canceller, self.scheduler, self._rescuer, self._pruner, self._generations)
+        yield from (self.pauses, self._poll, self.alerts)
+        if self.options.performs:
+            yield from (self.dispatcher, self._known_handlers)
         if self.watcher is not None:
             yield self.watcher
 

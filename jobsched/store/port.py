@@ -297,10 +297,16 @@ class Store(Protocol):
     def note(self, breaches: Sequence[NewBreach]) -> int:
         """Breaches that have no row yet get one; how many. What merely happens is over at once."""
 
+    def note_beginnings(self, fences: Sequence[tuple[int, int]]) -> int:
+        """Of these attempts, by (id, claim_no), those of jobs that still run have begun, for their job's ping; how many.
+
+        Never after the end of the attempt was noted, so that what is heard last is how things stand.
+        """
+
     def end_breaches(self, ids: Sequence[int]) -> None:
         """These breaches are over, unless they were already."""
 
-    def tell(self, untold: Untold, runs: Sequence[NewRun]) -> bool:
+    def tell(self, untold: Sequence[Untold], runs: Sequence[NewRun]) -> bool:
         """These breaches are told, and the runs that tell of them are made; False, and nothing is, if any was told already.
 
         Nor if the unique key of a new run is that of one that runs. What is but a ping leaves no row.

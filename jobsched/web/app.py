@@ -15,7 +15,7 @@ from jobsched._version import __version__
 from jobsched.client import Client
 from jobsched.clock import Clock, SystemClock
 from jobsched.errors import JobschedError
-from jobsched.web import changes, documents, health, jobs, logs, metrics, nodes, problems, queues, runs
+from jobsched.web import alerts, changes, documents, health, jobs, logs, metrics, nodes, problems, queues, runs
 from jobsched.web.access import Access
 from jobsched.web.gate import Asked, Failures, Gate
 from jobsched.web.health import Readiness
@@ -32,7 +32,16 @@ from jobsched.web.streams import Streams
 
 log = logging.getLogger("jobsched")
 
-_ROUTERS = (jobs.router, runs.router, logs.router, queues.router, nodes.router, documents.router, changes.router)
+_ROUTERS = (
+    jobs.router,
+    runs.router,
+    logs.router,
+    queues.router,
+    nodes.router,
+    alerts.router,
+    documents.router,
+    changes.router,
+)
 _PAGES = (
     now.router,
     jobs_page.router,

@@ -366,5 +366,18 @@ class Plan(Answered):
     paused: list[str]
 
 
+class Alert(Answered):
+    """A breach that is not over. `subject`: what it is about; `details`: what is known of it, by its kind."""
+
+    id: int
+    namespace: str
+    job: str | None
+    kind: Literal["final_failure", "late", "stuck", "no_success", "sync_refused"]
+    subject: str
+    opened_at: str
+    told_at: str | None
+    details: dict[str, Any]
+
+
 class Health(Answered):
     status: Literal["ok"]

@@ -371,6 +371,24 @@ def test_a_database_that_is_away_has_no_node_killed() -> None:
     assert "--ready" in pod["readinessProbe"]["exec"]["command"]
 
 
+KUSTOMIZE = next(
+    (words for words in (["kustomize", "build"], ["kubectl", "kustomize"]) if shutil.which(words[0]) is not None), None
+)
+
+
+@pytest.mark.skipif(KUSTOMIZE is None, reason="needs kustomize, or kubectl, which has it")
+def test_kustomize_makes_of_it_what_is_meant() -> None:
+    done = subprocess.run([*(KUSTOMIZE or ()), KUBERNETES], capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 0, done.stderr
+    built = {f"{each['kind']} {each['metadata']['name']}": each for each in yaml.safe_load_all(done.stdout)}
+    assert built.keys() == {*OBJECTS, "ConfigMap jobsched-jobs"}
+    assert built["ConfigMap jobsched-jobs"]["data"] == {"jobs.yaml": (KUBERNETES / "jobs.yaml").read_text()}
+    [image] = KUSTOMIZATION["images"]
+    pods = [built[name]["spec"]["template"]["spec"] for name in built if "template" in built[name].get("spec", {})]
+    assert {each["containers"][0]["image"] for each in pods} == {f"{image['newName']}:{image['newTag']}"}
+
+
 # --- systemd --------------------------------------------------------------------------------------------------------
 
 

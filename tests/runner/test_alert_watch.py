@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
-from jobsched.model.alert import AlertKind, Alerts, Notifier, Sla
+from jobsched.model.alert import FOR_PEOPLE, SLA_FIELDS, AlertKind, Alerts, Notifier, Sla
 from jobsched.model.handler import ShellHandler
-from jobsched.model.run import RunFilter
+from jobsched.model.job import Job
+from jobsched.model.run import NewRun, Reason, RunFilter, RunState
 from jobsched.runner.alerts import AlertWatch
 from jobsched.runner.definitions import Definitions
 from jobsched.runner.heartbeat import Heartbeat
@@ -23,7 +24,10 @@ from jobsched.testing.builders import (
     a_job,
     a_node,
     a_pause,
+    a_skipped_slot,
     a_slot,
+    a_transition,
+    a_trigger,
     claim,
     given_jobs,
     newest_number,
@@ -177,6 +181,74 @@ def test_what_is_paused_is_not_late(desk: Desk, held: tuple[str, str]) -> None:
     desk.look()
 
     assert desk.open() == []
+
+
+def finished(desk: Desk, *states: RunState) -> None:
+    """Runs of the job that end so, one after the other."""
+    [stored] = desk.store.jobs(NAMESPACE, ["a"])
+    for state in states:
+        desk.store.enqueue([a_trigger(stored.job)])
+        [claimed] = claim(desk.store, a_node(desk.store))
+        noted: dict[str, Any] = {"alerts": stored.job.noted_at_the_end}
+        if state is RunState.FAILED:
+            noted |= {"reason": Reason.ERROR, "error": {"type": "ValueError", "message": "no"}}
+        desk.store.finish([a_transition(claimed, state, **noted)])
+
+
+def slot(desk: Desk, make: Callable[[Job, datetime], NewRun]) -> None:
+    [stored] = desk.store.jobs(NAMESPACE, ["a"])
+    desk.store.fire([a_firing(stored, make(stored.job, START))])
+
+
+def begun(desk: Desk) -> None:
+    slot(desk, a_slot)
+    claim(desk.store, a_node(desk.store, lease=timedelta(hours=1)))
+
+
+def refused(desk: Desk) -> None:
+    desk.refusal = ("jobs.yaml:3:1: error: no", START)
+
+
+#: What brings each kind about, within some minutes.
+CAUSES: dict[AlertKind, Callable[[Desk], object]] = {
+    AlertKind.FINAL_FAILURE: lambda desk: finished(desk, RunState.FAILED),
+    AlertKind.FAILURE: lambda desk: finished(desk, RunState.FAILED),
+    AlertKind.RECOVERY: lambda desk: finished(desk, RunState.FAILED, RunState.SUCCEEDED),
+    AlertKind.LATE: lambda desk: slot(desk, a_slot),
+    AlertKind.MISSED: lambda desk: slot(desk, a_skipped_slot),
+    AlertKind.STUCK: begun,
+    AlertKind.NO_SUCCESS: lambda _: None,
+    AlertKind.SYNC_REFUSED: refused,
+    AlertKind.NODE_LOST: lambda desk: a_node(desk.store, lease=timedelta(seconds=1)),
+}
+SLAS = dict.fromkeys(SLA_FIELDS.values(), MINUTE)
+
+
+def brought_about(desk: Desk, kind: AlertKind) -> list[str]:
+    CAUSES[kind](desk)
+    desk.clock.advance(120)
+    desk.look()
+    return desk.told()
+
+
+@pytest.mark.parametrize("kind", FOR_PEOPLE)
+def test_every_kind_that_when_may_list_is_told(desk: Desk, kind: AlertKind) -> None:
+    desk.alerting(kind, **{SLA_FIELDS[kind]: MINUTE} if kind in SLA_FIELDS else {})
+
+    assert brought_about(desk, kind) == ([] if kind is AlertKind.RECOVERY else [kind])
+
+
+def test_a_recovery_is_told_after_a_final_failure(desk: Desk) -> None:
+    desk.alerting(AlertKind.FINAL_FAILURE, AlertKind.RECOVERY)
+
+    assert sorted(brought_about(desk, AlertKind.RECOVERY)) == ["final_failure", "recovery"]
+
+
+@pytest.mark.parametrize("kind", FOR_PEOPLE)
+def test_a_kind_that_when_does_not_list_is_not_told(desk: Desk, kind: AlertKind) -> None:
+    desk.alerting(*(other for other in FOR_PEOPLE if other is not kind), **SLAS)
+
+    assert kind not in brought_about(desk, kind)
 
 
 def test_within_the_throttle_it_looks_again_when_that_has_passed(desk: Desk) -> None:

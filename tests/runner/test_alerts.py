@@ -161,6 +161,55 @@ def test_a_url_is_pinged_when_a_run_succeeds_and_another_when_it_fails(bench: "B
     assert (second["path"], second["run"], second["ok"]) == ("/hook", won.id, True)
 
 
+def test_a_url_is_pinged_when_an_attempt_begins_and_the_run_does_not_wait_for_it(either_bench: "Bench") -> None:
+    bench = either_bench
+    received, release = Received(), threading.Event()
+
+    @bench.handler
+    def work() -> None:
+        release.wait(30)
+
+    with receiver(received) as url:
+        bench.declare("work", ping=Ping(url, start=f"{url}/start"))
+        bench.node()
+        run = bench.trigger("work")
+        [began] = received.first()
+        release.set()
+        bench.ended(run)
+        ended = received.first(2)[1]
+
+    assert (began["path"], began["run"], began["attempt"], began["ok"]) == ("/hook/start", run, 1, None)
+    assert (ended["path"], ended["run"], ended["ok"]) == ("/hook", run, True)
+
+
+def test_a_receiver_that_does_not_answer_delays_no_run(bench: "Bench") -> None:
+    asked, release = threading.Semaphore(0), threading.Event()
+    failing(bench)
+
+    @bench.handler
+    def hang(**_: Any) -> None:
+        asked.release()
+        release.wait(30)
+
+    slow, other = Notifier("slow", PythonHandler("hang")), Notifier("other", PythonHandler("hang"))
+    for name in ("first", "second", "third"):
+        bench.declare(
+            name, "work", alerts=Alerts((slow, other), throttle=timedelta(0)), ping=Ping(start="http://127.0.0.1:9/")
+        )
+    bench.node(threads=3)
+
+    try:
+        for name in ("first", "second", "third") * 2:
+            bench.ended(bench.trigger(name))
+        # Both receivers hang by now, with a thread each; the third thread is left.
+        assert all(asked.acquire(timeout=30) for _ in range(2))
+        ended = [bench.ended(bench.trigger(name)) for name in ("first", "second", "third")]
+        assert {run.state for run in ended} == {RunState.FAILED}
+        assert not asked.acquire(blocking=False), "no receiver has a second thread"
+    finally:
+        release.set()
+
+
 def alert_runs(bench: "Bench", until: Callable[[list[Any]], bool]) -> list[Any]:
     from jobsched.model.run import RunFilter
 

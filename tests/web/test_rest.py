@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from jobsched.errors import OutcomeUnknownError, StoreError, StoreUnavailableError
+from jobsched.model.alert import AlertKind, NewBreach
 from jobsched.testing.builders import a_node, a_transition, claim
 from jobsched.web.access import Access
 from jobsched.web.app import Web
@@ -54,6 +55,17 @@ def test_nodes_and_generations_are_listed(api: "Api") -> None:
     assert (node["id"], node["alive"]) == (node_id, True)
     assert (generation["number"], generation["applied_by"]) == (1, "ann@desk")
     assert generation["summary"]["created"] == ["hourly", "send"]
+
+
+def test_open_alerts_are_listed(api: "Api") -> None:
+    late = NewBreach(namespace="default", job="hourly", kind=AlertKind.LATE, subject="7", details={"run": 7})
+    lost = NewBreach(namespace="default", kind=AlertKind.NODE_LOST, subject="3")
+    api.client.store.note([late, lost])
+
+    [told] = api.get("/api/alerts")
+
+    assert (told["kind"], told["job"], told["subject"], told["details"]) == ("late", "hourly", "7", {"run": 7})
+    assert (told["opened_at"], told["told_at"]) == ("2026-01-01T00:00:00Z", None)
 
 
 @pytest.mark.parametrize("kind", ["application/yaml", "text/yaml; charset=utf-8", "application/json"])

@@ -164,7 +164,7 @@ class AlertContract:
         [group] = store.untold([NAMESPACE])
         clock.advance(5)
 
-        told, again = store.tell(group, [a_message()]), store.tell(group, [a_message()])
+        told, again = store.tell([group], [a_message()]), store.tell([group], [a_message()])
 
         assert (told, again) == (True, False)
         assert [(run.handler, run.queue, run.job, run.state) for run in runs(store)] == [
@@ -174,12 +174,24 @@ class AlertContract:
         [third] = store.untold([NAMESPACE])
         assert (third.last.subject, third.last_told_at) == ("3", START + timedelta(seconds=5))
 
+    def test_breaches_of_several_jobs_are_told_at_once_or_not_at_all(self, store: Store) -> None:
+        store.note([a_breach("1"), a_breach("2", job="other"), a_breach("3", job="third")])
+        one, other, third = store.untold([NAMESPACE])
+        store.tell([other], [])
+
+        raced = store.tell([one, other, third], [a_message()])
+        left, made = untold(store), runs(store)
+        told = store.tell([third, one], [a_message()])
+
+        assert (raced, [breach.job for breach in left], made) == (False, [JOB.name, "third"], [])
+        assert (told, untold(store), len(runs(store))) == (True, [], 1)
+
     def test_what_is_noted_while_others_are_told_is_told_later(self, store: Store) -> None:
         store.note([a_breach("1")])
         [group] = store.untold([NAMESPACE])
         store.note([a_breach("2")])
 
-        assert store.tell(group, []) is True
+        assert store.tell([group], []) is True
 
         assert [one.subject for one in untold(store)] == ["2"]
 
@@ -192,7 +204,7 @@ class AlertContract:
         store.note([a_breach("one", job="other"), a_breach("two", namespace="elsewhere")])
 
         many, one = store.untold([NAMESPACE])
-        store.tell(many, [])
+        store.tell([many], [])
 
         assert (many.count, many.since) == (2001, START)
         assert [breach.subject for breach in many.newest] == [str(number) for number in range(1990, 2000)]
@@ -203,7 +215,7 @@ class AlertContract:
         store.note([a_breach("1"), a_breach("2", job="other")])
 
         for group in store.untold([NAMESPACE]):
-            store.tell(group, [a_message()])
+            store.tell([group], [a_message()])
 
         assert [run.state for run in runs(store)] == [RunState.PENDING, RunState.BLOCKED]
 
@@ -214,11 +226,32 @@ class AlertContract:
         store.finish([a_retry(a_claim(store), START + MINUTE, **pinging)])
 
         [group] = store.untold([NAMESPACE])
-        store.tell(group, [])
+        store.tell([group], [])
 
         assert [(one.details["run"], one.details["ok"]) for one in group.newest] == [(won.id, True), (lost.id, False)]
         assert untold(store) == []
         assert store.note([a_breach(group.last.subject, kind=AlertKind.PING)]) == 1
+
+    def test_the_beginning_of_an_attempt_that_runs_is_noted_for_a_ping_and_that_of_no_other(self, store: Store) -> None:
+        running, ended, given = a_claim(store), a_claim(store), a_claim(store)
+        store.finish([a_transition(ended), given_back(given)])
+        [again] = claim(store, a_node(store))
+
+        noted = store.note_beginnings([one[:2] for one in (running, ended, given)])
+        twice = store.note_beginnings([running[:2]])
+
+        [group] = store.untold([NAMESPACE])
+        assert (noted, twice, again.id) == (1, 0, given.id)
+        assert [(one.kind, one.job, one.details) for one in group.newest] == [
+            (AlertKind.PING, JOB.name, {"run": running.id, "attempt": 1, "ok": None})
+        ]
+
+    def test_the_beginning_of_an_ad_hoc_run_is_no_jobs(self, store: Store) -> None:
+        store.enqueue([a_run()])
+        [claimed] = claim(store, a_node(store))
+
+        assert store.note_beginnings([claimed[:2]]) == 0
+        assert untold(store) == []
 
     def test_a_ping_takes_the_place_of_one_that_waits_and_waits_itself_for_one_that_is_sent(self, store: Store) -> None:
         ping: dict[str, Any] = {"unique_key": "ping:nightly", "on_conflict": OnConflict.REPLACE}
@@ -226,7 +259,7 @@ class AlertContract:
         def tell(number: int) -> bool:
             store.note([a_breach(str(number), kind=AlertKind.PING)])
             [group] = store.untold([NAMESPACE])
-            return store.tell(group, [a_run(payload={"n": number}, **ping)])
+            return store.tell([group], [a_run(payload={"n": number}, **ping)])
 
         tell(1)
         replaced = tell(2)

@@ -102,6 +102,16 @@ def test_alerts_that_could_not_be_as_they_say_are_refused(alerts: str, said: str
             "the URL of a service holds secrets (put it into a variable of the environment, and write ${VAR})",
         ),
         ("{slack: x}", "unknown field"),
+        (
+            "{shell: a, title: '{jbo} failed'}",
+            "ops.title: no field is named 'jbo'; did you mean {job}? (it may have `{alert}`, `{namespace}`, `{job}`",
+        ),
+        ("{shell: a, text: '50 % {'}", "ops.text: a single brace"),
+        (
+            "{http: {url: 'http://x', json: {a: b}}, text: '{job}'}",
+            "ops.text: no effect beside a `json` of its own, which is sent instead",
+        ),
+        ("{text: '{job}'}", "nothing to send with"),
     ],
 )
 def test_a_notifier_sends_with_one_thing_and_holds_no_secret(notifier: str, said: str) -> None:
@@ -109,6 +119,15 @@ def test_a_notifier_sends_with_one_thing_and_holds_no_secret(notifier: str, said
 
     assert len(found) == 1
     assert said in found[0]
+
+
+def test_a_notifier_has_words_of_its_own() -> None:
+    text = "notifiers: {ops: {shell: mail, title: '{job}!', text: '{text}'}}\njobs: {a: {shell: ls, alerts: {notify: ops}}}"
+
+    state = check_sources([Source("jobs.yaml", text.encode())]).state
+
+    assert state is not None
+    assert state.jobs["a"].alerts == Alerts((Notifier("ops", ShellHandler("mail"), "{job}!", "{text}"),))
 
 
 def test_names_of_the_defaults_are_wrong_once_whatever_the_number_of_jobs() -> None:

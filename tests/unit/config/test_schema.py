@@ -119,6 +119,8 @@ FILE_VALUES: dict[str, list[Any]] = {
         {"ops": {"http": {"url": "http://x"}}},
         {"ops": {"apprise": "${A}"}},
         {"ops": {"apprise": ["${A}", "${B}"]}},
+        {"ops": {"shell": "a", "title": "{job}"}},
+        {"ops": {"shell": "a", "text": "{text}"}},
     ],
     "jobs": [{}],
 }
