@@ -11,6 +11,7 @@ from jobsched.model.alert import Breach, NewBreach, Untold
 from jobsched.model.backfill import Refill, SlotRow
 from jobsched.model.figures import JobFigures, Sizes
 from jobsched.model.health import Inspection
+from jobsched.model.overview import Flow, Outline, Place, Record
 from jobsched.model.pause import Pause, Pauses
 from jobsched.model.queue import QueueLimits
 from jobsched.model.run import (
@@ -56,6 +57,7 @@ from jobsched_sql import (
     logs,
     nodes,
     outlook,
+    overview,
     pausing,
     questions,
     queues,
@@ -462,6 +464,31 @@ class SqlStore:
 
     def unfinished(self, run_ids: Sequence[int]) -> set[int]:
         return self._dialect.read(lambda connection: questions.unfinished(connection, run_ids))
+
+    def outlines(self, namespace: str, after: int = 0) -> list[Outline]:
+        return self._dialect.read(lambda connection: overview.outlines(connection, namespace, after))
+
+    def job_names(self, namespace: str) -> list[str]:
+        return self._dialect.read(lambda connection: overview.job_names(connection, namespace))
+
+    def failing_jobs(self, namespace: str) -> frozenset[str]:
+        return self._dialect.read(lambda connection: overview.failing_jobs(connection, namespace))
+
+    def flow(self, namespace: str, first: datetime, last: datetime, sample: int = 200) -> Flow:
+        return self._dialect.read(lambda connection: overview.flow(connection, namespace, first, last, sample))
+
+    def record(self, namespace: str, number: int) -> Record | None:
+        return self._dialect.read(lambda connection: overview.record(connection, namespace, number))
+
+    def place(self, namespace: str, job: str) -> Place | None:
+        return self._dialect.read(lambda connection: overview.place(connection, namespace, job))
+
+    def last_lines(
+        self, run_id: int, *, attempt: int | None = None, before: tuple[int, int] | None = None, limit: int = 1000
+    ) -> list[LogLine]:
+        return self._dialect.read(
+            lambda connection: overview.last_lines(connection, run_id, attempt, before, limit)
+        )
 
     def inspect(self, namespace: str) -> Inspection:
         return inspection.inspection(self._dialect, namespace)

@@ -26,6 +26,8 @@ from jobsched_sql.insertion import insert_runs
 from jobsched_sql.tables import UNFINISHED, WAITING, generations, jobs, runs
 
 _CHUNK = 500
+#: Of a generation, what is asked for again and again; what is large beside it only a page reads.
+SHOWN = [column for column in generations.c if column.name not in ("changes", "positions")]
 
 
 def actual(connection: Connection, namespace: str) -> ActualState:
@@ -56,23 +58,24 @@ def stored_job(row: Row[*tuple[object, ...]]) -> StoredJob:
 def newest(connection: Connection, namespace: str, limit: int) -> list[Generation]:
     """The newest generations, newest first."""
     statement = (
-        select(generations)
+        select(*SHOWN)
         .where(generations.c.namespace == namespace)
         .order_by(generations.c.number.desc())
         .limit(limit)
     )
-    return [
-        Generation(
-            namespace=row.namespace,
-            number=row.number,
-            content_hash=row.content_hash,
-            commit=row.git_commit,
-            applied_at=row.applied_at,
-            applied_by=row.applied_by,
-            summary=row.summary,
-        )
-        for row in connection.execute(statement)
-    ]
+    return [generation_of(row) for row in connection.execute(statement)]
+
+
+def generation_of(row: Row[*tuple[object, ...]]) -> Generation:
+    return Generation(
+        namespace=row.namespace,
+        number=row.number,
+        content_hash=row.content_hash,
+        commit=row.git_commit,
+        applied_at=row.applied_at,
+        applied_by=row.applied_by,
+        summary=row.summary,
+    )
 
 
 def forget_old(connection: Connection) -> None:
@@ -83,7 +86,7 @@ def forget_old(connection: Connection) -> None:
         connection.execute(delete(generations).where(of_namespace, c.number <= last - GENERATIONS_KEPT))
         told = cast(c.summary, Text) != "{}"
         old = update(generations).where(of_namespace, c.number <= last - SUMMARIES_KEPT, told)
-        connection.execute(old.values(summary={}))
+        connection.execute(old.values(summary={}, changes=None))
 
 
 def apply(connection: Connection, dialect: Dialect, change: SyncChange) -> Generation:
@@ -118,10 +121,20 @@ def _number(connection: Connection, dialect: Dialect, change: SyncChange) -> Gen
         "applied_at": dialect.now(connection),
         "applied_by": change.applied_by,
         "summary": change.summary,
+        "changes": change.changes,
+        "positions": change.positions,
     }
     if dialect.insert_unless_known(connection, generations, [row]) == 0:
         raise _moved(change.namespace, "another sync was applied")
+    if change.positions is not None:
+        _forget_positions(connection, change.namespace, row["number"])
     return newest(connection, change.namespace, 1)[0]
+
+
+def _forget_positions(connection: Connection, namespace: str, number: int) -> None:
+    c = generations.c
+    older = update(generations).where(c.namespace == namespace, c.number < number, c.positions.is_not(None))
+    connection.execute(older.values(positions=None))
 
 
 def _moved(namespace: str, how: str) -> SyncConflictError:

@@ -176,6 +176,8 @@ generations = Table(
     Column("applied_at", Instant, nullable=False),
     Column("applied_by", Text, nullable=False),
     Column("summary", Document, nullable=False),
+    Column("changes", Document),  # of the newest alone, as the summary
+    Column("positions", Document),  # of the newest one alone that files made
     PrimaryKeyConstraint("namespace", "number", name="jobsched_generations_pk"),
     CheckConstraint("number > 0", name="jobsched_generations_number_positive"),
 )
@@ -305,7 +307,14 @@ _partial("jobsched_runs_running", "state = 'running'", "node", "namespace", "que
 _partial(
     "jobsched_runs_finished_ad_hoc", "finished_at is not null and job is null", "namespace", "state", "finished_at"
 )
-_partial("jobsched_runs_finished_of_jobs", "finished_at is not null and job is not null", "namespace", "finished_at")
+# The state at the end lets what ended in an hour be counted from the index alone.
+_partial(
+    "jobsched_runs_finished_of_jobs",
+    "finished_at is not null and job is not null",
+    "namespace",
+    "finished_at",
+    "state",
+)
 _partial("jobsched_runs_failed", "state = 'failed'", "namespace", "id")
 _partial("jobsched_runs_failure_of", "failure_of is not null", "failure_of")
 _partial("jobsched_runs_of_job", "job is not null", "namespace", "job", "id")

@@ -306,6 +306,7 @@ class RunFilter:
     states: tuple[RunState, ...] = ()
     since: datetime | None = None  #: created at or after
     before_id: int | None = None
+    from_id: int | None = None  #: this one or later ones: bounds what is read where no index has what is asked for
     ids: tuple[int, ...] | None = None  #: only these, some thousands at most
     failures_of: tuple[int, ...] = ()  #: only the `on_failure` runs that these runs' failures made
     limit: int = 50

@@ -15,6 +15,7 @@ from jobsched.model.backfill import Refill, SlotRow
 from jobsched.model.figures import JobFigures, Sizes
 from jobsched.model.health import Inspection
 from jobsched.model.job import History
+from jobsched.model.overview import Flow, Outline, Place, Record
 from jobsched.model.pause import Pause
 from jobsched.model.queue import QueueLimits
 from jobsched.model.run import (
@@ -382,6 +383,29 @@ class Store(Protocol):
 
     def unfinished(self, run_ids: Sequence[int]) -> set[int]:
         """Which of these runs are not in a final state."""
+
+    def outlines(self, namespace: str, after: int = 0) -> list[Outline]:
+        """Jobs that a later generation than `after` has written, in any order; of all, some tens of milliseconds a thousand."""
+
+    def job_names(self, namespace: str) -> list[str]:
+        """The names of all jobs, sorted."""
+
+    def failing_jobs(self, namespace: str) -> frozenset[str]:
+        """Jobs whose newest run that succeeded or failed has failed. Looks at each job: for every some seconds, not for each request."""
+
+    def flow(self, namespace: str, first: datetime, last: datetime, sample: int = 200) -> Flow:
+        """What ended in [first, last), and how long the newest of those that succeeded had waited: `sample` of jobs, as many ad hoc."""
+
+    def record(self, namespace: str, number: int) -> Record | None:
+        """A generation with what it changed, as far as that is kept; None: there is none of this number."""
+
+    def place(self, namespace: str, job: str) -> Place | None:
+        """Where files declare a job; None: none does, or they were applied by a program that did not tell."""
+
+    def last_lines(
+        self, run_id: int, *, attempt: int | None = None, before: tuple[int, int] | None = None, limit: int = 1000
+    ) -> list[LogLine]:
+        """The newest lines of a run before a place (attempt, seq), or of all; oldest first."""
 
     def inspect(self, namespace: str) -> Inspection:
         """Facts for `doctor`: about the database, and about what waits in this namespace. Counts all of that: not for polls."""

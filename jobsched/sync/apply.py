@@ -1,7 +1,7 @@
 """Applying a desired state: plan against the store, in one transaction, again if somebody was faster."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from jobsched.errors import SyncConflictError
@@ -9,6 +9,7 @@ from jobsched.model.desired import DesiredState
 from jobsched.model.state import GENERATIONS_KEPT, Generation
 from jobsched.store.port import Store
 from jobsched.sync.plan import Plan, change_of, plan
+from jobsched.sync.record import changes_of, positions_of
 
 _TRIES = 8
 
@@ -52,7 +53,8 @@ def sync(
         if not allow_delete:
             planned.check_brake()
         try:
-            generation = store.apply(change_of(planned, desired, applied_by))
+            change = change_of(planned, desired, applied_by)
+            generation = store.apply(replace(change, changes=changes_of(planned), positions=positions_of(desired)))
         except SyncConflictError:
             if attempt == _TRIES - 1:
                 raise

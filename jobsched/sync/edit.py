@@ -1,6 +1,6 @@
 """One job made, changed or removed at run time: a plan of one, among the jobs that no file declares."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from jobsched.errors import FileJobError, JobExistsError, SyncConflictError
@@ -9,6 +9,7 @@ from jobsched.model.job import Job
 from jobsched.model.state import ActualState, Generation, Origin, StoredJob
 from jobsched.store.port import Store
 from jobsched.sync.plan import change_of, plan
+from jobsched.sync.record import changes_of
 
 _TRIES = 8
 
@@ -44,7 +45,7 @@ def apply_edit(store: Store, edit: Edit, by: str) -> bool:
         if planned.empty:
             return True
         try:
-            store.apply(change_of(planned, _desired(edit, newest), by))
+            store.apply(replace(change_of(planned, _desired(edit, newest), by), changes=changes_of(planned)))
         except SyncConflictError:
             if attempt == _TRIES - 1:
                 raise

@@ -26,6 +26,7 @@ from jobsched.testing.contract.keys import KeyContract
 from jobsched.testing.contract.logs import LogContract
 from jobsched.testing.contract.nodes import NodeContract
 from jobsched.testing.contract.outlook import OutlookContract
+from jobsched.testing.contract.overview import OverviewContract
 from jobsched.testing.contract.pausing import PauseContract
 from jobsched.testing.contract.pruning import PruneContract
 from jobsched.testing.contract.questions import QuestionContract
@@ -66,6 +67,7 @@ class StoreContract(
     DeleteContract,
     NodeContract,
     LogContract,
+    OverviewContract,
     PauseContract,
     OutlookContract,
     QuestionContract,
