@@ -486,9 +486,7 @@ class SqlStore:
     def last_lines(
         self, run_id: int, *, attempt: int | None = None, before: tuple[int, int] | None = None, limit: int = 1000
     ) -> list[LogLine]:
-        return self._dialect.read(
-            lambda connection: overview.last_lines(connection, run_id, attempt, before, limit)
-        )
+        return self._dialect.read(lambda connection: overview.last_lines(connection, run_id, attempt, before, limit))
 
     def inspect(self, namespace: str) -> Inspection:
         return inspection.inspection(self._dialect, namespace)

@@ -58,10 +58,7 @@ def stored_job(row: Row[*tuple[object, ...]]) -> StoredJob:
 def newest(connection: Connection, namespace: str, limit: int) -> list[Generation]:
     """The newest generations, newest first."""
     statement = (
-        select(*SHOWN)
-        .where(generations.c.namespace == namespace)
-        .order_by(generations.c.number.desc())
-        .limit(limit)
+        select(*SHOWN).where(generations.c.namespace == namespace).order_by(generations.c.number.desc()).limit(limit)
     )
     return [generation_of(row) for row in connection.execute(statement)]
 
@@ -127,7 +124,7 @@ def _number(connection: Connection, dialect: Dialect, change: SyncChange) -> Gen
     if dialect.insert_unless_known(connection, generations, [row]) == 0:
         raise _moved(change.namespace, "another sync was applied")
     if change.positions is not None:
-        _forget_positions(connection, change.namespace, row["number"])
+        _forget_positions(connection, change.namespace, (change.seen_generation or 0) + 1)
     return newest(connection, change.namespace, 1)[0]
 
 

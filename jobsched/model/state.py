@@ -102,7 +102,9 @@ class SyncChange:
     summary: Mapping[str, Any]
     queues: Mapping[str, QueueLimits] | None = None  #: those that have limits from now on; None: as they are
     changes: Mapping[str, Any] | None = None  #: what the record of the generation shows value by value
-    positions: Mapping[str, Any] | None = None  #: {"files": [...], "jobs": {name: [number of the file, line]}}; None: as they are
+    positions: Mapping[str, Any] | None = (
+        None  #: {"files": [...], "jobs": {name: [number of the file, line]}}; None: as they are
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,12 +17,16 @@ from jobsched.clock import Clock, SystemClock
 from jobsched.errors import JobschedError
 from jobsched.web import alerts, changes, documents, health, jobs, logs, metrics, nodes, problems, queues, runs
 from jobsched.web.access import Access
+from jobsched.web.figures import Figures
 from jobsched.web.gate import Asked, Failures, Gate
 from jobsched.web.health import Readiness
 from jobsched.web.job_index import JobIndex
+from jobsched.web.kept import PATIENCE
+from jobsched.web.pages import doctor, generations, login, now, runs_list, static, week
 from jobsched.web.pages import job as job_page
 from jobsched.web.pages import jobs as jobs_page
-from jobsched.web.pages import login, now, runs_list, static, system
+from jobsched.web.pages import nodes as nodes_page
+from jobsched.web.pages import queues as queues_page
 from jobsched.web.pages import run as run_page
 from jobsched.web.pages.render import Renderer
 from jobsched.web.pages.site import is_page
@@ -48,7 +52,11 @@ _PAGES = (
     job_page.router,
     runs_list.router,
     run_page.router,
-    system.router,
+    week.router,
+    queues_page.router,
+    nodes_page.router,
+    generations.router,
+    doctor.router,
     login.router,
     static.router,
 )
@@ -65,8 +73,11 @@ class Web:
         clock: Clock | None = None,
         alive: Callable[[], bool] = lambda: True,
         root_path: str = "",
+        patience: float = PATIENCE,
     ) -> None:
-        """`alive`: whether what this process does beside serving goes on; `root_path`: where a proxy puts it."""
+        """`alive`: whether what this process does beside serving goes on; `root_path`: where a proxy puts it; `patience`:
+        how many seconds a page waits for a figure that is being counted.
+        """
         clock = clock or SystemClock()
         self.streams = Streams(clock)
         self.app = FastAPI(
@@ -83,6 +94,7 @@ class Web:
         state = self.app.state
         state.client, state.access, state.streams, state.alive = client, access, self.streams, alive
         state.job_index = JobIndex(client)
+        state.figures = Figures(client, state.job_index, clock, patience)
         state.readiness = Readiness(client, clock, lambda: self.streams.ending)
         state.scraped = metrics.Scraped(client, clock)
         self.app.include_router(health.router)

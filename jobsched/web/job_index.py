@@ -1,12 +1,19 @@
-"""What jobs are searched by, kept while the generation stands: reading ten thousand definitions takes a second, a page is quick."""
+"""What jobs are searched and reckoned by, kept while the generation stands: ten thousand definitions are not read for a page."""
 
 import threading
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from jobsched.client import Client
-from jobsched.model.handler import handler_text
-from jobsched.model.state import StoredJob
+from jobsched.model.definition import HANDLER_KINDS, job_from_definition
+from jobsched.model.handler import handler_from_definition, handler_text
+from jobsched.model.overview import Outline
+from jobsched.schedule.week import Timing, timing_of
+
+_WHEN = ("cron", "every", "at", "timezone", "start_at", "end_at")
+_SCHEDULES = ("cron", "every", "at")
+#: So that what is no schedule is not read for one.
+_NO_HANDLER = {"handler": "none"}
 
 
 class Entry(NamedTuple):
@@ -17,28 +24,60 @@ class Entry(NamedTuple):
     tags: tuple[str, ...]
     owner: str | None
     queue: str
+    suspended: bool
+    schedule: Mapping[str, Any]  #: of its definition, what says when it runs; empty: only when it is triggered
 
 
 class JobIndex:
-    """Definitions change with a generation, and with nothing else. Thread-safe."""
+    """Definitions change with a generation, and with nothing else; what one has changed is read alone. Thread-safe."""
 
     def __init__(self, client: Client) -> None:
         self._client, self._lock = client, threading.Lock()
-        self._generation: int | None = None
-        self._entries: Sequence[Entry] = ()
+        self._generation = 0
+        self._entries: dict[str, Entry] = {}
+        self._timings: dict[str, tuple[Entry, Timing]] = {}
 
-    def entries(self) -> Sequence[Entry]:
+    def entries(self) -> list[Entry]:
         """All jobs, by name."""
+        store, namespace = self._client.store, self._client.namespace
         # Asked before they are read: what is newer than its number is only read once more.
-        newest = next((generation.number for generation in self._client.generations(1)), None)
+        newest = next((generation.number for generation in self._client.generations(1)), 0)
         with self._lock:
             if newest != self._generation:
-                self._entries = [_entry(stored) for stored in self._client.jobs()]
+                after = self._generation if newest > self._generation else 0
+                changed = {outline.name: _entry(outline) for outline in store.outlines(namespace, after)}
+                known = {**self._entries, **changed}
+                self._entries = {name: known[name] for name in store.job_names(namespace) if name in known}
                 self._generation = newest
-            return self._entries
+            return list(self._entries.values())
+
+    def timings(self) -> dict[str, Timing]:
+        """When each job that is not suspended wants to run; of those that have a schedule."""
+        wanted = [entry for entry in self.entries() if entry.schedule and not entry.suspended]
+        known = self._timings
+        found = {}
+        for entry in wanted:
+            kept = known.get(entry.name)
+            found[entry.name] = kept if kept is not None and kept[0] is entry else (entry, _timing(entry))
+        self._timings = found
+        return {name: timing for name, (_, timing) in found.items()}
 
 
-def _entry(stored: StoredJob) -> Entry:
-    job = stored.job
-    text = "\n".join((job.name, job.description or "", handler_text(job.handler))).casefold()
-    return Entry(job.name, text, job.tags, job.owner, job.queue)
+def _entry(outline: Outline) -> Entry:
+    given = outline.definition
+    kind = next(kind for kind in HANDLER_KINDS if kind in given)
+    handler = handler_text(handler_from_definition(kind, given[kind]))
+    text = "\n".join((outline.name, given.get("description") or "", handler)).casefold()
+    return Entry(
+        outline.name,
+        text,
+        tuple(given.get("tags", ())),
+        given.get("owner"),
+        given.get("queue", "default"),
+        bool(given.get("suspend", False)),
+        {field: given[field] for field in _WHEN if field in given} if any(s in given for s in _SCHEDULES) else {},
+    )
+
+
+def _timing(entry: Entry) -> Timing:
+    return timing_of(job_from_definition("", entry.name, {**_NO_HANDLER, **entry.schedule}))

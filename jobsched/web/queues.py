@@ -1,6 +1,8 @@
 """/api/queues: how deep they are, how long the oldest waits; pausing and resuming them. Also /api/pauses, and pausing all."""
 
-from typing import Any
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
@@ -26,9 +28,20 @@ def list_queues(client: TheClient) -> JSONResponse:
     return JSONResponse(as_json(client))
 
 
-def as_json(client: Client) -> list[dict[str, Any]]:
-    counts, limits, pauses = client.counts(), client.queue_limits(), Pauses(client.pauses())
-    oldest, now = client.oldest_pending(), client.store.now()
+class Depths(NamedTuple):
+    """What waits, and since when: counted, so it costs as much as there is of it."""
+
+    counts: Mapping[tuple[str, RunState], int]
+    oldest: Mapping[str, datetime]
+
+
+def depths(client: Client) -> Depths:
+    return Depths(client.counts(), client.oldest_pending())
+
+
+def as_json(client: Client, counted: Depths | None = None) -> list[dict[str, Any]]:
+    counts, oldest = counted or depths(client)
+    limits, pauses, now = client.queue_limits(), Pauses(client.pauses()), client.store.now()
     names = {queue for queue, _ in counts} | set(limits)
     names |= {pause.name for pause in pauses if pause.scope is PauseScope.QUEUE}
     return [

@@ -12,7 +12,8 @@ ROUTERS: list[APIRouter] = []
 
 
 def a_web(client: Client, access: Access, clock: FakeClock, root_path: str = "") -> Web:
-    web = Web(client, access, clock=clock, root_path=root_path)
+    # A page that counts waits for its figures, however slow the machine is.
+    web = Web(client, access, clock=clock, root_path=root_path, patience=60)
     if root_path:
         return web
     if ROUTERS:

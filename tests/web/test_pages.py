@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from html.parser import HTMLParser
@@ -13,10 +14,13 @@ import pytest
 from tests.web.apps import a_web
 
 from jobsched.client import Client
+from jobsched.model.instants import format_instant
 from jobsched.model.run import LogLine, RunState, Transition
 from jobsched.store.open import open_store
 from jobsched.testing.clock import FakeClock
 from jobsched.web.access import Access, Role
+from jobsched.web.kept import Kept
+from jobsched.web.pages import runs_list
 from jobsched.web.pages.site import way_back
 from jobsched.web.sessions import COOKIE, LIFETIME, Sessions
 
@@ -57,8 +61,8 @@ class Pages:
 
     def send(self, page: str, action: str, headers: Mapping[str, str] | None = None, **fields: str) -> httpx.Response:
         """Send the form of a page, with what it hides and what is filled in."""
-        [hidden] = [form for form in forms_of(self.get(page)) if form[0] == action]
-        content = urlencode({**hidden[1], **fields})
+        hidden = next(form[1] for form in forms_of(self.get(page)) if form[0] == action)
+        content = urlencode({**hidden, **fields})
         return self.ask("POST", action, content=content, headers={"content-type": FORM, **(headers or {})})
 
     def forge(self, action: str, content: str = "", **headers: str) -> int:
@@ -186,7 +190,11 @@ def test_an_empty_store_has_pages_that_say_what_to_do(sqlite_url: str, clock: Fa
         assert "jobsched run" in pages.get("/")
         assert "jobsched sync" in pages.get("/jobs")
         assert "No run matches" in pages.get("/runs")
-        assert "jobsched sync" in pages.get("/system")
+        assert "jobsched sync" in pages.get("/generations")
+        assert "jobsched run" in pages.get("/nodes")
+        assert "Nothing waits" in pages.get("/queues")
+        assert "0 slots" in pages.get("/week")
+        assert "there is nothing to do" in pages.get("/doctor")
 
 
 def test_jobs_show_their_last_runs_and_are_searched(pages: Pages) -> None:
@@ -199,7 +207,12 @@ def test_jobs_show_their_last_runs_and_are_searched(pages: Pages) -> None:
     assert 'aria-label="Last runs: 1 pending"' in text
     assert "paused" in text
     assert "/jobs/send" not in pages.get("/jobs?search=THINGS")
-    assert "/jobs/hourly" not in pages.get("/jobs?paused=true")
+    assert "/jobs/hourly" not in pages.get("/jobs?state=paused")
+    assert "/jobs/hourly" not in pages.get("/jobs?owner=ann")
+    assert "/jobs/hourly" not in pages.get("/jobs?state=by+hand")
+    assert "No job matches" in pages.get("/jobs?state=failing")
+    assert "No job matches" in pages.get("/jobs?state=running")
+    assert "there are failing, running" in pages.get("/jobs?state=rich", 422)
     assert "/jobs/send" not in pages.get("/jobs?tag=ops")
     assert "&lt;script&gt;" in pages.get(f"/jobs?search={EVIL}")
 
@@ -240,10 +253,12 @@ def test_a_job_shows_its_declaration_its_slots_and_what_became_of_them(pages: Pa
 
     text = pages.get("/jobs/hourly")
 
-    assert "cron: 0 * * * *" in text
+    assert '<span class="y-key">cron</span>: 0 * * * *' in text
+    assert "<code>jobs.yaml:5</code>" in text
+    assert "by ann@desk" in text
     assert "Look after &lt;things&gt;" in text
     assert text.count("not accounted for yet") == 2
-    assert text.count('<li class="line">') == 6
+    assert text.count('<li class="line"><span>') == 6
     assert 'title="run 1: pending' in text
     assert actions_of(text) == {"/jobs/hourly/trigger", "/jobs/hourly/pause"}
 
@@ -275,31 +290,179 @@ def test_a_run_shows_its_errors_log_payload_and_result_and_nothing_of_it_is_mark
     text, waiting = pages.get(f"/runs/{failed}"), pages.get(f"/runs/{waits}")
 
     assert "<strong>ConnectionError</strong> 502 &lt;script&gt;" in text
-    assert "red \\x07bell \\u202e&lt;script&gt;" in text
+    assert '<span class="c-red">red</span> \\x07bell \\u202e&lt;script&gt;' in text
     assert "&#34;to&#34;: &#34;&lt;script&gt;" in waiting
     assert actions_of(text) == {f"/runs/{failed}/requeue"}
     assert actions_of(waiting) == {f"/runs/{waits}/cancel"}
 
 
 def test_a_long_log_is_read_by_the_page(pages: Pages) -> None:
-    run, now = pages.client.enqueue("work").id, pages.client.store.now()
+    run, now = given_failed(pages.client, "no"), pages.client.store.now()
     pages.client.store.append_log([LogLine(run, 1, seq, now, "stdout", f"line {seq}.") for seq in range(501)])
 
-    assert f'href="/runs/{run}?after=1-499" rel="next"' in pages.get(f"/runs/{run}")
-    assert "line 500." in pages.get(f"/runs/{run}?after=1-499")
+    first, second = pages.get(f"/runs/{run}"), pages.get(f"/runs/{run}?after=1-499")
+
+    assert f'href="/runs/{run}?after=1-499" rel="next"' in first
+    assert "line 500." in second
+    assert f'href="/runs/{run}?before=1-500" rel="prev"' in second
+    assert "line 0." in pages.get(f"/runs/{run}?before=1-500")
 
 
-def test_system_shows_queues_pauses_nodes_and_generations(pages: Pages) -> None:
-    given_node(pages.client)
-    pages.client.pause(queue="mail", reason=EVIL, by="ann")
+def test_of_a_run_that_is_not_over_the_end_of_its_log_is_shown(pages: Pages) -> None:
+    run, now = given_running(pages.client), pages.client.store.now()
+    pages.client.store.append_log([LogLine(run, 1, seq, now, "stdout", f"line {seq}.") for seq in range(600)])
 
-    text = pages.get("/system")
+    text = pages.get(f"/runs/{run}")
 
-    assert "Queue <strong>mail</strong>" in text
-    assert "by ann: &lt;script&gt;" in text
-    assert "0 of 2" in text
-    assert "host1" in text
-    assert "created hourly, send" in text
+    assert "line 599." in text
+    assert "line 99." not in text
+    assert f'href="/runs/{run}?before=1-100" rel="prev"' in text
+    assert "line 99." in pages.get(f"/runs/{run}?before=1-100")
+
+
+def test_a_log_is_searched_and_its_colours_are_classes(pages: Pages) -> None:
+    run, now = given_running(pages.client), pages.client.store.now()
+    texts = ["\x1b[1;31mfailed:\x1b[0m disk FULL", "all well", f"full of {EVIL}"]
+    pages.client.store.append_log([LogLine(run, 1, seq, now, "stdout", text) for seq, text in enumerate(texts)])
+
+    text, none = pages.get(f"/runs/{run}?find=full"), pages.get(f"/runs/{run}?find=nothing")
+
+    assert '<span class="bold c-red">failed:</span> disk <mark>FULL</mark>' in text
+    assert "<mark>full</mark> of &lt;script&gt;" in text
+    assert "all well" not in text
+    assert "2 lines with" in text
+    assert "No line of its log has that" in none
+    assert "&lt;script&gt;" in pages.get(f"/runs/{run}?{urlencode({'find': EVIL})}")
+
+
+def test_queues_are_shown_paused_and_resumed(pages: Pages) -> None:
+    pages.client.enqueue("mail.send", queue="mail")
+    pages.clock.advance(timedelta(minutes=5))
+
+    page = pages.get("/queues?pause=mail")
+    answer = pages.send("/queues?pause=mail", "/queues/mail/pause", reason=EVIL, duration="2h")
+    paused = pages.get("/queues")
+    pages.send("/queues", "/queues/mail/resume")
+
+    assert "0 of 2" in page
+    assert ">5m<" in page
+    assert answer.headers["location"] == "/queues?done=queue_paused"
+    assert "Queue <strong>mail</strong>" in paused
+    assert "&lt;script&gt;" in paused
+    assert pages.client.pauses() == []
+
+
+def test_everything_is_paused_and_resumed_from_the_page_of_queues(pages: Pages) -> None:
+    pages.send("/queues", "/everything/pause", reason="a fire")
+    [pause] = pages.client.pauses()
+    text = pages.get("/")
+    pages.send("/queues", "/everything/resume")
+
+    assert (pause.scope, pause.reason) == ("all", "a fire")
+    assert "Everything is" in text
+    assert pages.client.pauses() == []
+
+
+def test_nodes_tell_their_versions_files_clocks_and_abandoned_threads(pages: Pages) -> None:
+    told = {"threads": 8, "running": 1, "abandoned_threads": 3, "skew_seconds": 2.5, "hash": "f" * 64, "error": EVIL}
+    nodes: list[tuple[str, dict[str, Any]]] = [("1", told), ("2", {})]
+    for version, info in nodes:
+        pages.client.store.register(
+            host="host1", pid=7, version=version, namespaces=["default"], lease=timedelta(seconds=30), info=info
+        )
+
+    text = pages.get("/nodes")
+
+    assert "Nodes are of different versions: 1, 2" in text
+    assert '<dd class="bad">3</dd>' in text
+    assert '<dd class="bad">2.5 s</dd>' in text
+    assert "not what is applied" in text
+    assert "&lt;script&gt;" in text
+
+
+def test_a_generation_shows_what_was_and_what_is(pages: Pages) -> None:
+    pages.client.create_job("night", {"shell": "ls", "cron": "0 * * * *"}, by="ann")
+    pages.client.update_job("night", {"shell": "ls", "cron": "30 2 * * *"}, by="bob")
+    pages.client.delete_job("night", by="ann")
+
+    listed, first, made = pages.get("/generations"), pages.get("/generations/1"), pages.get("/generations/2")
+    edited, removed = pages.get("/generations/3"), pages.get("/generations/4")
+
+    assert "updated night (cron)" in listed
+    assert "+ owner: ann" in first
+    assert '<span class="added">+ shell: ls</span>' in made
+    assert '<span class="taken">- cron: 0 * * * *</span>' in edited
+    assert '<span class="added">+ cron: 30 2 * * *</span>' in edited
+    assert "bob" in edited
+    assert '<span class="taken">- shell: ls</span>' in removed
+    assert "there is no generation 5" in pages.get("/generations/5", 404)
+
+
+def test_the_doctor_says_what_is_wrong_and_what_to_do(pages: Pages) -> None:
+    text = pages.get("/doctor")
+
+    assert "no node is alive that serves namespace default" in text
+    assert "What to do: start one: jobsched run" in text
+    assert text.index("no node is alive") < text.index(">ok<")
+
+
+def test_the_coming_week_shows_herds_and_the_jobs_of_an_hour(pages: Pages) -> None:
+    for number in range(3):
+        pages.client.create_job(f"night-{number}", {"shell": "ls", "cron": "30 2 * * *"}, by="ann")
+    two = pages.client.store.now().replace(hour=2, minute=0) + timedelta(days=1)
+    address = f"/week?{urlencode({'at': format_instant(two)})}"
+
+    week, hour = pages.get("/week"), pages.get(address)
+
+    assert "4 slots, 3 in the fullest minute" in week
+    assert "3 slots at once" in week
+    assert f'href="{address}#jobs"' in week
+    assert hour.count('href="/jobs/night-') == 3
+    assert 'href="/jobs/send"' not in hour
+
+
+def test_now_draws_what_ended_and_what_comes(pages: Pages) -> None:
+    given_failed(pages.client, "no")
+
+    text = pages.get("/")
+
+    assert 'aria-label="1 run ended, 1 failed; at most 1 in 1m"' in text
+    assert 'aria-label="1 slot within the hour, most at ' in text
+
+
+def test_what_takes_long_to_count_is_not_waited_for(client: Client, clock: FakeClock) -> None:
+    pages, told = Pages(client, clock), threading.Event()
+    pages.web.app.state.figures.failing = Kept(lambda: frozenset({told.wait(60)}), clock, 0, 0)
+
+    text = pages.get("/jobs?state=failing")
+    told.set()
+
+    assert "being counted" in text
+    assert "/jobs/hourly" in text
+
+
+def test_a_job_is_triggered_with_another_payload(pages: Pages) -> None:
+    answer = pages.send("/jobs/send", "/jobs/send/trigger", payload='{"to": "y"}')
+    wrong = [pages.send("/jobs/send", "/jobs/send/trigger", payload=text) for text in ("[1]", "{", '{"n": NaN}')]
+
+    [run] = pages.client.runs(job="send")
+    assert answer.headers["location"] == f"/runs/{run.id}?done=triggered"
+    assert run.payload == {"to": "y"}
+    assert [one.status_code for one in wrong] == [422, 422, 422]
+
+
+def test_runs_that_no_index_finds_are_looked_for_a_stretch_at_a_time(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = pages.client.enqueue("work", queue="old").id
+    newer = [pages.client.enqueue("work").id for _ in range(5)]
+    monkeypatch.setattr(runs_list, "_LOOKED_THROUGH", 3)
+
+    text = pages.get("/runs?queue=old")
+
+    assert "No run matches" in text
+    assert f'href="/runs?before_id={newer[2]}&amp;queue=old" rel="next"' in text
+    assert f'href="/runs/{old}"' in pages.get(f"/runs?before_id={newer[1]}&queue=old")
 
 
 def test_what_is_not_there_is_told_on_a_page(guarded: Pages) -> None:
@@ -323,7 +486,7 @@ def test_an_error_of_the_server_tells_nothing_more(guarded: Pages, monkeypatch: 
     guarded.log_in(READ)
     monkeypatch.setattr(guarded.client, "nodes", lambda: 1 / 0)
 
-    text = guarded.get("/system", 500)
+    text = guarded.get("/queues", 500)
 
     assert "its log says more" in text
     assert "ZeroDivision" not in text
@@ -408,7 +571,7 @@ def test_a_page_says_nothing_that_its_address_makes_up(pages: Pages) -> None:
 
 
 def test_without_a_session_every_page_leads_to_the_login(guarded: Pages) -> None:
-    for path in ("/", "/jobs", "/jobs/hourly", "/runs", "/runs/1", "/system"):
+    for path in ("/", "/jobs", "/jobs/hourly", "/runs", "/runs/1", "/queues"):
         answer = guarded.ask("GET", path)
         assert answer.status_code == 303
         assert answer.headers["location"].startswith("/login")

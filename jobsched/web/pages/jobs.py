@@ -1,5 +1,7 @@
-"""/jobs: all of them, with what became of their last runs; searched, and a page at a time."""
+"""/jobs: all of them, with what became of their last runs; searched, filtered, and a page at a time."""
 
+from collections import Counter
+from collections.abc import Collection, Iterable
 from itertools import islice
 from typing import Annotated
 
@@ -7,14 +9,21 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from jobsched.model.pause import Pauses
+from jobsched.web.figures import Figures
 from jobsched.web.job_index import Entry, JobIndex
+from jobsched.web.pages.rates import rates_of
 from jobsched.web.pages.render import TheRenderer
+from jobsched.web.problems import Problem
 from jobsched.web.routes import TheClient
 
 router = APIRouter(include_in_schema=False)
 
 _PAGE = 50
 _STRIP = 30
+#: So many tags and owners are offered; others can be typed.
+_OFFERED = 50
+#: What a job may be asked to be.
+STATES = ("failing", "running", "paused", "suspended", "by hand")
 
 
 @router.get("/jobs", response_model=None)
@@ -25,31 +34,63 @@ def list_jobs(
     *,
     search: Annotated[str, Query(max_length=200)] = "",
     tag: Annotated[str, Query(max_length=200)] = "",
-    paused: bool = False,
+    owner: Annotated[str, Query(max_length=200)] = "",
+    state: Annotated[str, Query(max_length=20)] = "",
     after: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
-    pauses = Pauses(client.pauses())
+    if state and state not in STATES:
+        raise Problem(422, "invalid", f"{state!r} is nothing that a job may be; there are {', '.join(STATES)}")
     index: JobIndex = request.app.state.job_index
+    pauses, entries = Pauses(client.pauses()), index.entries()
+    in_state = _in_state(state, entries, pauses, request.app.state.figures)
 
     def wanted(entry: Entry) -> bool:
         return (
-            entry.name > after
-            and search.casefold().strip() in entry.text
+            search.casefold().strip() in entry.text
             and (not tag or tag in entry.tags)
-            and (not paused or pauses.of_job(entry.name) is not None)
+            and (not owner or owner == entry.owner)
+            and (in_state is None or entry.name in in_state)
         )
 
-    names = [entry.name for entry in islice(filter(wanted, index.entries()), _PAGE + 1)]
+    found = [entry for entry in entries if wanted(entry)]
+    names = [entry.name for entry in islice((entry for entry in found if entry.name > after), _PAGE + 1)]
     shown = names[:_PAGE]
+    recent = client.recent_runs(shown, _STRIP)
     return renderer.page(
         "jobs.html",
         request,
         jobs=client.jobs(shown) if shown else [],
-        recent=client.recent_runs(shown, _STRIP),
+        count=len(found),
+        recent=recent,
+        rates={name: rates_of(glances) for name, glances in recent.items()},
         pauses=pauses,
-        search=search,
-        tag=tag,
-        paused=paused,
+        filters={"search": search, "tag": tag, "owner": owner, "state": state},
+        states=STATES,
+        tags=_offered(tag for entry in entries for tag in entry.tags),
+        owners=_offered(entry.owner for entry in entries if entry.owner),
+        being_counted=state == "failing" and in_state is None,
         after=after,
         following=shown[-1] if len(names) > _PAGE else None,
     )
+
+
+def _offered(words: Iterable[str]) -> list[str]:
+    counted: Counter[str] = Counter(words)
+    return sorted(word for word, _ in counted.most_common(_OFFERED))
+
+
+def _in_state(state: str, entries: Collection[Entry], pauses: Pauses, figures: Figures) -> Collection[str] | None:
+    """Names of the jobs that are so; None: all of them, or nobody knows yet."""
+    match state:
+        case "failing":
+            return figures.failing.get()
+        case "running":
+            return figures.running_jobs()
+        case "paused":
+            return {entry.name for entry in entries if pauses.of_job(entry.name) is not None}
+        case "suspended":
+            return {entry.name for entry in entries if entry.suspended}
+        case "by hand":
+            return {entry.name for entry in entries if not entry.schedule}
+        case _:
+            return None

@@ -23,7 +23,20 @@ from jobsched.web.problems import Problem
 from jobsched.web.sessions import Sessions
 
 #: What every template may call.
-_SHOWN = ("instant", "local", "seconds", "counted", "progress_of", "error_text", "error_entry", "large", "changes_of")
+_SHOWN = (
+    "instant",
+    "local",
+    "seconds",
+    "counted",
+    "progress_of",
+    "error_text",
+    "error_entry",
+    "large",
+    "changes_of",
+    "lasting",
+    "day_of",
+    "z",
+)
 
 
 class Renderer:

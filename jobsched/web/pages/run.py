@@ -1,24 +1,23 @@
 """/runs/ID: one run with its attempts, log, payload and result; cancelling and requeueing it."""
 
-import re
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from jobsched.client import Client
 from jobsched.model.run import LogLine, Run, RunState
 from jobsched.model.wording import lacks_text
 from jobsched.web.logs import place_of
+from jobsched.web.pages.ansi import coloured, plain
 from jobsched.web.pages.render import TheRenderer
 from jobsched.web.routes import RunId, TheClient
 from jobsched.web.runs import its_run
 
 router = APIRouter(include_in_schema=False)
 
-_LINES = 500
+_LINES, _ALL = 500, 100_000
 _PROGRESS = "progress"
-#: What programs colour their lines with, and move the cursor by: here it would only be noise.
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 
 
 @router.get("/runs/{run_id}", response_model=None)
@@ -30,23 +29,65 @@ def show_run(
     *,
     attempt: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
     after: Annotated[str | None, Query(max_length=40)] = None,
+    before: Annotated[str | None, Query(max_length=40)] = None,
+    find: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
     run = its_run(client, run_id)
-    lines = client.log(run_id, attempt=attempt, after=place_of(after), limit=_LINES + 1)
-    shown = lines[:_LINES]
+    sought = find.strip()
+    log = _sought(client, run, attempt, sought) if sought else _page(client, run, attempt, after, before)
     return renderer.page(
         "run.html",
         request,
         run=run,
         progress=client.progress([run]).get(run_id),
         waits=lacks_text(client.lacks(run_id)) if run.state is RunState.BLOCKED else None,
-        lines=[(line, _ANSI.sub("", line.text)) for line in shown if line.stream != _PROGRESS],
+        lines=list(coloured(log.lines, sought)),
+        log=log,
         attempt=attempt,
-        after=after,
-        following=_place(shown[-1]) if len(lines) > _LINES else None,
+        find=sought,
         may_cancel=not run.state.final,
         may_requeue=_may_requeue(run),
     )
+
+
+class _Log(NamedTuple):
+    """Lines of a log, and where those before and after them are; None: there are none."""
+
+    lines: list[LogLine]
+    before: str | None = None
+    after: str | None = None
+    matches: int | None = None  #: of what was sought, also those that are not shown
+
+
+def _page(client: Client, run: Run, attempt: int | None, after: str | None, before: str | None) -> _Log:
+    """Of a run that is over, its beginning; of another, its end, which is where more comes."""
+    if after is not None or (run.state.final and before is None):
+        lines = client.log(run.id, attempt=attempt, after=place_of(after), limit=_LINES + 1)
+        more, lines = len(lines) > _LINES, lines[:_LINES]
+        return _Log(
+            _written(lines),
+            before=_place(lines[0]) if after is not None and lines else None,
+            after=_place(lines[-1]) if more else None,
+        )
+    place = None if before is None else place_of(before)
+    lines = client.store.last_lines(run.id, attempt=attempt, before=place, limit=_LINES + 1)
+    more, lines = len(lines) > _LINES, lines[-_LINES:]
+    return _Log(
+        _written(lines),
+        before=_place(lines[0]) if more else None,
+        after=_place(lines[-1]) if before is not None and lines else None,
+    )
+
+
+def _sought(client: Client, run: Run, attempt: int | None, sought: str) -> _Log:
+    """The lines that hold a text, without regard to case; a log has a megabyte at most."""
+    lines = client.log(run.id, attempt=attempt, limit=_ALL)
+    found = [line for line in _written(lines) if sought.casefold() in plain(line.text).casefold()]
+    return _Log(found[:_LINES], matches=len(found))
+
+
+def _written(lines: list[LogLine]) -> list[LogLine]:
+    return [line for line in lines if line.stream != _PROGRESS]
 
 
 def _place(line: LogLine) -> str:

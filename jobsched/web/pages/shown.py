@@ -23,6 +23,8 @@ _PERCENT = re.compile(r"(\d{1,3})%")
 _NONE = Markup("&ndash;")
 _HOUR = timedelta(hours=1)
 _MOST_NAMES = 8
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def beside(now: datetime) -> dict[str, Callable[..., Any]]:
@@ -58,6 +60,20 @@ def local(value: datetime, zone: ZoneInfo) -> Markup:
 def _time(value: datetime, text: str) -> Markup:
     exact = format_instant(value)
     return Markup('<time datetime="{}" title="{}">{}</time>').format(exact, exact, text)
+
+
+def lasting(value: timedelta | None) -> str:
+    return _NONE if value is None else rough(value)
+
+
+def day_of(value: datetime) -> str:
+    """`Mon 30 Nov`, in English whatever the machine speaks."""
+    return f"{_DAYS[value.weekday()]} {value.day} {_MONTHS[value.month - 1]}"
+
+
+def z(value: datetime) -> str:
+    """As an address names it."""
+    return format_instant(value)
 
 
 def seconds(value: float | None) -> str:

@@ -9,7 +9,22 @@ from jobsched.model.text import storable
 from jobsched.web.problems import Problem
 
 #: First parts of their paths.
-_PAGES = frozenset({"", "jobs", "runs", "system", "login", "logout", "static"})
+_PAGES = frozenset(
+    {
+        "",
+        "jobs",
+        "week",
+        "runs",
+        "queues",
+        "everything",
+        "nodes",
+        "generations",
+        "doctor",
+        "login",
+        "logout",
+        "static",
+    }
+)
 LOGIN, LOGOUT = "/login", "/logout"
 FORM_TYPE = "application/x-www-form-urlencoded"
 MOST_FORM_BYTES = 64 * 1024

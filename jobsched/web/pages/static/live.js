@@ -11,15 +11,22 @@ function quiet() {
   // Nobody's focus, selection or opened part is taken away.
   const selection = document.getSelection();
   const selects = selection && !selection.isCollapsed && live.contains(selection.anchorNode);
-  const scrolled = [...live.querySelectorAll("pre")].some((part) => part.scrollTop > 0 || part.scrollLeft > 0);
+  const scrolled = [...live.querySelectorAll("pre")].some((part) => part.scrollLeft > 0 || (part.scrollTop > 0 && !atEnd(part)));
   return !selects && !scrolled && !live.contains(document.activeElement);
+}
+
+// Who has scrolled a log to its end is shown what comes.
+function atEnd(part) {
+  return part.scrollHeight > part.clientHeight && part.scrollTop + part.clientHeight >= part.scrollHeight - 4;
 }
 
 function replace(text) {
   const fresh = new DOMParser().parseFromString(text, "text/html").getElementById("live");
   if (!fresh || fresh.innerHTML === live.innerHTML) return;
   const opened = [...live.querySelectorAll("details")].map((part) => part.open);
+  const followed = [...live.querySelectorAll("pre")].map(atEnd);
   live.replaceChildren(...fresh.childNodes);
+  live.querySelectorAll("pre").forEach((part, n) => { if (followed[n]) part.scrollTop = part.scrollHeight; });
   live.querySelectorAll("details").forEach((part, n) => { if (n in opened) part.open = opened[n]; });
 }
 

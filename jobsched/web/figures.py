@@ -1,0 +1,88 @@
+"""What pages count, for all who look: each figure once, however many look at it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from jobsched.client import Client
+from jobsched.clock import Clock
+from jobsched.model.pause import Pauses
+from jobsched.model.run import RunState
+from jobsched.observe.doctor import diagnose
+from jobsched.observe.doctor.alerts import unsent
+from jobsched.observe.doctor.finding import Facts, Finding
+from jobsched.schedule.week import slots_a_minute
+from jobsched.web import queues
+from jobsched.web.flows import Flows
+from jobsched.web.job_index import JobIndex
+from jobsched.web.kept import PATIENCE, Kept
+
+_RUNNING = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """Slots in each minute of the seven days from `start` on, which is a whole hour."""
+
+    start: datetime
+    minutes: list[int]
+
+    def hours(self) -> list[tuple[int, int]]:
+        """Of each hour its slots, and how many come in its fullest minute."""
+        parts = [self.minutes[first : first + 60] for first in range(0, len(self.minutes), 60)]
+        return [(sum(part), max(part)) for part in parts]
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    at: datetime
+    findings: list[Finding]
+
+
+class Figures:
+    """One for each web server."""
+
+    def __init__(self, client: Client, index: JobIndex, clock: Clock, patience: float = PATIENCE) -> None:
+        self._client, self._index = client, index
+        flows = Flows(client)
+        self.hour = Kept(flows.hour, clock, 2, patience)
+        self.day = Kept(flows.day, clock, 30, patience)
+        self.week = Kept(self._week, clock, 15, patience)
+        self.failing = Kept(lambda: client.store.failing_jobs(client.namespace), clock, 5, patience)
+        self.diagnosis = Kept(self._diagnose, clock, 10, patience)
+        self._depths = Kept(lambda: queues.depths(client), clock, 0, patience)
+
+    def queues(self) -> list[dict[str, Any]] | None:
+        """As /api/queues has them, with what waits as it was a moment ago."""
+        depths = self._depths.get()
+        return None if depths is None else queues.as_json(self._client, depths)
+
+    def running_jobs(self) -> frozenset[str]:
+        """Jobs of which a run is performed now."""
+        running = self._client.runs(states=[RunState.RUNNING], limit=_RUNNING)
+        return frozenset(run.job for run in running if run.job is not None)
+
+    def _week(self) -> Week:
+        now = self._client.store.now()
+        start = now.replace(minute=0, second=0, microsecond=0)
+        pauses = Pauses(self._client.pauses())
+        timings = self._index.timings()
+        return Week(start, slots_a_minute([timings[name] for name in timings if pauses.of_job(name) is None], start))
+
+    def _diagnose(self) -> Diagnosis:
+        """What the database can tell; files and permissions are for `jobsched doctor` on a node's machine."""
+        store, namespace = self._client.store, self._client.namespace
+        actual, now = store.actual(namespace), store.now()
+        facts = Facts(
+            namespace=namespace,
+            now=now,
+            schema=store.schema(),
+            inspection=store.inspect(namespace),
+            newest=actual.generation,
+            nodes=tuple(store.nodes()),
+            jobs=tuple(actual.jobs.values()),
+            pauses=tuple(actual.pauses),
+            unsent=tuple(store.runs(unsent(namespace, now))),
+            untold=tuple(store.untold([namespace])),
+        )
+        return Diagnosis(now, diagnose(facts))

@@ -1,0 +1,56 @@
+"""Figures that cost more than a page may: asked for in a thread of their own, kept for a while, waited for but shortly."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
+from typing import Generic, TypeVar
+
+from jobsched.clock import Clock
+
+T = TypeVar("T")
+#: A page waits so long for a figure, in seconds; without it, it says so.
+PATIENCE = 0.12
+#: A figure that takes long is asked for no oftener than this leaves it a tenth of the time.
+_REST = 10
+
+
+class Kept(Generic[T]):
+    """One figure. While a newer one is asked for, the last one is shown. Thread-safe."""
+
+    def __init__(self, ask: Callable[[], T], clock: Clock, seconds: float, patience: float = PATIENCE) -> None:
+        """`seconds`: how long an answer is good for, at least; `patience`: how long one is waited for."""
+        self._ask, self._clock, self._seconds, self._patience = ask, clock, seconds, patience
+        self._lock = threading.Lock()
+        self._asking: Future[T] | None = None
+        self._last: T | None = None
+        self._good_until = float("-inf")
+
+    def get(self) -> T | None:
+        """None: there is none so far. Raises what asking raised."""
+        with self._lock:
+            if self._asking is None:
+                if self._clock.monotonic() < self._good_until:
+                    return self._last
+                self._asking = Future()
+                threading.Thread(target=self._run, args=(self._asking,), name="jobsched-figure", daemon=True).start()
+            asking = self._asking
+        try:
+            return asking.result(self._patience)
+        except NotYet:
+            return self._last
+
+    def _run(self, asking: Future[T]) -> None:
+        began = self._clock.monotonic()
+        try:
+            found = self._ask()
+        except Exception as error:  # noqa: BLE001 - whoever waits for it is told
+            with self._lock:
+                self._asking = None
+            asking.set_exception(error)
+            return
+        with self._lock:
+            ended = self._clock.monotonic()
+            self._last, self._asking = found, None
+            self._good_until = ended + max(self._seconds, _REST * (ended - began))
+        asking.set_result(found)

@@ -1,0 +1,96 @@
+"""/week: how many slots come in each hour of the coming week, which shows herds; and the jobs of one hour."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, NamedTuple
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from jobsched.model.instants import parse_instant
+from jobsched.model.pause import Pauses
+from jobsched.schedule.week import in_hour
+from jobsched.web.figures import Figures, Week
+from jobsched.web.job_index import JobIndex
+from jobsched.web.pages.render import TheRenderer
+from jobsched.web.problems import Problem
+from jobsched.web.routes import TheClient
+
+router = APIRouter(include_in_schema=False)
+
+_HOUR, _MINUTE, _DAY = timedelta(hours=1), timedelta(minutes=1), timedelta(days=1)
+_HEATS = 5
+_FULLEST = 8
+_MOST = 200
+
+
+class Cell(NamedTuple):
+    """An hour. `heat`: from 0, nothing comes, to 5; by its fullest minute, since that is what a herd is."""
+
+    at: datetime
+    slots: int
+    most: int
+    heat: int
+
+
+@router.get("/week", response_model=None)
+def show_week(
+    request: Request, client: TheClient, renderer: TheRenderer, at: Annotated[str | None, Query(max_length=40)] = None
+) -> Response:
+    figures: Figures = request.app.state.figures
+    chosen, week = None if at is None else _hour(at), figures.week.get()
+    jobs = {} if chosen is None else _jobs_of(request, client, chosen)
+    return renderer.page(
+        "week.html",
+        request,
+        days=[] if week is None else _days(week),
+        total=0 if week is None else sum(week.minutes),
+        known=week is not None,
+        fullest=[] if week is None else _fullest(week),
+        chosen=chosen,
+        jobs=sorted(jobs.items(), key=lambda one: (-one[1], one[0]))[:_MOST],
+        count=len(jobs),
+    )
+
+
+def _hour(text: str) -> datetime:
+    try:
+        return parse_instant(text).replace(minute=0, second=0, microsecond=0)
+    except ValueError as error:
+        raise Problem(422, "invalid", f"at: {error}") from None
+
+
+def _jobs_of(request: Request, client: TheClient, hour: datetime) -> dict[str, int]:
+    index: JobIndex = request.app.state.job_index
+    pauses = Pauses(client.pauses())
+    found = in_hour(index.timings(), hour)
+    return {name: count for name, count in found.items() if pauses.of_job(name) is None}
+
+
+def _days(week: Week) -> list[tuple[datetime, list[Cell | None]]]:
+    """A row of 24 hours for each day; None: it is over, or after the week."""
+    hours = week.hours()
+    top = max(most for _, most in hours)
+    midnight = week.start.replace(hour=0)
+    rows = []
+    for day in range(8):
+        cells: list[Cell | None] = []
+        for hour in range(24):
+            at = midnight + day * _DAY + hour * _HOUR
+            place = (at - week.start) // _HOUR
+            inside = 0 <= place < len(hours)
+            cells.append(Cell(at, *hours[place], _heat(hours[place][1], top)) if inside else None)
+        rows.append((midnight + day * _DAY, cells))
+    return [row for row in rows if any(row[1])]
+
+
+def _heat(most: int, top: int) -> int:
+    """By the root of its share of the fullest: one herd does not make all else look cold."""
+    if most == 0:
+        return 0
+    return 1 if top <= 1 else max(1, round(_HEATS * (most / top) ** 0.5))
+
+
+def _fullest(week: Week) -> list[tuple[datetime, int]]:
+    """The fullest minutes, where several slots come at once."""
+    places = sorted(range(len(week.minutes)), key=lambda place: (-week.minutes[place], place))[:_FULLEST]
+    return [(week.start + place * _MINUTE, week.minutes[place]) for place in places if week.minutes[place] > 1]
