@@ -62,6 +62,7 @@ def open_server(
     except OSError as error:
         raise Failure(f"cannot listen on {place.host} port {place.port}: {error.strerror or error}") from None
     web = Web(client, access, alive=alive, root_path=place.root_path)
+    web.prepare()
     return Server(web, listening, trusted_proxies=place.proxies)
 
 

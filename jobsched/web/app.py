@@ -108,6 +108,10 @@ class Web:
         self.app.openapi = self._openapi  # type: ignore[method-assign]  # FastAPI's own way to change it
         self.asgi = Gate(self.app, access, sessions, state.failures, self._refusal)
 
+    def prepare(self) -> None:
+        """Begin to count what pages show; where nobody looks at pages, not doing so costs nothing."""
+        self.app.state.figures.prepare()
+
     def _answer_errors(self) -> None:
         def on(kind: type[Exception], problem: Callable[[Any], problems.Problem]) -> None:
             async def answer(request: Request, error: Exception) -> Response:

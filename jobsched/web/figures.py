@@ -1,8 +1,9 @@
 """What pages count, for all who look: each figure once, however many look at it."""
 
+import threading
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobsched.client import Client
 from jobsched.clock import Clock
@@ -13,7 +14,7 @@ from jobsched.observe.doctor.alerts import unsent
 from jobsched.observe.doctor.finding import Facts, Finding
 from jobsched.schedule.week import slots_a_minute
 from jobsched.web import queues
-from jobsched.web.flows import Flows
+from jobsched.web.flows import Flows, Stretch
 from jobsched.web.job_index import JobIndex
 from jobsched.web.kept import PATIENCE, Kept
 
@@ -39,18 +40,40 @@ class Diagnosis:
     findings: list[Finding]
 
 
+class AtOnce(NamedTuple):
+    """Each None while it is being counted."""
+
+    hour: list[Stretch] | None
+    day: list[Stretch] | None
+    week: Week | None
+    queues: list[dict[str, Any]] | None
+
+
 class Figures:
     """One for each web server."""
 
     def __init__(self, client: Client, index: JobIndex, clock: Clock, patience: float = PATIENCE) -> None:
-        self._client, self._index = client, index
-        flows = Flows(client)
-        self.hour = Kept(flows.hour, clock, 2, patience)
-        self.day = Kept(flows.day, clock, 30, patience)
-        self.week = Kept(self._week, clock, 15, patience)
-        self.failing = Kept(lambda: client.store.failing_jobs(client.namespace), clock, 5, patience)
-        self.diagnosis = Kept(self._diagnose, clock, 10, patience)
-        self._depths = Kept(lambda: queues.depths(client), clock, 0, patience)
+        self._client, self._index, self._clock, self._patience = client, index, clock, patience
+        flows, turn = Flows(client), threading.Lock()
+        self.hour = Kept(flows.hour, clock, 2, patience, turn)
+        self.day = Kept(flows.day, clock, 30, patience, turn)
+        self.week = Kept(self._week, clock, 15, patience, turn)
+        self.failing = Kept(lambda: client.store.failing_jobs(client.namespace), clock, 5, patience, turn)
+        self.diagnosis = Kept(self._diagnose, clock, 10, patience, turn)
+        self._depths = Kept(lambda: queues.depths(client), clock, 0, patience, turn)
+
+    def at_once(self) -> "AtOnce":
+        """What the first page shows, for the price of one wait."""
+        asked: tuple[Kept[Any], ...] = (self._depths, self.hour, self.day, self.week)
+        for one in asked:
+            one.get(0)
+        until = self._clock.monotonic() + self._patience
+        depths, hour, day, week = (one.get(max(0.0, until - self._clock.monotonic())) for one in asked)
+        return AtOnce(hour, day, week, None if depths is None else queues.as_json(self._client, depths))
+
+    def prepare(self) -> None:
+        """Begin with what takes longest the first time, before anybody looks."""
+        self.week.get(0)
 
     def queues(self) -> list[dict[str, Any]] | None:
         """As /api/queues has them, with what waits as it was a moment ago."""

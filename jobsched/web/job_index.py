@@ -16,6 +16,9 @@ _SCHEDULES = ("cron", "every", "at")
 _NO_HANDLER = {"handler": "none"}
 
 
+_AT_A_STRETCH = 20
+
+
 class Entry(NamedTuple):
     """One job. `text`: what a search looks into, without regard to case."""
 
@@ -33,7 +36,7 @@ class JobIndex:
 
     def __init__(self, client: Client) -> None:
         self._client, self._lock = client, threading.Lock()
-        self._generation = 0
+        self._generation, self._never = 0, threading.Event()
         self._entries: dict[str, Entry] = {}
         self._timings: dict[str, tuple[Entry, Timing]] = {}
 
@@ -54,11 +57,16 @@ class JobIndex:
     def timings(self) -> dict[str, Timing]:
         """When each job that is not suspended wants to run; of those that have a schedule."""
         wanted = [entry for entry in self.entries() if entry.schedule and not entry.suspended]
-        known = self._timings
+        known, read = self._timings, 0
         found = {}
         for entry in wanted:
             kept = known.get(entry.name)
-            found[entry.name] = kept if kept is not None and kept[0] is entry else (entry, _timing(entry))
+            if kept is None or kept[0] is not entry:
+                kept, read = (entry, _timing(entry)), read + 1
+                if read % _AT_A_STRETCH == 0:
+                    # Whoever makes a page meanwhile would wait for the interpreter after each question to the database.
+                    self._never.wait(0.0005)
+            found[entry.name] = kept
         self._timings = found
         return {name: timing for name, (_, timing) in found.items()}
 

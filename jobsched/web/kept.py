@@ -18,16 +18,26 @@ _REST = 10
 class Kept(Generic[T]):
     """One figure. While a newer one is asked for, the last one is shown. Thread-safe."""
 
-    def __init__(self, ask: Callable[[], T], clock: Clock, seconds: float, patience: float = PATIENCE) -> None:
-        """`seconds`: how long an answer is good for, at least; `patience`: how long one is waited for."""
+    def __init__(
+        self,
+        ask: Callable[[], T],
+        clock: Clock,
+        seconds: float,
+        patience: float = PATIENCE,
+        turn: "threading.Lock | None" = None,
+    ) -> None:
+        """`seconds`: how long an answer is good for, at least; `patience`: how long one is waited for; `turn`: of figures
+        that share one, one is asked for at a time, so that a page has a thread less to share the interpreter with.
+        """
         self._ask, self._clock, self._seconds, self._patience = ask, clock, seconds, patience
+        self._turn = turn or threading.Lock()
         self._lock = threading.Lock()
         self._asking: Future[T] | None = None
         self._last: T | None = None
         self._good_until = float("-inf")
 
-    def get(self) -> T | None:
-        """None: there is none so far. Raises what asking raised."""
+    def get(self, patience: float | None = None) -> T | None:
+        """None: there is none so far. `patience`: another than its own. Raises what asking raised."""
         with self._lock:
             if self._asking is None:
                 if self._clock.monotonic() < self._good_until:
@@ -36,14 +46,15 @@ class Kept(Generic[T]):
                 threading.Thread(target=self._run, args=(self._asking,), name="jobsched-figure", daemon=True).start()
             asking = self._asking
         try:
-            return asking.result(self._patience)
+            return asking.result(self._patience if patience is None else patience)
         except NotYet:
             return self._last
 
     def _run(self, asking: Future[T]) -> None:
-        began = self._clock.monotonic()
         try:
-            found = self._ask()
+            with self._turn:
+                began = self._clock.monotonic()
+                found = self._ask()
         except Exception as error:  # noqa: BLE001 - whoever waits for it is told
             with self._lock:
                 self._asking = None

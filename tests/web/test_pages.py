@@ -486,7 +486,7 @@ def test_an_error_of_the_server_tells_nothing_more(guarded: Pages, monkeypatch: 
     guarded.log_in(READ)
     monkeypatch.setattr(guarded.client, "nodes", lambda: 1 / 0)
 
-    text = guarded.get("/queues", 500)
+    text = guarded.get("/nodes", 500)
 
     assert "its log says more" in text
     assert "ZeroDivision" not in text

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from jobsched.model.run import RunState
-from jobsched.web.figures import Figures
+from jobsched.web.figures import AtOnce, Figures, Week
 from jobsched.web.pages import charts
 from jobsched.web.pages.rates import rates_of
 from jobsched.web.pages.render import TheRenderer
@@ -27,6 +27,7 @@ def show_now(request: Request, client: TheClient, renderer: TheRenderer) -> Resp
     running = client.runs(states=[RunState.RUNNING], limit=_MOST + 1)
     recent = client.recent_runs(sorted({run.job for run in running if run.job}), _STRIP)
     figures: Figures = request.app.state.figures
+    counted = figures.at_once()
     return renderer.page(
         "now.html",
         request,
@@ -37,27 +38,26 @@ def show_now(request: Request, client: TheClient, renderer: TheRenderer) -> Resp
         now=now,
         upcoming=client.upcoming(_HOUR, _MOST),
         failures=client.runs(states=[RunState.FAILED], since=now - _DAY, limit=_MOST),
-        queues=figures.queues(),
+        queues=counted.queues,
         nodes=client.nodes()[:_MOST],
         pauses=client.pauses()[:_MOST],
         most=_MOST,
-        charts=_charts(figures),
-        coming=_coming(figures, now),
+        charts=_charts(counted),
+        coming=_coming(counted.week, now),
     )
 
 
-def _charts(figures: Figures) -> dict[str, tuple[charts.Chart, charts.Chart] | None]:
+def _charts(counted: AtOnce) -> dict[str, tuple[charts.Chart, charts.Chart] | None]:
     """Throughput and waits of the hour and of the day; None: they are being counted."""
-    hour, day = figures.hour.get(), figures.day.get()
+    hour, day = counted.hour, counted.day
     return {
         "hour": None if hour is None else (charts.throughput(hour, _MINUTE), charts.waits(hour)),
         "day": None if day is None else (charts.throughput(day, _HALF_HOUR), charts.waits(day)),
     }
 
 
-def _coming(figures: Figures, now: datetime) -> charts.Chart | None:
+def _coming(week: Week | None, now: datetime) -> charts.Chart | None:
     """The slots of the coming hour, as they were reckoned a moment ago."""
-    week = figures.week.get()
     if week is None:
         return None
     first = (now - week.start) // _MINUTE

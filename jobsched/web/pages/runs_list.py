@@ -15,7 +15,9 @@ from jobsched.web.routes import TheClient, since_of
 router = APIRouter(include_in_schema=False)
 
 _PAGE = 50
-_LOOKED_THROUGH = 100_000
+_LOOKED_THROUGH = 25_000
+#: States that have an index of their own.
+_BY_INDEX = (*(state for state in RunState if not state.final), RunState.FAILED)
 _Filter = Annotated[str, Query(max_length=4096)]
 
 
@@ -64,8 +66,8 @@ def _look(client: Client, wanted: RunFilter) -> tuple[list[Run], int | None]:
     """Runs, and from which id on they were looked for; None: from the first. No index has what is asked for by handler,
     queue or most states, so a page goes through so many runs, and says so, rather than through all that there are.
     """
-    unfinished = wanted.states and not wanted.states[0].final
-    if wanted.job or unfinished or not (wanted.states or wanted.queue or wanted.handler):
+    found_by_index = wanted.job or (wanted.states and wanted.states[0] in _BY_INDEX)
+    if found_by_index or not (wanted.states or wanted.queue or wanted.handler):
         return client.store.runs(wanted), None
     newest = wanted.before_id or next((run.id + 1 for run in client.runs(limit=1)), 0)
     first = max(0, newest - _LOOKED_THROUGH)
