@@ -65,22 +65,30 @@ def timing_of(job: Job) -> Timing:
     return Timing(window, tuple(parts), job.every, job.at)
 
 
-def slots_a_minute(timings: Collection[Timing], start: datetime, minutes: int = 7 * 24 * 60) -> list[int]:
-    """Of each minute from `start` on, which is a whole one, how many slots come in it."""
+def slots_a_minute(
+    timings: Collection[Timing], start: datetime, minutes: int = 7 * 24 * 60, *, once: bool = False
+) -> list[int]:
+    """Of each minute from `start` on, which is a whole one, how many slots come in it. With `once` a job counts once in a
+    minute, however many slots it has there: then these are the jobs that come together.
+    """
     found = [0] * minutes
-    for window, place, slots in chain(_of_crons(timings, start, minutes), _of_others(timings, start, minutes)):
+    for window, place, slots in chain(
+        _of_crons(timings, start, minutes, once), _of_others(timings, start, minutes, once)
+    ):
         if 0 <= place < minutes and window.holds(start + place * _MINUTE):
             found[place] += slots
     return found
 
 
-def _of_crons(timings: Collection[Timing], start: datetime, minutes: int) -> Iterator[tuple[Window, int, int]]:
+def _of_crons(
+    timings: Collection[Timing], start: datetime, minutes: int, once: bool
+) -> Iterator[tuple[Window, int, int]]:
     """Jobs that name the same hours of the same days are gathered first: ten thousand have some hundreds of those."""
     crons: dict[Hours, Counter[int]] = defaultdict(Counter)
     for timing in timings:
         for hours, named, slots in timing.cron:
             for minute in named:
-                crons[hours][minute] += slots
+                crons[hours][minute] += 1 if once else slots
     begins = _Begins(start, minutes)
     for hours, weights in crons.items():
         for first in begins.of(hours):
@@ -88,11 +96,13 @@ def _of_crons(timings: Collection[Timing], start: datetime, minutes: int) -> Ite
                 yield hours.window, first + minute, slots
 
 
-def _of_others(timings: Collection[Timing], start: datetime, minutes: int) -> Iterator[tuple[Window, int, int]]:
+def _of_others(
+    timings: Collection[Timing], start: datetime, minutes: int, once: bool
+) -> Iterator[tuple[Window, int, int]]:
     others = Counter(timing for timing in timings if timing.every is not None or timing.at is not None)
     for timing, jobs in others.items():
         for place, slots in _elapsed(timing, start, minutes):
-            yield timing.window, place, jobs * slots
+            yield timing.window, place, jobs * (min(1, slots) if once else slots)
 
 
 def in_hour(timings: Mapping[str, Timing], start: datetime) -> dict[str, int]:

@@ -23,15 +23,14 @@ _RUNNING = 1000
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """Slots in each minute of the seven days from `start` on, which is a whole hour."""
+    """Jobs that have slots in each minute of the seven days from `start` on, which is a whole hour."""
 
     start: datetime
     minutes: list[int]
 
-    def hours(self) -> list[tuple[int, int]]:
-        """Of each hour its slots, and how many come in its fullest minute."""
-        parts = [self.minutes[first : first + 60] for first in range(0, len(self.minutes), 60)]
-        return [(sum(part), max(part)) for part in parts]
+    def hours(self) -> list[int]:
+        """Of each hour, how many come together in its fullest minute."""
+        return [max(self.minutes[first : first + 60]) for first in range(0, len(self.minutes), 60)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,8 @@ class Figures:
         start = now.replace(minute=0, second=0, microsecond=0)
         pauses = Pauses(self._client.pauses())
         timings = self._index.timings()
-        return Week(start, slots_a_minute([timings[name] for name in timings if pauses.of_job(name) is None], start))
+        coming = [timing for name, timing in timings.items() if pauses.of_job(name) is None]
+        return Week(start, slots_a_minute(coming, start, once=True))
 
     def _diagnose(self) -> Diagnosis:
         """What the database can tell; files and permissions are for `jobsched doctor` on a node's machine."""

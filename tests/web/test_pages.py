@@ -193,7 +193,7 @@ def test_an_empty_store_has_pages_that_say_what_to_do(sqlite_url: str, clock: Fa
         assert "jobsched sync" in pages.get("/generations")
         assert "jobsched run" in pages.get("/nodes")
         assert "Nothing waits" in pages.get("/queues")
-        assert "0 slots" in pages.get("/week")
+        assert " 02:00: 0 together" in pages.get("/week")
         assert "there is nothing to do" in pages.get("/doctor")
 
 
@@ -414,8 +414,8 @@ def test_the_coming_week_shows_herds_and_the_jobs_of_an_hour(pages: Pages) -> No
 
     week, hour = pages.get("/week"), pages.get(address)
 
-    assert "4 slots, 3 in the fullest minute" in week
-    assert "3 slots at once" in week
+    assert " 02:00: 3 together" in week
+    assert "3 jobs together" in week
     assert f'href="{address}#jobs"' in week
     assert hour.count('href="/jobs/night-') == 3
     assert 'href="/jobs/send"' not in hour
@@ -427,7 +427,7 @@ def test_now_draws_what_ended_and_what_comes(pages: Pages) -> None:
     text = pages.get("/")
 
     assert 'aria-label="1 run ended, 1 failed; at most 1 in 1m"' in text
-    assert 'aria-label="1 slot within the hour, most at ' in text
+    assert re.search(r'aria-label="Most come at \d\d:00: 1 job"', text)
 
 
 def test_what_takes_long_to_count_is_not_waited_for(client: Client, clock: FakeClock) -> None:

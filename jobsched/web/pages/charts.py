@@ -11,6 +11,8 @@ from jobsched.model.wording import rough
 from jobsched.web.flows import Stretch
 
 _HIGH = 44.0
+#: So many columns at least, the newest at the right: few runs are not drawn as large as many.
+_FEWEST = 30
 _LOWEST = 1.5  #: what is not nothing is seen
 _SVG = Markup('<svg class="chart" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>')
 _BAR = Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>')
@@ -65,33 +67,33 @@ def durations(glances: Sequence[Glance]) -> Chart | None:
     ]
     if not ran:
         return None
-    top = max(took)
+    top, count = max(took), max(len(ran), _FEWEST)
     bars = [
         _group(
             place,
             f"run {one.id}: {one.state}, {_took(seconds)}",
             [(_CLASSES.get(one.state, "soft"), _HIGH - high, high)],
         )
-        for place, (one, seconds) in enumerate(zip(ran, took, strict=True))
+        for place, (one, seconds) in enumerate(zip(ran, took, strict=True), count - len(ran))
         for high in [max(_LOWEST, _scaled(seconds, top))]
     ]
-    return Chart(_svg(len(ran), f"Durations of the last {len(ran)} runs, up to {_took(top)}", bars), _took(top))
+    return Chart(_svg(count, f"Durations of the last {len(ran)} runs, up to {_took(top)}", bars), _took(top))
 
 
 _CLASSES = {RunState.SUCCEEDED: "good", RunState.FAILED: "bad", RunState.CANCELLED: "warn"}
 
 
-def minutes(slots: Sequence[int], start: datetime) -> Chart:
-    """Slots that come, a bar a minute."""
-    top = max(slots, default=0)
+def minutes(jobs: Sequence[int], start: datetime) -> Chart:
+    """Jobs that come, a bar a minute."""
+    top = max(jobs, default=0)
     bars = []
-    for place, count in enumerate(slots):
+    for place, count in enumerate(jobs):
         high = _scaled(count, top)
         told = f"{start + timedelta(minutes=place):%H:%M}: {_counted(count)}"
         bars.append(_group(place, told, [("busy", _HIGH - high, high)]))
-    fullest = start + timedelta(minutes=slots.index(top)) if top else start
-    label = f"{_counted(sum(slots))} within the hour, most at {fullest:%H:%M}: {top:,}"
-    return Chart(_svg(len(slots), label, bars), f"{top:,}")
+    fullest = start + timedelta(minutes=jobs.index(top)) if top else start
+    label = f"Most come at {fullest:%H:%M}: {_counted(top)}" if top else "None comes"
+    return Chart(_svg(len(jobs), label, bars), f"{top:,}")
 
 
 def _group(place: int, told: str, parts: Sequence[tuple[str, float, float]]) -> Markup:
@@ -114,8 +116,8 @@ def _runs(count: int) -> str:
     return f"{count:,} run{'' if count == 1 else 's'}"
 
 
-def _counted(slots: int) -> str:
-    return f"{slots:,} slot{'' if slots == 1 else 's'}"
+def _counted(jobs: int) -> str:
+    return f"{jobs:,} job{'' if jobs == 1 else 's'}"
 
 
 def _took(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""/week: how many slots come in each hour of the coming week, which shows herds; and the jobs of one hour."""
+"""/week: how many jobs come together in each hour of the coming week, which shows herds; and the jobs of one hour."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, NamedTuple
@@ -24,10 +24,9 @@ _MOST = 200
 
 
 class Cell(NamedTuple):
-    """An hour. `heat`: from 0, nothing comes, to 5; by its fullest minute, since that is what a herd is."""
+    """An hour. `most`: jobs in its fullest minute, since that is what a herd is; `heat`: from 0, none comes, to 5."""
 
     at: datetime
-    slots: int
     most: int
     heat: int
 
@@ -43,7 +42,6 @@ def show_week(
         "week.html",
         request,
         days=[] if week is None else _days(week),
-        total=0 if week is None else sum(week.minutes),
         known=week is not None,
         fullest=[] if week is None else _fullest(week),
         chosen=chosen,
@@ -69,7 +67,7 @@ def _jobs_of(request: Request, client: TheClient, hour: datetime) -> dict[str, i
 def _days(week: Week) -> list[tuple[datetime, list[Cell | None]]]:
     """A row of 24 hours for each day; None: it is over, or after the week."""
     hours = week.hours()
-    top = max(most for _, most in hours)
+    top = max(hours)
     midnight = week.start.replace(hour=0)
     rows = []
     for day in range(8):
@@ -78,7 +76,7 @@ def _days(week: Week) -> list[tuple[datetime, list[Cell | None]]]:
             at = midnight + day * _DAY + hour * _HOUR
             place = (at - week.start) // _HOUR
             inside = 0 <= place < len(hours)
-            cells.append(Cell(at, *hours[place], _heat(hours[place][1], top)) if inside else None)
+            cells.append(Cell(at, hours[place], _heat(hours[place], top)) if inside else None)
         rows.append((midnight + day * _DAY, cells))
     return [row for row in rows if any(row[1])]
 
@@ -91,6 +89,6 @@ def _heat(most: int, top: int) -> int:
 
 
 def _fullest(week: Week) -> list[tuple[datetime, int]]:
-    """The fullest minutes, where several slots come at once."""
+    """The fullest minutes, where several jobs come together."""
     places = sorted(range(len(week.minutes)), key=lambda place: (-week.minutes[place], place))[:_FULLEST]
     return [(week.start + place * _MINUTE, week.minutes[place]) for place in places if week.minutes[place] > 1]

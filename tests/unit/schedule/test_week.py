@@ -50,6 +50,7 @@ def test_a_week_has_the_slots_that_the_schedule_demands(schedule: dict[str, Any]
     job = a_job(**{"cron": (), **schedule})
 
     assert slots_a_minute([timing_of(job)], START) == walked(job)
+    assert slots_a_minute([timing_of(job)], START, once=True) == [min(1, slots) for slots in walked(job)]
 
 
 @settings(max_examples=50, deadline=None)

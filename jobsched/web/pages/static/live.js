@@ -12,7 +12,8 @@ function quiet() {
   const selection = document.getSelection();
   const selects = selection && !selection.isCollapsed && live.contains(selection.anchorNode);
   const scrolled = [...live.querySelectorAll("pre")].some((part) => part.scrollLeft > 0 || (part.scrollTop > 0 && !atEnd(part)));
-  return !selects && !scrolled && !live.contains(document.activeElement);
+  const typed = [...live.querySelectorAll("input, textarea")].some((field) => field.value !== field.defaultValue);
+  return !selects && !scrolled && !typed && !live.contains(document.activeElement);
 }
 
 // Who has scrolled a log to its end is shown what comes.
