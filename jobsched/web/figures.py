@@ -72,7 +72,8 @@ class Figures:
 
     def prepare(self) -> None:
         """Begin with what takes longest the first time, before anybody looks."""
-        self.week.get(0)
+        for one in (self.hour, self.day, self.week):
+            one.get(0)
 
     def queues(self) -> list[dict[str, Any]] | None:
         """As /api/queues has them, with what waits as it was a moment ago."""

@@ -95,7 +95,7 @@ class Renderer:
             problem=problem,
             title=HTTPStatus(problem.status).phrase,
             place="",
-            may_act=False,
+            may_act=role is Role.ADMIN,
             role=role,
             logged_in=False,
             form_key="",
