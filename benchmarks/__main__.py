@@ -29,9 +29,10 @@ SUBJECTS = {
     "fires": "Jobs due each second",
     "herd": "Jobs due in the same second",
     "idle": "A node with nothing to do",
+    "pages": "Pages over a large store",
 }
 #: What takes minutes at any size that would say something.
-LONG = ("nodes", "growth", "herd", "idle")
+LONG = ("nodes", "growth", "herd", "idle", "pages")
 
 
 def main() -> None:

@@ -88,6 +88,7 @@ def test_nothing_that_jobs_and_runs_say_becomes_part_of_a_page(open_site: "Site"
 
 
 def test_all_of_it_can_be_done_by_the_keyboard_alone(open_site: "Site", page: Page) -> None:
+    open_site.go.set()
     page.goto(open_site.base)
     page.keyboard.press("Tab")
     expect(page.locator(":focus")).to_have_text("Skip to the content")

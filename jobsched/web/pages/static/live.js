@@ -4,8 +4,10 @@
 const EVERY_MS = 2000;
 const SLOWEST_MS = 30000;
 const live = document.getElementById("live");
+// A page may ask to be looked at oftener: a run that is followed.
+const every = Number(live?.dataset.live) || EVERY_MS;
 let on = true;
-let pause = EVERY_MS;
+let pause = every;
 
 function quiet() {
   // Nobody's focus, selection or opened part is taken away.
@@ -38,7 +40,7 @@ async function look() {
       if (!answer.ok) throw new Error(answer.statusText);
       const text = await answer.text();
       if (on && quiet()) replace(text);
-      pause = EVERY_MS;
+      pause = every;
       say("Live");
     } catch {
       pause = Math.min(pause * 2, SLOWEST_MS);
@@ -84,5 +86,5 @@ window.addEventListener("pageshow", () => {
 
 if (live) {
   offerPause();
-  setTimeout(look, EVERY_MS);
+  setTimeout(look, every);
 }
