@@ -6,7 +6,6 @@ from pathlib import Path
 from statistics import median
 
 import httpx
-
 from benchmarks.bench import Bench
 from benchmarks.databases import POSTGRES, SQLITE
 from benchmarks.large_store import fill
