@@ -1,6 +1,7 @@
 """The ASGI application: routes, errors and OpenAPI behind the gate."""
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -109,7 +110,8 @@ class Web:
         self.asgi = Gate(self.app, access, sessions, state.failures, self._refusal)
 
     def prepare(self) -> None:
-        """Begin to count what pages show; where nobody looks at pages, not doing so costs nothing."""
+        """Do what would hold up who looks first: read the templates, and begin to count. In threads of its own."""
+        threading.Thread(target=self.app.state.renderer.prepare, name="jobsched-templates", daemon=True).start()
         self.app.state.figures.prepare()
 
     def _answer_errors(self) -> None:

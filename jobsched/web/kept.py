@@ -13,6 +13,8 @@ T = TypeVar("T")
 PATIENCE = 0.12
 #: A figure that takes long is asked for no oftener than this leaves it a tenth of the time.
 _REST = 10
+#: So many seconds after that a figure is still better than a wait.
+_STILL_GOOD = 60.0
 
 
 class Kept(Generic[T]):
@@ -45,8 +47,11 @@ class Kept(Generic[T]):
                 self._asking = Future()
                 threading.Thread(target=self._run, args=(self._asking,), name="jobsched-figure", daemon=True).start()
             asking = self._asking
+            patience = self._patience if patience is None else patience
+            if self._last is not None and self._clock.monotonic() < self._good_until + _STILL_GOOD:
+                patience /= 4
         try:
-            return asking.result(self._patience if patience is None else patience)
+            return asking.result(patience)
         except NotYet:
             return self._last
 
