@@ -12,7 +12,7 @@ _SEQUENCE = re.compile(r"\x1b(?:\[(?P<codes>[0-9;:]*)m|\[[0-?]*[ -/]*[@-~]|\][^\
 _COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
 _STYLES = {1: "bold", 2: "dim", 3: "italic", 4: "underline"}
 _ENDS = {22: ("bold", "dim"), 23: ("italic",), 24: ("underline",)}
-_MOST_CODES = 32
+_MOST_CODES, _LONGEST_CODE = 32, 4
 
 
 def plain(text: str) -> str:
@@ -33,9 +33,8 @@ class Ink:
 
     def take(self, codes: str) -> None:
         """The codes of one sequence. Backgrounds, and colours out of more than eight, are left to the page."""
-        numbers = iter(
-            [int(code) if code.isdecimal() else 0 for code in codes.replace(":", ";").split(";")[:_MOST_CODES]]
-        )
+        parts = codes.replace(":", ";").split(";")[:_MOST_CODES]
+        numbers = iter([int(code or "0") if len(code) <= _LONGEST_CODE else -1 for code in parts])
         for number in numbers:
             if number == 0:
                 self._styles.clear()

@@ -1,0 +1,127 @@
+"""Figures that pages show: asked for once for all who look, kept for a while, and never waited for for long."""
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from jobsched.client import Client
+from jobsched.model.overview import Flow, Outline
+from jobsched.testing.clock import FakeClock
+from jobsched.web.flows import Flows
+from jobsched.web.job_index import JobIndex
+from jobsched.web.kept import Kept
+
+LONG = 60.0
+
+
+def test_a_figure_is_good_for_a_while_and_then_asked_for_again(clock: FakeClock) -> None:
+    answers = iter(range(9))
+    kept = Kept(lambda: next(answers), clock, 5, LONG)
+
+    first, again = kept.get(), kept.get()
+    clock.advance(timedelta(seconds=5))
+
+    assert (first, again, kept.get()) == (0, 0, 1)
+
+
+def test_a_figure_that_took_long_is_good_for_ten_times_as_long(clock: FakeClock) -> None:
+    answers = iter(range(9))
+
+    def ask() -> int:
+        clock.advance(timedelta(seconds=3))
+        return next(answers)
+
+    kept = Kept(ask, clock, 5, LONG)
+    first = kept.get()
+    clock.advance(timedelta(seconds=29))
+
+    assert (first, kept.get()) == (0, 0)
+    clock.advance(timedelta(seconds=1))
+    assert kept.get() == 1
+
+
+def test_while_a_figure_is_asked_for_the_last_one_is_shown(clock: FakeClock) -> None:
+    told, asked = threading.Event(), threading.Event()
+    answers = iter(("first", "second"))
+
+    def ask() -> str:
+        asked.set()
+        assert told.wait(LONG)
+        return next(answers)
+
+    kept = Kept(ask, clock, 5, LONG)
+    assert kept.get(0) is None
+    told.set()
+    assert kept.get() == "first"
+    told.clear()
+    clock.advance(timedelta(seconds=5))
+
+    assert kept.get(0) == "first"
+    told.set()
+    assert kept.get() == "second"
+
+
+def test_whoever_waits_for_a_figure_is_told_of_its_error_and_the_next_asks_again(clock: FakeClock) -> None:
+    answers: list[Any] = [ValueError("no"), 7]
+
+    def ask() -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    kept = Kept(ask, clock, 5, LONG)
+
+    with pytest.raises(ValueError, match="no"):
+        kept.get()
+    assert kept.get() == 7
+
+
+def test_stretches_of_time_that_are_over_are_counted_once(
+    client: Client, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    flow = client.store.flow
+
+    def counted_flow(*given: Any) -> Flow:
+        asked.append(given[1])
+        return flow(*given)
+
+    monkeypatch.setattr(client.store, "flow", counted_flow)
+    flows = Flows(client)
+
+    first = flows.hour()
+    counted = len(asked)
+    clock.advance(timedelta(minutes=1))
+    second = flows.hour()
+
+    assert (len(first), counted) == (60, 60)
+    # The minute that went on, the one that goes on now, and one that may have been over for less than some seconds.
+    assert len(asked) - counted <= 3
+    assert [one.start for one in second[:-1]] == [one.start for one in first[1:]]
+
+
+def test_of_jobs_only_what_a_new_generation_has_written_is_read_again(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, outlines = JobIndex(client), client.store.outlines
+    read: list[str] = []
+
+    def read_outlines(*given: Any) -> list[Outline]:
+        found = outlines(*given)
+        read.extend(outline.name for outline in found)
+        return found
+
+    monkeypatch.setattr(client.store, "outlines", read_outlines)
+
+    names = [entry.name for entry in index.entries()]
+    client.create_job("made", {"shell": "ls", "tags": ["new"]}, by="ann")
+    made = [entry for entry in index.entries() if entry.tags == ("new",)]
+    client.delete_job("made", by="ann")
+
+    assert names == ["hourly", "send"]
+    assert [entry.name for entry in made] == ["made"]
+    assert [entry.name for entry in index.entries()] == ["hourly", "send"]
+    assert sorted(read) == ["hourly", "made", "send"]
