@@ -59,6 +59,9 @@ class Figures:
         self.week = Kept(self._week, clock, 15, patience, turn)
         self.failing = Kept(lambda: client.store.failing_jobs(client.namespace), clock, 5, patience, turn)
         self.diagnosis = Kept(self._diagnose, clock, 10, patience, turn)
+        # In a turn of its own: it is what people wait for, and the others may take seconds.
+        self.entries = Kept(index.entries, clock, 0, patience)
+        self.timings = Kept(index.timings, clock, 0, patience, turn)
         self._depths = Kept(lambda: queues.depths(client), clock, 0, patience, turn)
 
     def at_once(self) -> "AtOnce":

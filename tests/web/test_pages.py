@@ -432,13 +432,19 @@ def test_now_draws_what_ended_and_what_comes(pages: Pages) -> None:
 
 def test_what_takes_long_to_count_is_not_waited_for(client: Client, clock: FakeClock) -> None:
     pages, told = Pages(client, clock), threading.Event()
-    pages.web.app.state.figures.failing = Kept(lambda: frozenset({told.wait(60)}), clock, 0, 0)
-
-    text = pages.get("/jobs?state=failing")
+    figures = pages.web.app.state.figures
+    figures.failing = Kept(lambda: frozenset({told.wait(60)}), clock, 0, 0)
+    failing = pages.get("/jobs?state=failing")
+    figures.entries = figures.timings = Kept(lambda: [told.wait(60)], clock, 0, 0)
+    searched, every, week = pages.get("/jobs?search=hour"), pages.get("/jobs"), pages.get("/week?at=2026-03-01T02:00Z")
     told.set()
 
-    assert "being counted" in text
-    assert "/jobs/hourly" in text
+    for text in (failing, searched):
+        assert "being counted" in text
+        assert "/jobs/hourly" in text
+    assert "/jobs/send" in every
+    assert "being counted" not in every
+    assert "Being reckoned" in week
 
 
 def test_a_job_is_triggered_with_another_payload(pages: Pages) -> None:

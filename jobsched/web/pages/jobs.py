@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from jobsched.model.pause import Pauses
 from jobsched.web.figures import Figures
-from jobsched.web.job_index import Entry, JobIndex
+from jobsched.web.job_index import Entry
 from jobsched.web.pages.rates import rates_of
 from jobsched.web.pages.render import TheRenderer
 from jobsched.web.problems import Problem
@@ -40,9 +40,9 @@ def list_jobs(
 ) -> Response:
     if state and state not in STATES:
         raise Problem(422, "invalid", f"{state!r} is nothing that a job may be; there are {', '.join(STATES)}")
-    index: JobIndex = request.app.state.job_index
-    pauses, entries = Pauses(client.pauses()), index.entries()
-    in_state = _in_state(state, entries, pauses, request.app.state.figures)
+    figures: Figures = request.app.state.figures
+    pauses, names, entries = Pauses(client.pauses()), client.store.job_names(client.namespace), figures.entries.get()
+    in_state = _in_state(state, entries or (), pauses, figures)
 
     def wanted(entry: Entry) -> bool:
         return (
@@ -52,25 +52,27 @@ def list_jobs(
             and (in_state is None or entry.name in in_state)
         )
 
-    found = [entry for entry in entries if wanted(entry)]
-    names = [entry.name for entry in islice((entry for entry in found if entry.name > after), _PAGE + 1)]
-    shown = names[:_PAGE]
+    if entries is not None and (search or tag or owner or state):
+        names = [entry.name for entry in entries if wanted(entry)]
+    page = list(islice((name for name in names if name > after), _PAGE + 1))
+    shown = page[:_PAGE]
     recent = client.recent_runs(shown, _STRIP)
     return renderer.page(
         "jobs.html",
         request,
         jobs=client.jobs(shown) if shown else [],
-        count=len(found),
+        count=len(names),
         recent=recent,
         rates={name: rates_of(glances) for name, glances in recent.items()},
         pauses=pauses,
         filters={"search": search, "tag": tag, "owner": owner, "state": state},
         states=STATES,
-        tags=_offered(tag for entry in entries for tag in entry.tags),
-        owners=_offered(entry.owner for entry in entries if entry.owner),
-        being_counted=state == "failing" and in_state is None,
+        tags=_offered(tag for entry in entries or () for tag in entry.tags),
+        owners=_offered(entry.owner for entry in entries or () if entry.owner),
+        being_counted=(state == "failing" and in_state is None)
+        or (entries is None and bool(search or tag or owner or state)),
         after=after,
-        following=shown[-1] if len(names) > _PAGE else None,
+        following=shown[-1] if len(page) > _PAGE else None,
     )
 
 

@@ -1,16 +1,17 @@
 """/week: how many jobs come together in each hour of the coming week, which shows herds; and the jobs of one hour."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from jobsched.client import Client
 from jobsched.model.instants import parse_instant
 from jobsched.model.pause import Pauses
-from jobsched.schedule.week import in_hour
+from jobsched.schedule.week import Timing, in_hour
 from jobsched.web.figures import Figures, Week
-from jobsched.web.job_index import JobIndex
 from jobsched.web.pages.render import TheRenderer
 from jobsched.web.problems import Problem
 from jobsched.web.routes import TheClient
@@ -37,12 +38,13 @@ def show_week(
 ) -> Response:
     figures: Figures = request.app.state.figures
     chosen, week = None if at is None else _hour(at), figures.week.get()
-    jobs = {} if chosen is None else _jobs_of(request, client, chosen)
+    timings = None if chosen is None else figures.timings.get()
+    jobs = {} if chosen is None or timings is None else _jobs_of(client, timings, chosen)
     return renderer.page(
         "week.html",
         request,
         days=[] if week is None else _days(week),
-        known=week is not None,
+        known=week is not None and (chosen is None or timings is not None),
         fullest=[] if week is None else _fullest(week),
         chosen=chosen,
         jobs=sorted(jobs.items(), key=lambda one: (-one[1], one[0]))[:_MOST],
@@ -57,10 +59,9 @@ def _hour(text: str) -> datetime:
         raise Problem(422, "invalid", f"at: {error}") from None
 
 
-def _jobs_of(request: Request, client: TheClient, hour: datetime) -> dict[str, int]:
-    index: JobIndex = request.app.state.job_index
+def _jobs_of(client: Client, timings: Mapping[str, Timing], hour: datetime) -> dict[str, int]:
     pauses = Pauses(client.pauses())
-    found = in_hour(index.timings(), hour)
+    found = in_hour(timings, hour)
     return {name: count for name, count in found.items() if pauses.of_job(name) is None}
 
 
