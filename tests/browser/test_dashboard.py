@@ -1,9 +1,8 @@
 """What people do on the pages, in a real browser: with the mouse, by the keyboard, on a phone, in the dark."""
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import pytest
 from playwright.sync_api import Page, expect
 
 if TYPE_CHECKING:
@@ -26,6 +25,9 @@ PATHS = (
     "/doctor",
     "/jobs/nothing",
 )
+
+
+SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
 
 
 def badge(page: Page) -> Any:
@@ -147,23 +149,26 @@ FAINT = """
 """
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_can_be_read_on_a_phone(open_site: "Site", page: Page, scheme: Any) -> None:
-    page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size({"width": 375, "height": 812})
+def test_every_page_can_be_read_on_a_phone_and_on_a_desk_in_the_light_and_in_the_dark(
+    open_site: "Site", page: Page
+) -> None:
     open_site.client.wait(open_site.client.trigger("odd").id)
     open_site.client.pause("send", reason="x" * 300)
-    grounds = set()
+    grounds: dict[str, set[str]] = {"light": set(), "dark": set()}
 
     for path in PATHS:
+        page.set_viewport_size({"width": 375, "height": 812})
         answer = page.goto(open_site.base + path, wait_until="load")
         assert answer is not None
         assert answer.status < 500
         assert page.evaluate("document.documentElement.scrollWidth") <= 375, f"{path} scrolls sideways"
-        assert page.evaluate(FAINT) == [], f"{path} in the {scheme}"
-        grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
-    assert len(grounds) == 1
-    assert (grounds == {"rgb(15, 19, 26)"}) is (scheme == "dark")
+        for width in (375, 1280):
+            page.set_viewport_size({"width": width, "height": 812})
+            for scheme in SCHEMES:
+                page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+                assert page.evaluate(FAINT) == [], f"{path} in the {scheme}, {width} pixels wide"
+                grounds[scheme].add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert grounds == {"light": {"rgb(245, 246, 249)"}, "dark": {"rgb(15, 19, 26)"}}
 
 
 def test_without_javascript_a_page_says_the_same_and_its_forms_work(open_site: "Site", browser: Any) -> None:
