@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_, union_all
 
 from jobsched.model.overview import Flow, Outline, Place, Record
 from jobsched.model.run import LogLine, RunState
@@ -48,12 +48,14 @@ def failing_jobs(connection: Connection, namespace: str) -> frozenset[str]:
 def flow(connection: Connection, namespace: str, first: datetime, last: datetime, sample: int) -> Flow:
     """Counted from the two indexes of finished runs alone."""
     ended: dict[RunState, int] = {}
-    waits: list[float] = []
-    for whose in (runs.c.job.is_not(None), runs.c.job.is_(None)):
-        for state, count in connection.execute(_counted(namespace, whose, first, last)):
-            ended[RunState(state)] = ended.get(RunState(state), 0) + count
-        for due, started in connection.execute(_newest(namespace, whose, first, last, sample)):
-            waits.append(max(0.0, (started - due).total_seconds()))
+    of_jobs, ad_hoc = runs.c.job.is_not(None), runs.c.job.is_(None)
+    counted = union_all(*(_counted(namespace, whose, first, last) for whose in (of_jobs, ad_hoc)))
+    for state, count in connection.execute(counted):
+        ended[RunState(state)] = ended.get(RunState(state), 0) + count
+    if not ended or not sample:
+        return Flow(ended=ended)
+    newest = union_all(*(_newest(namespace, whose, first, last, sample) for whose in (of_jobs, ad_hoc)))
+    waits = [max(0.0, (started - due).total_seconds()) for due, started in connection.execute(newest)]
     return Flow(ended=ended, waits=tuple(waits))
 
 
@@ -68,7 +70,8 @@ def _newest(namespace: str, whose: ColumnElement[bool], first: datetime, last: d
     c = runs.c
     wanted = select(c.available_at, c.started_at).where(c.namespace == namespace, whose, in_state(RunState.SUCCEEDED))
     wanted = wanted.where(c.finished_at >= first, c.finished_at < last, c.started_at.is_not(None))
-    return wanted.order_by(c.finished_at.desc()).limit(sample)
+    # Around it once more: SQLite takes no limit of a part of a union.
+    return select(wanted.order_by(c.finished_at.desc()).limit(sample).subquery())
 
 
 def record(connection: Connection, namespace: str, number: int) -> Record | None:

@@ -13,7 +13,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE, _HALF_HOUR = timedelta(minutes=1), timedelta(minutes=30)
 #: Late results may still come in for a moment after a stretch is over: a node's clock is no more exact than that.
 _SETTLED = timedelta(seconds=5)
-_KEPT = 60 + 48 + 8
+#: So many runs say how long runs waited.
+_SAMPLE = 200
 
 
 class Stretch(NamedTuple):
@@ -43,23 +44,31 @@ class Flows:
         now = self._client.store.now()
         last = _EPOCH + (now - _EPOCH) // length * length
         starts = [last - n * length for n in reversed(range(count))]
-        found = [self._stretch(start, length, now) for start in starts]
         with self._lock:
-            over = {key: one for key, one in self._over.items() if key[0] != length or key[1] >= starts[0]}
-            self._over = over if len(over) <= 2 * _KEPT else {}
+            known = {start: self._over[length, start] for start in starts if (length, start) in self._over}
+        found = known | self._counted([start for start in starts if start not in known], length)
+        with self._lock:
+            self._over = {key: one for key, one in self._over.items() if key[0] != length}
+            self._over |= {(length, start): found[start] for start in starts if start + length + _SETTLED <= now}
+        return [found[start] for start in starts]
+
+    def _counted(self, starts: list[datetime], length: timedelta, parts: int = 6) -> dict[datetime, Stretch]:
+        """Where nothing ended for long, nobody looks at each minute of it."""
+        if not starts:
+            return {}
+        if len(starts) == 1:
+            return {starts[0]: _stretch(starts[0], self._flow(starts[0], starts[0] + length, _SAMPLE))}
+        if not self._flow(starts[0], starts[-1] + length, 0).ended:
+            return {start: _stretch(start, Flow()) for start in starts}
+        size = -(-len(starts) // parts)
+        found: dict[datetime, Stretch] = {}
+        for first in range(0, len(starts), size):
+            # The second time each for itself.
+            found |= self._counted(starts[first : first + size], length, len(starts))
         return found
 
-    def _stretch(self, start: datetime, length: timedelta, now: datetime) -> Stretch:
-        key = length, start
-        with self._lock:
-            known = self._over.get(key)
-        if known is not None:
-            return known
-        found = _stretch(start, self._client.store.flow(self._client.namespace, start, start + length))
-        if start + length + _SETTLED <= now:
-            with self._lock:
-                self._over[key] = found
-        return found
+    def _flow(self, first: datetime, last: datetime, sample: int) -> Flow:
+        return self._client.store.flow(self._client.namespace, first, last, sample)
 
 
 def _stretch(start: datetime, flow: Flow) -> Stretch:

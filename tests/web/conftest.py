@@ -162,6 +162,15 @@ def client(database_url: str, clock: FakeClock) -> Iterator[Client]:
 
 
 @pytest.fixture
+def sqlite_client(sqlite_url: str, clock: FakeClock) -> Iterator[Client]:
+    """The same, for what does not hang on the database."""
+    with Client(open_store(sqlite_url, clock=clock), clock=clock) as made:
+        declare(made, JOBS)
+        yield made
+        made.store.close()
+
+
+@pytest.fixture
 def api(client: Client, clock: FakeClock) -> Api:
     """Without tokens, as on a loopback address."""
     return Api(client, clock, Access())

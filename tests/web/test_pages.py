@@ -154,6 +154,12 @@ def pages(client: Client, clock: FakeClock) -> Pages:
 
 
 @pytest.fixture
+def lite(sqlite_client: Client, clock: FakeClock) -> Pages:
+    """For what the store's contract, or other pages, show to be the same on each database."""
+    return Pages(sqlite_client, clock)
+
+
+@pytest.fixture
 def guarded(sqlite_url: str, clock: FakeClock) -> Iterator[Pages]:
     """What is refused reaches no database, so one of them serves."""
     with Client(open_store(sqlite_url, clock=clock), clock=clock) as client:
@@ -263,8 +269,8 @@ def test_a_job_shows_its_declaration_its_slots_and_what_became_of_them(pages: Pa
     assert actions_of(text) == {"/jobs/hourly/trigger", "/jobs/hourly/pause"}
 
 
-def test_a_job_without_a_schedule_says_so(pages: Pages) -> None:
-    assert "It runs when it is triggered" in pages.get("/jobs/send")
+def test_a_job_without_a_schedule_says_so(lite: Pages) -> None:
+    assert "It runs when it is triggered" in lite.get("/jobs/send")
 
 
 def test_runs_are_filtered_and_read_by_the_page(pages: Pages) -> None:
@@ -280,14 +286,14 @@ def test_runs_are_filtered_and_read_by_the_page(pages: Pages) -> None:
     assert "No run matches" in pages.get("/runs?state=failed")
 
 
-def test_a_run_shows_its_errors_log_payload_and_result_and_nothing_of_it_is_markup(pages: Pages) -> None:
-    failed = given_failed(pages.client, f"502 {EVIL}")
-    now = pages.client.store.now()
+def test_a_run_shows_its_errors_log_payload_and_result_and_nothing_of_it_is_markup(lite: Pages) -> None:
+    failed = given_failed(lite.client, f"502 {EVIL}")
+    now = lite.client.store.now()
     said = f"\x1b[31mred\x1b[0m \x07bell \u202e{EVIL}"
-    pages.client.store.append_log([LogLine(failed, 1, 0, now, "stderr", said)])
-    waits = pages.client.enqueue("work", {"to": EVIL}).id
+    lite.client.store.append_log([LogLine(failed, 1, 0, now, "stderr", said)])
+    waits = lite.client.enqueue("work", {"to": EVIL}).id
 
-    text, waiting = pages.get(f"/runs/{failed}"), pages.get(f"/runs/{waits}")
+    text, waiting = lite.get(f"/runs/{failed}"), lite.get(f"/runs/{waits}")
 
     assert "<strong>ConnectionError</strong> 502 &lt;script&gt;" in text
     assert '<span class="c-red">red</span> \\x07bell \\u202e&lt;script&gt;' in text
@@ -296,82 +302,82 @@ def test_a_run_shows_its_errors_log_payload_and_result_and_nothing_of_it_is_mark
     assert actions_of(waiting) == {f"/runs/{waits}/cancel"}
 
 
-def test_a_long_log_is_read_by_the_page(pages: Pages) -> None:
-    run, now = given_failed(pages.client, "no"), pages.client.store.now()
-    pages.client.store.append_log([LogLine(run, 1, seq, now, "stdout", f"line {seq}.") for seq in range(501)])
+def test_a_long_log_is_read_by_the_page(lite: Pages) -> None:
+    run, now = given_failed(lite.client, "no"), lite.client.store.now()
+    lite.client.store.append_log([LogLine(run, 1, seq, now, "stdout", f"line {seq}.") for seq in range(501)])
 
-    first, second = pages.get(f"/runs/{run}"), pages.get(f"/runs/{run}?after=1-499")
+    first, second = lite.get(f"/runs/{run}"), lite.get(f"/runs/{run}?after=1-499")
 
     assert f'href="/runs/{run}?after=1-499" rel="next"' in first
     assert "line 500." in second
     assert f'href="/runs/{run}?before=1-500" rel="prev"' in second
-    assert "line 0." in pages.get(f"/runs/{run}?before=1-500")
+    assert "line 0." in lite.get(f"/runs/{run}?before=1-500")
 
 
-def test_of_a_run_that_is_not_over_the_end_of_its_log_is_shown(pages: Pages) -> None:
-    run, now = given_running(pages.client), pages.client.store.now()
-    pages.client.store.append_log([LogLine(run, 1, seq, now, "stdout", f"line {seq}.") for seq in range(600)])
+def test_of_a_run_that_is_not_over_the_end_of_its_log_is_shown(lite: Pages) -> None:
+    run, now = given_running(lite.client), lite.client.store.now()
+    lite.client.store.append_log([LogLine(run, 1, seq, now, "stdout", f"line {seq}.") for seq in range(600)])
 
-    text = pages.get(f"/runs/{run}")
+    text = lite.get(f"/runs/{run}")
 
     assert "line 599." in text
     assert "line 99." not in text
     assert f'href="/runs/{run}?before=1-100" rel="prev"' in text
-    assert "line 99." in pages.get(f"/runs/{run}?before=1-100")
+    assert "line 99." in lite.get(f"/runs/{run}?before=1-100")
 
 
-def test_a_log_is_searched_and_its_colours_are_classes(pages: Pages) -> None:
-    run, now = given_running(pages.client), pages.client.store.now()
+def test_a_log_is_searched_and_its_colours_are_classes(lite: Pages) -> None:
+    run, now = given_running(lite.client), lite.client.store.now()
     texts = ["\x1b[1;31mfailed:\x1b[0m disk FULL", "all well", f"full of {EVIL}"]
-    pages.client.store.append_log([LogLine(run, 1, seq, now, "stdout", text) for seq, text in enumerate(texts)])
+    lite.client.store.append_log([LogLine(run, 1, seq, now, "stdout", text) for seq, text in enumerate(texts)])
 
-    text, none = pages.get(f"/runs/{run}?find=full"), pages.get(f"/runs/{run}?find=nothing")
+    text, none = lite.get(f"/runs/{run}?find=full"), lite.get(f"/runs/{run}?find=nothing")
 
     assert '<span class="bold c-red">failed:</span> disk <mark>FULL</mark>' in text
     assert "<mark>full</mark> of &lt;script&gt;" in text
     assert "all well" not in text
     assert "2 lines with" in text
     assert "No line of its log has that" in none
-    assert "&lt;script&gt;" in pages.get(f"/runs/{run}?{urlencode({'find': EVIL})}")
+    assert "&lt;script&gt;" in lite.get(f"/runs/{run}?{urlencode({'find': EVIL})}")
 
 
-def test_queues_are_shown_paused_and_resumed(pages: Pages) -> None:
-    pages.client.enqueue("mail.send", queue="mail")
-    pages.clock.advance(timedelta(minutes=5))
+def test_queues_are_shown_paused_and_resumed(lite: Pages) -> None:
+    lite.client.enqueue("mail.send", queue="mail")
+    lite.clock.advance(timedelta(minutes=5))
 
-    page = pages.get("/queues?pause=mail")
-    answer = pages.send("/queues?pause=mail", "/queues/mail/pause", reason=EVIL, duration="2h")
-    paused = pages.get("/queues")
-    pages.send("/queues", "/queues/mail/resume")
+    page = lite.get("/queues?pause=mail")
+    answer = lite.send("/queues?pause=mail", "/queues/mail/pause", reason=EVIL, duration="2h")
+    paused = lite.get("/queues")
+    lite.send("/queues", "/queues/mail/resume")
 
     assert "0 of 2" in page
     assert ">5m<" in page
     assert answer.headers["location"] == "/queues?done=queue_paused"
     assert "Queue <strong>mail</strong>" in paused
     assert "&lt;script&gt;" in paused
-    assert pages.client.pauses() == []
+    assert lite.client.pauses() == []
 
 
-def test_everything_is_paused_and_resumed_from_the_page_of_queues(pages: Pages) -> None:
-    pages.send("/queues", "/everything/pause", reason="a fire")
-    [pause] = pages.client.pauses()
-    text = pages.get("/")
-    pages.send("/queues", "/everything/resume")
+def test_everything_is_paused_and_resumed_from_the_page_of_queues(lite: Pages) -> None:
+    lite.send("/queues", "/everything/pause", reason="a fire")
+    [pause] = lite.client.pauses()
+    text = lite.get("/")
+    lite.send("/queues", "/everything/resume")
 
     assert (pause.scope, pause.reason) == ("all", "a fire")
     assert "Everything is" in text
-    assert pages.client.pauses() == []
+    assert lite.client.pauses() == []
 
 
-def test_nodes_tell_their_versions_files_clocks_and_abandoned_threads(pages: Pages) -> None:
+def test_nodes_tell_their_versions_files_clocks_and_abandoned_threads(lite: Pages) -> None:
     told = {"threads": 8, "running": 1, "abandoned_threads": 3, "skew_seconds": 2.5, "hash": "f" * 64, "error": EVIL}
     nodes: list[tuple[str, dict[str, Any]]] = [("1", told), ("2", {})]
     for version, info in nodes:
-        pages.client.store.register(
+        lite.client.store.register(
             host="host1", pid=7, version=version, namespaces=["default"], lease=timedelta(seconds=30), info=info
         )
 
-    text = pages.get("/nodes")
+    text = lite.get("/nodes")
 
     assert "Nodes are of different versions: 1, 2" in text
     assert '<dd class="bad">3</dd>' in text
@@ -380,13 +386,13 @@ def test_nodes_tell_their_versions_files_clocks_and_abandoned_threads(pages: Pag
     assert "&lt;script&gt;" in text
 
 
-def test_a_generation_shows_what_was_and_what_is(pages: Pages) -> None:
-    pages.client.create_job("night", {"shell": "ls", "cron": "0 * * * *"}, by="ann")
-    pages.client.update_job("night", {"shell": "ls", "cron": "30 2 * * *"}, by="bob")
-    pages.client.delete_job("night", by="ann")
+def test_a_generation_shows_what_was_and_what_is(lite: Pages) -> None:
+    lite.client.create_job("night", {"shell": "ls", "cron": "0 * * * *"}, by="ann")
+    lite.client.update_job("night", {"shell": "ls", "cron": "30 2 * * *"}, by="bob")
+    lite.client.delete_job("night", by="ann")
 
-    listed, first, made = pages.get("/generations"), pages.get("/generations/1"), pages.get("/generations/2")
-    edited, removed = pages.get("/generations/3"), pages.get("/generations/4")
+    listed, first, made = lite.get("/generations"), lite.get("/generations/1"), lite.get("/generations/2")
+    edited, removed = lite.get("/generations/3"), lite.get("/generations/4")
 
     assert "updated night (cron)" in listed
     assert "+ owner: ann" in first
@@ -395,7 +401,7 @@ def test_a_generation_shows_what_was_and_what_is(pages: Pages) -> None:
     assert '<span class="added">+ cron: 30 2 * * *</span>' in edited
     assert "bob" in edited
     assert '<span class="taken">- shell: ls</span>' in removed
-    assert "there is no generation 5" in pages.get("/generations/5", 404)
+    assert "there is no generation 5" in lite.get("/generations/5", 404)
 
 
 def test_the_doctor_says_what_is_wrong_and_what_to_do(pages: Pages) -> None:
@@ -406,13 +412,13 @@ def test_the_doctor_says_what_is_wrong_and_what_to_do(pages: Pages) -> None:
     assert text.index("no node is alive") < text.index(">ok<")
 
 
-def test_the_coming_week_shows_herds_and_the_jobs_of_an_hour(pages: Pages) -> None:
+def test_the_coming_week_shows_herds_and_the_jobs_of_an_hour(lite: Pages) -> None:
     for number in range(3):
-        pages.client.create_job(f"night-{number}", {"shell": "ls", "cron": "30 2 * * *"}, by="ann")
-    two = pages.client.store.now().replace(hour=2, minute=0) + timedelta(days=1)
+        lite.client.create_job(f"night-{number}", {"shell": "ls", "cron": "30 2 * * *"}, by="ann")
+    two = lite.client.store.now().replace(hour=2, minute=0) + timedelta(days=1)
     address = f"/week?{urlencode({'at': format_instant(two)})}"
 
-    week, hour = pages.get("/week"), pages.get(address)
+    week, hour = lite.get("/week"), lite.get(address)
 
     assert " 02:00: 3 together" in week
     assert "3 jobs together" in week
@@ -430,8 +436,8 @@ def test_now_draws_what_ended_and_what_comes(pages: Pages) -> None:
     assert re.search(r'aria-label="Most come at \d\d:00: 1 job"', text)
 
 
-def test_what_takes_long_to_count_is_not_waited_for(client: Client, clock: FakeClock) -> None:
-    pages, told = Pages(client, clock), threading.Event()
+def test_what_takes_long_to_count_is_not_waited_for(sqlite_client: Client, clock: FakeClock) -> None:
+    pages, told = Pages(sqlite_client, clock), threading.Event()
     figures = pages.web.app.state.figures
     figures.failing = Kept(lambda: frozenset({told.wait(60)}), clock, 0, 0)
     failing = pages.get("/jobs?state=failing")
@@ -447,28 +453,28 @@ def test_what_takes_long_to_count_is_not_waited_for(client: Client, clock: FakeC
     assert "Being reckoned" in week
 
 
-def test_a_job_is_triggered_with_another_payload(pages: Pages) -> None:
-    answer = pages.send("/jobs/send", "/jobs/send/trigger", payload='{"to": "y"}')
-    wrong = [pages.send("/jobs/send", "/jobs/send/trigger", payload=text) for text in ("[1]", "{", '{"n": NaN}')]
+def test_a_job_is_triggered_with_another_payload(lite: Pages) -> None:
+    answer = lite.send("/jobs/send", "/jobs/send/trigger", payload='{"to": "y"}')
+    wrong = [lite.send("/jobs/send", "/jobs/send/trigger", payload=text) for text in ("[1]", "{", '{"n": NaN}')]
 
-    [run] = pages.client.runs(job="send")
+    [run] = lite.client.runs(job="send")
     assert answer.headers["location"] == f"/runs/{run.id}?done=triggered"
     assert run.payload == {"to": "y"}
     assert [one.status_code for one in wrong] == [422, 422, 422]
 
 
 def test_runs_that_no_index_finds_are_looked_for_a_stretch_at_a_time(
-    pages: Pages, monkeypatch: pytest.MonkeyPatch
+    lite: Pages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old = pages.client.enqueue("work", queue="old").id
-    newer = [pages.client.enqueue("work").id for _ in range(5)]
+    old = lite.client.enqueue("work", queue="old").id
+    newer = [lite.client.enqueue("work").id for _ in range(5)]
     monkeypatch.setattr(runs_list, "_LOOKED_THROUGH", 3)
 
-    text = pages.get("/runs?queue=old")
+    text = lite.get("/runs?queue=old")
 
     assert "No run matches" in text
     assert f'href="/runs?before_id={newer[2]}&amp;queue=old" rel="next"' in text
-    assert f'href="/runs/{old}"' in pages.get(f"/runs?before_id={newer[1]}&queue=old")
+    assert f'href="/runs/{old}"' in lite.get(f"/runs?before_id={newer[1]}&queue=old")
 
 
 def test_what_is_not_there_is_told_on_a_page(guarded: Pages) -> None:
@@ -569,8 +575,8 @@ def test_what_cannot_be_done_any_more_is_told(pages: Pages) -> None:
     assert "it is over: cancelled" in answer.text
 
 
-def test_a_page_says_nothing_that_its_address_makes_up(pages: Pages) -> None:
-    assert 'role="status"' not in pages.get("/jobs/hourly?done=Your+password+is+needed")
+def test_a_page_says_nothing_that_its_address_makes_up(lite: Pages) -> None:
+    assert 'role="status"' not in lite.get("/jobs/hourly?done=Your+password+is+needed")
 
 
 # -- who may
