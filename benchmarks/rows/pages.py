@@ -67,10 +67,10 @@ def pages(bench: Bench, kind: str, client: Client, what: str) -> None:
 
 
 def after_sync(bench: Bench, kind: str, client: Client, file: Path, jobs: int) -> None:
-    """All jobs are other ones than before, then one of them is."""
+    """One job is another one than before, then all are."""
     web = Web(client, Access())
     asked(web, "/jobs")
-    for number, what in ((jobs, "that has changed all jobs"), (1, "that has changed one")):
+    for number, what in ((1, "that has changed one job"), (jobs, "that has changed all jobs")):
         edit(file, number)
         took = seconds(lambda: sync(client.store, load([file]), applied_by="bench"))
         first = asked(web, "/jobs")
