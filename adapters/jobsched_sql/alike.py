@@ -4,16 +4,14 @@ Programs enqueue by the thousand what is all for one handler: then the other col
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from itertools import groupby
-from operator import attrgetter
 from typing import NamedTuple
 
 from jobsched.model.run import NewRun
 from jobsched_sql.dialect import Placed
 from jobsched_sql.texts import encode
 
-_but_payload = attrgetter(*(field.name for field in fields(NewRun) if field.name != "payload"))
+_PAYLOAD = NewRun._fields.index("payload")
 
 
 class Alike(NamedTuple):
@@ -34,4 +32,5 @@ def alike(placed: Sequence[Placed]) -> Iterator[Alike]:
 
 
 def _what_counts(one: Placed) -> tuple[object, ...]:
-    return one.state, one.reason, _but_payload(one.run)
+    run = one.run
+    return one.state, one.reason, run[:_PAYLOAD], run[_PAYLOAD + 1 :]
