@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from jobsched.model.definition import stored_definition
-from jobsched.model.run import LogLine, NewRun, Transition
+from jobsched.model.run import LogLine, NewRun, RunState, Transition
 from jobsched.model.state import Firing, JobWrite
 from jobsched_sql.alike import Alike, alike
 from jobsched_sql.dialect import Key, Placed
@@ -15,9 +15,14 @@ from jobsched_sql.texts import clean, encode, encode_anyhow, tags_text
 from jobsched_sql.types import to_millis
 
 
+_RESULT = Transition._fields.index("result")
+_NOTHING_MORE = tuple(Transition._field_defaults[name] for name in Transition._fields[_RESULT:])
+_encoder = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":"))
+
+
 def batch(records: Iterable[Mapping[str, Any]]) -> str:
     """What is not there is NULL."""
-    return json.dumps(list(records), ensure_ascii=True, separators=(",", ":"))
+    return _encoder.encode(list(records))
 
 
 @lru_cache(maxsize=1024)  # those of one batch are few, and each stands in it many times
@@ -68,6 +73,31 @@ def _alike(some: Alike) -> dict[str, Any]:
     return record
 
 
+def runs_alone(placed: Sequence[Placed]) -> tuple[str, str]:
+    """Records of runs that are alike, and beside them their payloads: a list for each record, as the JSON that they are."""
+    each = list(alike(placed))
+    payloads = ",".join(f"[{','.join(some.payloads)}]" for some in each)
+    return f"[{','.join([_record_alone(some.first.run) for some in each])}]", f"[{payloads}]"
+
+
+def _record_alone(run: NewRun) -> str:
+    record = {
+        "job": run.job,
+        "handler": clean(run.handler),
+        "source": run.source.value,
+        "priority": run.priority,
+        "max_attempts": run.max_attempts,
+        "available_at": _instant(run.available_at),
+        "start_by": _instant(run.start_by),
+        "generation": run.generation,
+        "timeout_ms": None if run.timeout is None else to_millis(run.timeout),
+        "tags": tags_text(run.tags) if run.tags else None,
+        "batch": run.batch,
+        "trace": run.trace,
+    }
+    return _encoder.encode({name: value for name, value in record.items() if value is not None})
+
+
 def slots(runs: Sequence[NewRun]) -> str:
     return batch(
         {"namespace": run.namespace, "job": run.job, "scheduled_at": _instant(run.scheduled_at)} for run in runs
@@ -110,6 +140,24 @@ def jobs(writes: Sequence[JobWrite]) -> str:
         }
         for write in writes
     )
+
+
+def well_and_alike(wanted: Sequence[Transition]) -> dict[str, Any] | None:
+    """What succeeded with nothing to show for it, by one claim number, each looked up by its id; None if not all is of this kind."""
+    first = wanted[0]
+    if first.state is not RunState.SUCCEEDED or first.reason is not None or first.available_at is not None:
+        return None
+    like_it = (*first[1:_RESULT], *_NOTHING_MORE)
+    if any(one[1:] != like_it for one in wanted):
+        return None
+    ids = "{" + ",".join([str(one.id) for one in wanted]) + "}"
+    return {
+        "ids": ids,
+        "node": first.node,
+        "claim_no": first.claim_no,
+        "attempt": first.attempt,
+        "losses": first.losses,
+    }
 
 
 def transitions(wanted: Sequence[Transition]) -> str:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import psycopg
@@ -31,10 +31,13 @@ from jobsched_postgres.wake import CHANNEL, Ringer
 from jobsched_postgres.wake import Doorbell as ListenDoorbell
 from jobsched_sql.borrowing import borrowed, driver_connection
 from jobsched_sql.dialect import ClaimWish, Dialect, Inserted, Key, Load, Placed, Result, Work
-from jobsched_sql.rows import claim_of, claim_order, driver_rows, leaves_for_good
+from jobsched_sql.rows import CLAIM_COLUMNS, claim_of, driver_rows, leaves_for_good
 from jobsched_sql.tables import nodes
+from jobsched_sql.texts import clean
 from jobsched_sql.types import Instant
 
+_PRIORITY, _AVAILABLE_AT = CLAIM_COLUMNS.index("priority"), CLAIM_COLUMNS.index("available_at")
+_SUCCEEDED = Became(RunState.SUCCEEDED, None)
 _STATES = {state.value: state for state in RunState}
 _NOTIFY = "select pg_notify(%s, %s)"
 #: How often a transaction that lost a deadlock is made again.
@@ -117,24 +120,25 @@ class PostgresDialect(Dialect):
                 raise
             return result
 
-    def _execute(self, statement: str, asked: Sequence[object]) -> list[Any]:
+    def _execute(self, statement: str, asked: Mapping[str, object], *, prepared: bool) -> list[Any]:
         """The rows of one statement that commits by itself: as `write_once`, without SQLAlchemy, which takes as long as the
-        server; and prepared, since planning would take it longer than all the rest. Only for what has one plan in any table.
+        server for what is small. `prepared`: where planning would take it longer than all the rest; only for what has one
+        plan in any table.
         """
         with translated(self._where):
             try:
-                return self._execute_once(statement, asked)
+                return self._execute_once(statement, asked, prepared=prepared)
             except (errors.InvalidSqlStatementName, errors.DuplicatePreparedStatement):
                 # A pooler after all: it has done nothing, and is not asked to prepare again.
                 if not self._connector.prepares_nothing():
                     raise
-                return self._execute_once(statement, asked)
+                return self._execute_once(statement, asked, prepared=False)
 
-    def _execute_once(self, statement: str, asked: Sequence[object]) -> list[Any]:
+    def _execute_once(self, statement: str, asked: Mapping[str, object], *, prepared: bool) -> list[Any]:
         pooled = self._engine.raw_connection()
         try:
             driver = as_driver(pooled.driver_connection)
-            return driver.execute(statement, asked, prepare=self._connector.prepares(driver)).fetchall()
+            return driver.execute(statement, asked, prepare=prepared and self._connector.prepares(driver)).fetchall()
         except psycopg.Error as error:
             if connection_lost(error):
                 pooled.invalidate(error)
@@ -191,8 +195,17 @@ class PostgresDialect(Dialect):
         return _inserted(placed, connection.exec_driver_sql(statements.INSERT_RUNS, asked).fetchall())
 
     def insert_alone(self, placed: Sequence[Placed], *, however_many: bool) -> list[Inserted | None]:
-        asked = (self.given_now(), batches.runs(placed), however_many)
-        return _inserted(placed, self._execute(statements.INSERT_RUNS, asked))
+        run, (records, payloads) = placed[0].run, batches.runs_alone(placed)
+        asked = {
+            "now": self.given_now(),
+            "namespace": run.namespace,
+            "queue": clean(run.queue),
+            "runs": records,
+            "payloads": payloads,
+            "however_many": however_many,
+        }
+        rows = self._execute(statements.INSERT_ALONE, asked, prepared=True)
+        return [Inserted(id_, _STATES[state]) for id_, state in rows] if rows else [None] * len(placed)
 
     def slots_taken(self, connection: Connection, runs: Sequence[NewRun]) -> set[tuple[str, str, datetime]]:
         rows = connection.exec_driver_sql(statements.SLOTS_TAKEN, (batches.slots(runs),)).fetchall()
@@ -253,27 +266,34 @@ class PostgresDialect(Dialect):
             "limit": wish.limit,
         }
         statement = statements.CLAIM if wish.served is None else statements.CLAIM_OF_QUEUES
-        rows = self.write_once(lambda connection: driver_rows(connection.exec_driver_sql(statement, asked)))
+        rows = self._execute(statement, asked, prepared=False)
         # An UPDATE returns its rows in no order.
-        return [claim_of(row, wish, _in_utc) for row in sorted(rows, key=claim_order)]
+        rows.sort(key=_claim_order)
+        return [claim_of(row, _instant) for row in rows]
 
     def finish(
         self, transitions: Sequence[Transition], then: Callable[[Connection, AbstractSet[int]], None] | None = None
     ) -> dict[int, Became]:
+        if then is None and (alike := batches.well_and_alike(transitions)) is not None:
+            fault_point("before_finish_commit")
+            [(count, ids)] = self._execute(statements.FINISH_WELL, {"now": self.given_now(), **alike}, prepared=False)
+            ours = [one.id for one in transitions] if ids is None and count else ids or ()
+            return dict.fromkeys(ours, _SUCCEEDED)
         batch = batches.transitions(transitions)
         for_good = all(leaves_for_good(one) for one in transitions)
         statement = statements.FINISH if for_good else statements.FINISH_OR_AGAIN
         asked = {"now": self.given_now(), "transitions": batch}
         fault_point("before_finish_commit")
 
+        if then is None:
+            return _became_by_id(self._execute(statement, asked, prepared=False))
+
         def finishing(connection: Connection) -> dict[int, Became]:
-            rows = driver_rows(connection.exec_driver_sql(statement, asked))
-            ours = {id_: _became(state, reason) for id_, state, reason in rows}
-            if then is not None:
-                then(connection, ours.keys())
+            ours = _became_by_id(driver_rows(connection.exec_driver_sql(statement, asked)))
+            then(connection, ours.keys())
             return ours
 
-        return self.write_once(finishing) if then is None else self.write(finishing)
+        return self.write(finishing)
 
     # -- the rest
 
@@ -317,9 +337,18 @@ def _became(state: str, reason: str | None) -> Became:
     return Became(RunState(state), None if reason is None else Reason(reason))
 
 
-def _in_utc(instant: datetime) -> datetime:
-    """The driver gives instants in the zone of the session."""
-    return instant.astimezone(UTC)
+def _became_by_id(rows: Sequence[Any]) -> dict[int, Became]:
+    return {id_: _became(state, reason) for id_, state, reason in rows}
+
+
+@lru_cache(maxsize=1024)  # runs that were claimed, or enqueued, together share theirs
+def _instant(text: str) -> datetime:
+    """The server gives instants in the zone of the session."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _claim_order(row: Any) -> tuple[int, datetime, int]:
+    return row[_PRIORITY], _instant(row[_AVAILABLE_AT]), row[0]
 
 
 def _inserted(placed: Sequence[Placed], rows: Sequence[Any]) -> list[Inserted | None]:

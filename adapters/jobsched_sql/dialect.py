@@ -155,7 +155,8 @@ class Dialect(ABC):
     def insert_alone(self, placed: Sequence[Placed], *, however_many: bool) -> list[Inserted | None]:
         """`insert` in a transaction of its own, by the driver itself: for one run SQLAlchemy costs more than the database.
 
-        Without `however_many` all are of one queue, and None if that has a `max_queued`: somebody has to count.
+        At least one run; all are of one queue, none is to be skipped, and none has a key, a unique key or a slot, so that
+        nothing can keep it out. Without `however_many` None of each if that queue has a `max_queued`: somebody has to count.
         """
 
     @abstractmethod

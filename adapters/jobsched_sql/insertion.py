@@ -25,10 +25,10 @@ def enqueue(dialect: Dialect, runs: Sequence[NewRun]) -> list[Created]:
     if not runs:
         return []
     plain = len(runs) <= _AT_ONCE and all(
-        run.key is None and run.unique_key is None and run.scheduled_at is None for run in runs
+        run.key is None and run.unique_key is None and run.scheduled_at is None and run.skipped is None for run in runs
     )
     if plain and len({(run.namespace, run.queue) for run in runs}) == 1:
-        placed = [_place(run, {}, None) for run in runs]
+        placed = [Placed(run, None) for run in runs]
         # None of them, if what waits in their queue has to be counted: most have no `max_queued`, and no question is asked.
         inserted = dialect.insert_alone(placed, however_many=not any(map(_is_refusable, runs)))
         plainly = [_created(one, row) for one, row in zip(placed, inserted, strict=True) if row is not None]

@@ -171,7 +171,7 @@ class SqliteDialect(Dialect):
 
     def claim(self, wish: ClaimWish) -> list[Claim]:
         rows = self.write(lambda connection: work.claim(connection, wish, self._time.now()))
-        return work.claims_of(rows, wish)
+        return work.claims_of(rows)
 
     def finish(
         self, transitions: Sequence[Transition], then: Callable[[Connection, AbstractSet[int]], None] | None = None

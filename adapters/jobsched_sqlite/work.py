@@ -3,20 +3,24 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, CursorResult
 
 from jobsched.model.run import Became, Claim, LogLine, Reason, RunState, Transition
 from jobsched.store.faults import fault_point
 from jobsched_sql.dialect import ClaimWish
-from jobsched_sql.rows import CLAIM_COLUMNS, claim_of, claim_order, driver_rows, leaves_for_good
+from jobsched_sql.rows import CLAIM_COLUMNS, claim_of, leaves_for_good
 from jobsched_sql.texts import clean, encode_anyhow
 from jobsched_sql.types import from_micros, to_micros
 from jobsched_sqlite import statements
 
 _SUCCEEDED = Became(RunState.SUCCEEDED, None)
-_QUEUE = CLAIM_COLUMNS.index("queue")
+_NAMESPACE, _QUEUE = CLAIM_COLUMNS.index("namespace"), CLAIM_COLUMNS.index("queue")
+_claim_order = itemgetter(CLAIM_COLUMNS.index("priority"), CLAIM_COLUMNS.index("available_at"), 0)
+_instant = lru_cache(maxsize=1024)(from_micros)  # runs that were claimed, or enqueued, together share theirs
 
 
 def claim(connection: Connection, wish: ClaimWish, now: datetime) -> list[Any]:
@@ -26,28 +30,34 @@ def claim(connection: Connection, wish: ClaimWish, now: datetime) -> list[Any]:
         return []
     rows = _claimable(connection, wish, at)
     for namespace, generation in wish.generations.items():
-        if ids := [row[0] for row in rows if row[2] == namespace]:
+        if ids := [row[0] for row in rows if row[_NAMESPACE] == namespace]:
             connection.exec_driver_sql(statements.CLAIM, (wish.node, at, generation, json.dumps(ids)))
     return rows
 
 
-def claims_of(rows: Sequence[Any], wish: ClaimWish) -> list[Claim]:
+def claims_of(rows: Sequence[Any]) -> list[Claim]:
     """What `claim` returned, as claims: apart from it, so that the lock is not held meanwhile."""
-    return [claim_of(row, wish, from_micros) for row in rows]
+    return [claim_of(row, _instant) for row in rows]
 
 
 def _claimable(connection: Connection, wish: ClaimWish, at: int) -> list[Any]:
     without = json.dumps(list(wish.without_handlers))
     rows: list[Any] = []
     if wish.served is None:
-        for namespace in wish.generations:
-            asked: tuple[object, ...] = (at, namespace, without, at, wish.limit)
-            rows += driver_rows(connection.exec_driver_sql(statements.CLAIMABLE, asked))
+        for namespace, generation in wish.generations.items():
+            asked: tuple[object, ...] = (wish.node, at, generation, namespace, without, at, wish.limit)
+            rows += _in_one(connection.exec_driver_sql(statements.CLAIMABLE, asked))
     for namespace, queue in wish.served or ():
-        asked = (at, namespace, without, queue, at, min(wish.shares.get(queue, wish.limit), wish.limit))
-        rows += driver_rows(connection.exec_driver_sql(statements.CLAIMABLE_OF_QUEUE, asked))
-    rows.sort(key=claim_order)
+        share = min(wish.shares.get(queue, wish.limit), wish.limit)
+        asked = (wish.node, at, wish.generations[namespace], namespace, without, queue, at, share)
+        rows += _in_one(connection.exec_driver_sql(statements.CLAIMABLE_OF_QUEUE, asked))
+    rows.sort(key=_claim_order)
     return _within_shares(rows, wish.shares)[: wish.limit]
+
+
+def _in_one(result: CursorResult[Any]) -> list[Any]:
+    rows: list[Any] = json.loads(f"[{result.scalar_one() or ''}]")
+    return rows
 
 
 def _within_shares(rows: list[Any], shares: Mapping[str, int]) -> list[Any]:
