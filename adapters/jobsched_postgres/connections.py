@@ -8,10 +8,13 @@ each transaction sets its own. What a lost network leaves hanging is cut off by 
 
 import select
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import psycopg
-from psycopg.types.string import TextLoader
+from psycopg.types.numeric import Int8BinaryLoader
+from psycopg.types.string import TextBinaryLoader, TextLoader
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -51,8 +54,19 @@ _HAS_TIMEOUTS = "jobsched_has_timeouts"
 #: Statements are prepared when they ask for it, never because they come often: their plans have to follow the tables.
 _ONLY_IF_ASKED = 2**31 - 1
 _IDLE_SINCE = "jobsched_idle_since"
+_PLANNED_AT = "jobsched_planned_at"
+_PLAN_SECONDS = 1.0
 #: A connection that rested so long is asked whether it still lives; one that rested less is only looked at.
 _TRUSTED_SECONDS = 30.0
+
+
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@lru_cache(maxsize=1024)  # runs that were claimed, or enqueued, together share theirs, and each would be made anew
+def instant_of(number: int) -> datetime:
+    """The instant of a timestamptz as a binary result has it: microseconds."""
+    return _EPOCH + timedelta(microseconds=number)
 
 
 class Connector:
@@ -131,9 +145,19 @@ class Connector:
         could, self._may_prepare = self._may_prepare, False
         return could
 
-    def prepares(self, connection: psycopg.Connection[Any]) -> bool:
-        """Whether a statement that asks for it is prepared on this connection."""
-        return self._may_prepare and connection.prepare_threshold is not None
+    def prepares(self, connection: psycopg.Connection[Any], info: dict[Any, Any]) -> bool:
+        """Whether a statement that asks for it is prepared on this connection.
+
+        The server keeps the plan of what is prepared until it has new statistics, which may take a minute: a plan for a
+        table of ten rows is no plan for the million that were enqueued since. So plans are made anew once a second.
+        """
+        if not self._may_prepare or connection.prepare_threshold is None:
+            return False
+        now = self._clock.monotonic()
+        if now - info.setdefault(_PLANNED_AT, now) > _PLAN_SECONDS:
+            connection.execute("discard plans")
+            info[_PLANNED_AT] = now
+        return True
 
     def be_patient(self, connection: Connection) -> None:
         """What follows on this connection may take as long as it takes."""
@@ -180,11 +204,15 @@ def _prepare(connection: psycopg.Connection[Any], entry: ConnectionPoolEntry) ->
 
 
 def _make_ready(connection: psycopg.Connection[Any], entry: ConnectionPoolEntry) -> None:
-    """JSON is handed over as its text; and we learn whether the options were heeded."""
+    """JSON is handed over as its text, and instants, where binary results are asked for, as the numbers that they are: see
+    `instant_of`. And we learn whether the options were heeded.
+    """
     if connection.info.server_version < OLDEST_SERVER * 10_000:
         found = connection.info.server_version // 10_000
         raise StoreError(f"PostgreSQL {found} is too old, {OLDEST_SERVER} or newer is needed")
     connection.adapters.register_loader("json", TextLoader)
+    connection.adapters.register_loader("json", TextBinaryLoader)
+    connection.adapters.register_loader("timestamptz", Int8BinaryLoader)
     row = connection.execute("select current_setting('statement_timeout'), pg_backend_pid()").fetchone()
     assert row is not None, "it always has a row"
     entry.info[_HAS_TIMEOUTS] = row[0] != "0"

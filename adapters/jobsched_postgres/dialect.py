@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import cache
+from operator import itemgetter
 from typing import Any
 
 import psycopg
@@ -24,7 +25,15 @@ from jobsched.model.state import Firing, JobWrite
 from jobsched.store.faults import fault_point
 from jobsched.store.port import Doorbell, Topic
 from jobsched_postgres import batches, inspection, statements
-from jobsched_postgres.connections import BEGIN, BEGIN_SNAPSHOT, Connector, as_driver, begin_statement, told_pid
+from jobsched_postgres.connections import (
+    BEGIN,
+    BEGIN_SNAPSHOT,
+    Connector,
+    as_driver,
+    begin_statement,
+    instant_of,
+    told_pid,
+)
 from jobsched_postgres.failures import READ_ONLY, code_of, connection_lost, lost_race, outcome_unknown, translated
 from jobsched_postgres.location import Location
 from jobsched_postgres.wake import CHANNEL, Ringer
@@ -36,7 +45,7 @@ from jobsched_sql.tables import nodes
 from jobsched_sql.texts import clean
 from jobsched_sql.types import Instant
 
-_PRIORITY, _AVAILABLE_AT = CLAIM_COLUMNS.index("priority"), CLAIM_COLUMNS.index("available_at")
+_claim_order = itemgetter(CLAIM_COLUMNS.index("priority"), CLAIM_COLUMNS.index("available_at"), 0)
 _SUCCEEDED = Became(RunState.SUCCEEDED, None)
 _STATES = {state.value: state for state in RunState}
 _NOTIFY = "select pg_notify(%s, %s)"
@@ -120,25 +129,25 @@ class PostgresDialect(Dialect):
                 raise
             return result
 
-    def _execute(self, statement: str, asked: Mapping[str, object], *, prepared: bool) -> list[Any]:
+    def _execute(self, statement: str, asked: Mapping[str, object], *, binary: bool = False) -> list[Any]:
         """The rows of one statement that commits by itself: as `write_once`, without SQLAlchemy, which takes as long as the
-        server for what is small. `prepared`: where planning would take it longer than all the rest; only for what has one
-        plan in any table.
+        server for what is small; and prepared, since planning would take it longer than all the rest. `binary`: see `connections`.
         """
         with translated(self._where):
             try:
-                return self._execute_once(statement, asked, prepared=prepared)
+                return self._execute_once(statement, asked, binary=binary)
             except (errors.InvalidSqlStatementName, errors.DuplicatePreparedStatement):
                 # A pooler after all: it has done nothing, and is not asked to prepare again.
                 if not self._connector.prepares_nothing():
                     raise
-                return self._execute_once(statement, asked, prepared=False)
+                return self._execute_once(statement, asked, binary=binary)
 
-    def _execute_once(self, statement: str, asked: Mapping[str, object], *, prepared: bool) -> list[Any]:
+    def _execute_once(self, statement: str, asked: Mapping[str, object], *, binary: bool) -> list[Any]:
         pooled = self._engine.raw_connection()
         try:
             driver = as_driver(pooled.driver_connection)
-            return driver.execute(statement, asked, prepare=prepared and self._connector.prepares(driver)).fetchall()
+            prepare = self._connector.prepares(driver, pooled.info)
+            return driver.execute(statement, asked, prepare=prepare, binary=binary).fetchall()
         except psycopg.Error as error:
             if connection_lost(error):
                 pooled.invalidate(error)
@@ -204,7 +213,7 @@ class PostgresDialect(Dialect):
             "payloads": payloads,
             "however_many": however_many,
         }
-        rows = self._execute(statements.INSERT_ALONE, asked, prepared=True)
+        rows = self._execute(statements.INSERT_ALONE, asked)
         return [Inserted(id_, _STATES[state]) for id_, state in rows] if rows else [None] * len(placed)
 
     def slots_taken(self, connection: Connection, runs: Sequence[NewRun]) -> set[tuple[str, str, datetime]]:
@@ -266,17 +275,17 @@ class PostgresDialect(Dialect):
             "limit": wish.limit,
         }
         statement = statements.CLAIM if wish.served is None else statements.CLAIM_OF_QUEUES
-        rows = self._execute(statement, asked, prepared=False)
+        rows = self._execute(statement, asked, binary=True)
         # An UPDATE returns its rows in no order.
         rows.sort(key=_claim_order)
-        return [claim_of(row, _instant) for row in rows]
+        return [claim_of(row, instant_of) for row in rows]
 
     def finish(
         self, transitions: Sequence[Transition], then: Callable[[Connection, AbstractSet[int]], None] | None = None
     ) -> dict[int, Became]:
         if then is None and (alike := batches.well_and_alike(transitions)) is not None:
             fault_point("before_finish_commit")
-            [(count, ids)] = self._execute(statements.FINISH_WELL, {"now": self.given_now(), **alike}, prepared=False)
+            [(count, ids)] = self._execute(statements.FINISH_WELL, {"now": self.given_now(), **alike})
             ours = [one.id for one in transitions] if ids is None and count else ids or ()
             return dict.fromkeys(ours, _SUCCEEDED)
         batch = batches.transitions(transitions)
@@ -286,7 +295,7 @@ class PostgresDialect(Dialect):
         fault_point("before_finish_commit")
 
         if then is None:
-            return _became_by_id(self._execute(statement, asked, prepared=False))
+            return _became_by_id(self._execute(statement, asked))
 
         def finishing(connection: Connection) -> dict[int, Became]:
             ours = _became_by_id(driver_rows(connection.exec_driver_sql(statement, asked)))
@@ -341,14 +350,6 @@ def _became_by_id(rows: Sequence[Any]) -> dict[int, Became]:
     return {id_: _became(state, reason) for id_, state, reason in rows}
 
 
-@lru_cache(maxsize=1024)  # runs that were claimed, or enqueued, together share theirs
-def _instant(text: str) -> datetime:
-    """The server gives instants in the zone of the session."""
-    return datetime.fromisoformat(text).astimezone(UTC)
-
-
-def _claim_order(row: Any) -> tuple[int, datetime, int]:
-    return row[_PRIORITY], _instant(row[_AVAILABLE_AT]), row[0]
 
 
 def _inserted(placed: Sequence[Placed], rows: Sequence[Any]) -> list[Inserted | None]:

@@ -162,7 +162,6 @@ where job.namespace = %(namespace)s and job.name = wanted.name
 """
 
 # `= any(array(...))`, not `in (...)`: as a join the planner may run the locking select again and again, and claim too many.
-# Instants go as text: the runs of a claim share them, and the driver would make each of them anew.
 CLAIM = """
 with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now)
 update jobsched_runs run set state = 'running', reason = null, attempt = attempt + 1, claim_no = claim_no + 1,
@@ -183,7 +182,7 @@ where run.id = any(array(
 returning id, claim_no, node, namespace, job,
   case when run.job is not null then
     (select revision from jobsched_jobs job where job.namespace = run.namespace and job.name = run.job) end,
-  handler, source, queue, attempt, max_attempts, losses, scheduled_at::text, available_at::text, started_at::text, generation,
+  handler, source, queue, attempt, max_attempts, losses, scheduled_at, available_at, started_at, generation,
   payload, concurrency_key, attempts_before, timeout_ms, trace, priority
 """
 
@@ -212,7 +211,7 @@ where run.id = any(array(
 returning id, claim_no, node, namespace, job,
   case when run.job is not null then
     (select revision from jobsched_jobs job where job.namespace = run.namespace and job.name = run.job) end,
-  handler, source, queue, attempt, max_attempts, losses, scheduled_at::text, available_at::text, started_at::text, generation,
+  handler, source, queue, attempt, max_attempts, losses, scheduled_at, available_at, started_at, generation,
   payload, concurrency_key, attempts_before, timeout_ms, trace, priority
 """
 
