@@ -14,7 +14,6 @@ from jobsched_sql.dialect import Key, Placed
 from jobsched_sql.texts import clean, encode, encode_anyhow, tags_text
 from jobsched_sql.types import to_millis
 
-
 _RESULT = Transition._fields.index("result")
 _NOTHING_MORE = tuple(Transition._field_defaults[name] for name in Transition._fields[_RESULT:])
 _encoder = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":"))
@@ -77,11 +76,14 @@ def runs_alone(placed: Sequence[Placed]) -> tuple[str, str]:
     """Records of runs that are alike, and beside them their payloads: a list for each record, as the JSON that they are."""
     each = list(alike(placed))
     payloads = ",".join(f"[{','.join(some.payloads)}]" for some in each)
-    return f"[{','.join([_record_alone(some.first.run) for some in each])}]", f"[{payloads}]"
+    records = [
+        {name: value for name, value in _record_alone(some.first.run).items() if value is not None} for some in each
+    ]
+    return batch(records), f"[{payloads}]"
 
 
-def _record_alone(run: NewRun) -> str:
-    record = {
+def _record_alone(run: NewRun) -> dict[str, Any]:
+    return {
         "job": run.job,
         "handler": clean(run.handler),
         "source": run.source.value,
@@ -95,7 +97,30 @@ def _record_alone(run: NewRun) -> str:
         "batch": run.batch,
         "trace": run.trace,
     }
-    return _encoder.encode({name: value for name, value in record.items() if value is not None})
+
+
+def run_alone(run: NewRun, now: datetime | None, *, ring: bool, however_many: bool) -> tuple[str | None, ...]:
+    """One run, and what the statement needs beside it: its parameters as text, in their order."""
+    return (
+        _instant(now),
+        "t" if ring else "f",
+        run.namespace,
+        clean(run.queue),
+        run.job,
+        clean(run.handler),
+        run.source.value,
+        str(run.priority),
+        _instant(run.available_at),
+        str(run.max_attempts),
+        _instant(run.start_by),
+        None if run.generation is None else str(run.generation),
+        encode(run.payload),
+        None if run.timeout is None else str(to_millis(run.timeout)),
+        tags_text(run.tags) if run.tags else None,
+        run.batch,
+        run.trace,
+        "t" if however_many else "f",
+    )
 
 
 def slots(runs: Sequence[NewRun]) -> str:

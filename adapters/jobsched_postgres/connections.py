@@ -57,7 +57,7 @@ _IDLE_SINCE = "jobsched_idle_since"
 _PLANNED_AT = "jobsched_planned_at"
 _PLAN_SECONDS = 1.0
 #: A connection that rested so long is asked whether it still lives; one that rested less is only looked at.
-_TRUSTED_SECONDS = 30.0
+TRUSTED_SECONDS = 30.0
 
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -126,7 +126,7 @@ class Connector:
     def _taken(self, connection: psycopg.Connection[Any], entry: ConnectionPoolEntry, _: object) -> None:
         self.watchdog.watch(connection)
         rested = self._clock.monotonic() - entry.info.get(_IDLE_SINCE, self._clock.monotonic())
-        if rested > _TRUSTED_SECONDS or _was_told_something(connection):
+        if rested > TRUSTED_SECONDS or was_told_something(connection):
             _ask(connection)
 
     def _given_back(self, connection: psycopg.Connection[Any] | None, entry: ConnectionPoolEntry) -> None:
@@ -145,19 +145,20 @@ class Connector:
         could, self._may_prepare = self._may_prepare, False
         return could
 
-    def prepares(self, connection: psycopg.Connection[Any], info: dict[Any, Any]) -> bool:
-        """Whether a statement that asks for it is prepared on this connection.
+    def prepares(self, connection: psycopg.Connection[Any]) -> bool:
+        """Whether a statement that asks for it is prepared on this connection."""
+        return self._may_prepare and connection.prepare_threshold is not None
 
-        The server keeps the plan of what is prepared until it has new statistics, which may take a minute: a plan for a
-        table of ten rows is no plan for the million that were enqueued since. So plans are made anew once a second.
+    def plan_anew(self, connection: psycopg.Connection[Any], info: dict[Any, Any]) -> None:
+        """Once a second, for prepared statements that may be planned in more than one way.
+
+        The server keeps a plan until it has new statistics, which may take a minute: a plan for a table of ten rows is no
+        plan for the million that were enqueued since.
         """
-        if not self._may_prepare or connection.prepare_threshold is None:
-            return False
         now = self._clock.monotonic()
-        if now - info.setdefault(_PLANNED_AT, now) > _PLAN_SECONDS:
+        if now - info.setdefault(_PLANNED_AT, now) > _PLAN_SECONDS and self.prepares(connection):
             connection.execute("discard plans")
             info[_PLANNED_AT] = now
-        return True
 
     def be_patient(self, connection: Connection) -> None:
         """What follows on this connection may take as long as it takes."""
@@ -179,7 +180,7 @@ def told_pid(connection: Connection) -> int:
     return _driver_connection(connection).info.backend_pid
 
 
-def _was_told_something(connection: psycopg.Connection[Any]) -> bool:
+def was_told_something(connection: psycopg.Connection[Any]) -> bool:
     """The server speaks to an idle connection only to say good-bye: seen without asking, which would cost a round trip."""
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)

@@ -35,7 +35,9 @@ returning id, state, namespace, job, scheduled_at, unique_key
 #: The same for runs of one queue that no row can stand in the way of: none is looked for, which would take longer than all
 #: the rest. Their payloads come apart from what they share, a list for each record, and are read once: as they are.
 INSERT_ALONE = """
-with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now),
+with clock as materialized (
+  select coalesce(%(now)s::timestamptz, clock_timestamp()) as now,
+    case when %(ring)s then pg_notify('jobsched', 'runs') end as rung),
 limited as materialized (
   select max_queued, max_running is not null or rate is not null as starts from jobsched_queues
   where namespace = %(namespace)s::text and queue = %(queue)s::text)
@@ -57,6 +59,26 @@ cross join lateral json_array_elements(run.payloads) with ordinality as payload 
 cross join clock left join limited on true
 where limited.max_queued is null or %(however_many)s
 order by position, payload.place
+returning id, state
+"""
+
+#: One of them, without what it takes to unfold records. For libpq itself: parameters by number.
+INSERT_ONE = """
+with clock as materialized (
+  select coalesce($1::timestamptz, clock_timestamp()) as now,
+    case when $2::boolean then pg_notify('jobsched', 'runs') end as rung),
+limited as materialized (
+  select max_queued, max_running is not null or rate is not null as starts from jobsched_queues
+  where namespace = $3::text and queue = $4::text)
+insert into jobsched_runs
+  (namespace, queue, job, handler, source, priority, state, available_at, max_attempts, start_by, generation, payload,
+   timeout_ms, tags, batch, trace, created_at)
+select $3::text, $4::text, $5::text, $6::text, $7::text, $8::bigint,
+  case when $9::timestamptz > clock.now then 'scheduled' when limited.starts then 'blocked' else 'pending' end,
+  coalesce($9::timestamptz, clock.now), $10::int, $11::timestamptz, $12::bigint, $13::json, $14::bigint, $15::json, $16::text,
+  $17::text, clock.now
+from clock left join limited on true
+where limited.max_queued is null or $18::boolean
 returning id, state
 """
 
@@ -243,7 +265,8 @@ update jobsched_runs run set state = done.state, reason = done.reason, attempt =
     when run.error is null then ('[' || done.error || ']')::json
     else (left(run.error::text, -1) || ',' || done.error || ']')::json end
 from done, clock
-where run.id = done.id and run.id = any(array(select id from done)) and run.state || '' = 'running' and run.node + 0 = done.node and run.claim_no = done.claim_no
+where run.id = done.id and run.id = any(array(select id from done))
+  and run.state || '' = 'running' and run.node + 0 = done.node and run.claim_no = done.claim_no
 returning run.id, run.state, run.reason
 """
 
@@ -256,7 +279,8 @@ done as materialized (
   select * from json_to_recordset(%(transitions)s) as done (id bigint, node bigint, claim_no bigint, state text,
     reason text, attempt int, losses int, max_attempts int, result text, error text, available_at timestamptz, abandoned bool)),
 again as materialized (
-  select distinct run.namespace, run.job from done join jobsched_runs run on run.id = done.id
+  select distinct run.namespace, run.job
+  from done join jobsched_runs run on run.id = done.id and run.id = any(array(select id from done))
   where done.state in ('scheduled', 'pending')),
 held as materialized (
   select job.namespace, job.name from again
@@ -267,7 +291,7 @@ fate as materialized (
   select done.*, done.state in ('scheduled', 'pending') as again,
     done.state in ('scheduled', 'pending') and run.job is not null
     and not exists (select 1 from held where held.namespace = run.namespace and held.name = run.job) as gone
-  from done join jobsched_runs run on run.id = done.id)
+  from done join jobsched_runs run on run.id = done.id and run.id = any(array(select id from done)))
 update jobsched_runs run set
   state = case when not again then fate.state when run.cancel_requested_at is not null then 'cancelled'
     when not gone then fate.state when fate.reason is null then 'cancelled' else 'failed' end,
@@ -284,7 +308,8 @@ update jobsched_runs run set
     when run.error is null then ('[' || fate.error || ']')::json
     else (left(run.error::text, -1) || ',' || fate.error || ']')::json end
 from fate, clock
-where run.id = fate.id and run.state || '' = 'running' and run.node + 0 = fate.node and run.claim_no = fate.claim_no
+where run.id = fate.id and run.id = any(array(select id from done))
+  and run.state || '' = 'running' and run.node + 0 = fate.node and run.claim_no = fate.claim_no
 returning run.id, run.state, run.reason
 """
 

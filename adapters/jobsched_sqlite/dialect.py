@@ -18,7 +18,7 @@ from jobsched.model.run import Became, Claim, LogLine, NewRun, Transition
 from jobsched.model.state import Firing, JobWrite
 from jobsched.store.port import Doorbell, Topic
 from jobsched_sql.borrowing import borrowed, driver_connection
-from jobsched_sql.dialect import ClaimWish, Dialect, Inserted, Key, Load, Placed, Result, Work
+from jobsched_sql.dialect import ClaimWish, Dialect, Inserted, InsertedAlone, Key, Load, Placed, Result, Work
 from jobsched_sql.tables import nodes
 from jobsched_sqlite import inspection, runs, statements, work
 from jobsched_sqlite.connections import BUSY_SECONDS, Driver, engines, set_wal
@@ -121,7 +121,7 @@ class SqliteDialect(Dialect):
     def insert(self, connection: Connection, placed: Sequence[Placed]) -> list[Inserted | None]:
         return runs.insert(connection, placed, self._time.now(), however_many=True)
 
-    def insert_alone(self, placed: Sequence[Placed], *, however_many: bool) -> list[Inserted | None]:
+    def insert_alone(self, placed: Sequence[Placed], *, however_many: bool) -> InsertedAlone:
         with translated(self._location.path):
             pooled = self._writer.raw_connection()
             try:
@@ -132,7 +132,7 @@ class SqliteDialect(Dialect):
             finally:
                 # What was not committed is rolled back.
                 pooled.close()
-        return made
+        return InsertedAlone(made, rung=False)
 
     def slots_taken(self, connection: Connection, slots: Sequence[NewRun]) -> set[tuple[str, str, datetime]]:
         return runs.slots_taken(connection, slots)

@@ -35,6 +35,8 @@ class Model(Protocol):
 
 def payload_of(given: Mapping[str, Any] | Model | None) -> Payload:
     """What is given as a payload; a model's fields, as it turns them into JSON. Raises PayloadError."""
+    if type(given) is dict:  # most are, and to ask whether it is a mapping takes as long as to write it
+        return Payload(given, _checked_text(given))
     if given is None:
         return Payload({}, "{}")
     if not isinstance(given, Mapping) and hasattr(given, "model_dump"):
@@ -52,7 +54,7 @@ def check_payload_size(payload: Mapping[str, Any]) -> None:
 
 
 def _checked_text(payload: Mapping[str, Any]) -> str:
-    if not isinstance(payload, Mapping):
+    if type(payload) is not dict and not isinstance(payload, Mapping):
         raise PayloadError(f"a payload is a JSON object, not {type(payload).__name__}")
     try:
         text = _encoder.encode(payload)

@@ -1,6 +1,7 @@
 """Runs: one queued piece of work each, what becomes of it, and what passes between a store and a node.
 
-What is made for each run that is enqueued or performed is a NamedTuple: making a frozen dataclass of so many fields takes four times as long.
+What is made for each run that is enqueued or performed is a NamedTuple: a frozen dataclass of so many fields takes four
+times as long.
 """
 
 from collections.abc import Mapping
