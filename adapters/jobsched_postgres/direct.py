@@ -78,7 +78,8 @@ def execute_prepared(
         prepared.add(name)
     encoding = driver.info.encoding
     values = [None if value is None else value.encode(encoding) for value in asked]
-    result = driver.pgconn.exec_prepared(name.encode(), values)
+    # None is NULL, as `exec_params` says it in its types.
+    result = driver.pgconn.exec_prepared(name.encode(), values)  # type: ignore[arg-type]
     _checked(driver, result, pq.ExecStatus.TUPLES_OK)
     columns = range(result.nfields)
     return [
@@ -94,4 +95,4 @@ def _checked(driver: psycopg.Connection[Any], result: Any, wanted: pq.ExecStatus
         raise psycopg.OperationalError(
             f"the connection is lost: {driver.pgconn.error_message.decode(errors='replace')}"
         )
-    raise errors.error_from_result(result)
+    raise errors.error_from_result(result, driver.info.encoding)

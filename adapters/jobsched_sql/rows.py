@@ -13,16 +13,16 @@ from jobsched.model.run import Claim, RunState, Source, Transition
 CLAIM_COLUMNS = (*Claim._fields, "priority")
 
 _SOURCES: Mapping[str, Source] = {source.value: source for source in Source}
-_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once
+_decoder = json.JSONDecoder()
 
 
 def _payload(text: str) -> Any:
     """As `json.loads`, without its looking for blanks: a text that we wrote has none around it."""
     try:
-        value, end = _scan(text, 0)
-    except StopIteration:
-        return json.loads(text)
-    return value if end == len(text) else json.loads(text)
+        value, end = _decoder.raw_decode(text)
+    except ValueError:
+        return _decoder.decode(text)
+    return value if end == len(text) else _decoder.decode(text)
 
 
 def claim_of(row: Any, instant: Callable[[Any], datetime]) -> Claim:

@@ -62,28 +62,15 @@ def plan_of(store: Store, ask: Any) -> str:
 def explained_by_the_driver(plans: list[str]) -> Iterator[None]:
     """What PostgreSQL's adapter asks without SQLAlchemy."""
 
-    class Explaining(psycopg.Cursor[Any]):
-        def execute(self, statement: Any, parameters: Any = None, **options: Any) -> Any:
-            if "jobsched_runs" in str(statement):
-                with psycopg.Cursor(self.connection) as cursor:
-                    cursor.execute("explain " + statement, parameters)
-                    plans.extend(str(row) for row in cursor.fetchall())
-            return super().execute(statement, parameters, **options)
+    execute = psycopg.Connection.execute
 
-    def execute(
-        connection: psycopg.Connection[Any],
-        statement: Any,
-        parameters: Any = None,
-        *,
-        binary: bool = False,
-        **options: Any,
-    ) -> Any:
-        cursor = Explaining(connection)
-        cursor.format = psycopg.pq.Format.BINARY if binary else psycopg.pq.Format.TEXT
-        return cursor.execute(statement, parameters, **options)
+    def explaining(connection: Any, statement: Any, *args: Any, **options: Any) -> Any:
+        if "jobsched_runs" in statement:
+            plans.extend(str(row) for row in execute(connection, "explain " + statement, *args).fetchall())
+        return execute(connection, statement, *args, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(psycopg.Connection, "execute", execute)
+        patch.setattr(psycopg.Connection, "execute", explaining)
         yield
 
 

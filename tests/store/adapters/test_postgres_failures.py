@@ -293,7 +293,7 @@ def test_a_pooler_that_refuses_options_gets_them_in_each_transaction(
     assert (inside, outside) == ("15s", "0")
 
 
-def prepared(store: Store) -> list[str]:
+def prepared(store: Store) -> list[bytes]:
     """What the connection that is kept from one statement to the next has prepared on the server."""
     from jobsched_postgres.dialect import PostgresDialect
 
@@ -350,19 +350,13 @@ def test_a_forked_child_leaves_the_connection_of_its_parent_alone(
     childs.close()
 
 
-def test_what_is_prepared_is_planned_anew_once_a_second(postgres_url: str) -> None:
+def test_what_is_prepared_is_planned_anew_once_a_second(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = FakeClock()
     connector, info = Connector(parse(postgres_url), clock), dict[Any, Any]()
     with closing(connector.connect()) as connection:
         connection.prepare_threshold = 5
         statements: list[str] = []
-        execute = connection.execute
-
-        def noted(statement: Any, *args: Any, **options: Any) -> Any:
-            statements.append(str(statement))
-            return execute(statement, *args, **options)
-
-        connection.execute = noted  # type: ignore[method-assign]
+        monkeypatch.setattr(connection, "execute", statements.append)
         connector.plan_anew(connection, info)
         clock.advance(timedelta(seconds=0.5))
         connector.plan_anew(connection, info)
