@@ -320,7 +320,7 @@ def test_only_what_runs_pass_through_by_the_thousand_is_prepared_on_the_server(s
         store.next_due(["default"])
         store.finish([a_transition(one) for one in claim(store, node)])
 
-    # Enqueue, claim, finish; but not what has one plan today and another tomorrow, or comes once in a while.
+    # Enqueue, claim, finish; not what is asked once in a while.
     assert {statement.split()[0] for statement in prepared(store)} == {b"with"}
 
 
