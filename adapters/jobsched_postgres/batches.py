@@ -7,15 +7,13 @@ from functools import lru_cache
 from typing import Any
 
 from jobsched.model.definition import stored_definition
-from jobsched.model.run import LogLine, NewRun, RunState, Transition
+from jobsched.model.run import LogLine, NewRun, Transition
 from jobsched.model.state import Firing, JobWrite
-from jobsched_sql.alike import Alike, alike
+from jobsched_sql.alike import Alike, WellAlike, alike
 from jobsched_sql.dialect import Key, Placed
 from jobsched_sql.texts import clean, encode, encode_anyhow, tags_text
 from jobsched_sql.types import to_millis
 
-_RESULT = Transition._fields.index("result")
-_NOTHING_MORE = tuple(Transition._field_defaults[name] for name in Transition._fields[_RESULT:])
 _encoder = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":"))
 
 
@@ -167,21 +165,15 @@ def jobs(writes: Sequence[JobWrite]) -> str:
     )
 
 
-def well_and_alike(wanted: Sequence[Transition]) -> dict[str, Any] | None:
-    """What succeeded with nothing to show for it, by one claim number, each looked up by its id; None if not all is of this kind."""
-    first = wanted[0]
-    if first.state is not RunState.SUCCEEDED or first.reason is not None or first.available_at is not None:
-        return None
-    like_it = (*first[1:_RESULT], *_NOTHING_MORE)
-    if any(one[1:] != like_it for one in wanted):
-        return None
-    ids = "{" + ",".join([str(one.id) for one in wanted]) + "}"
+def well(some: WellAlike) -> dict[str, Any]:
+    """Each is looked up by its id."""
+    ids = "{" + ",".join([str(id_) for id_ in some.ids]) + "}"
     return {
         "ids": ids,
-        "node": first.node,
-        "claim_no": first.claim_no,
-        "attempt": first.attempt,
-        "losses": first.losses,
+        "node": some.node,
+        "claim_no": some.claim_no,
+        "attempt": some.attempt,
+        "losses": some.losses,
     }
 
 

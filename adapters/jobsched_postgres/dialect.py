@@ -39,6 +39,7 @@ from jobsched_postgres.failures import READ_ONLY, code_of, connection_lost, lost
 from jobsched_postgres.location import Location
 from jobsched_postgres.wake import CHANNEL, Ringer
 from jobsched_postgres.wake import Doorbell as ListenDoorbell
+from jobsched_sql.alike import well_and_alike
 from jobsched_sql.borrowing import borrowed, driver_connection
 from jobsched_sql.dialect import ClaimWish, Dialect, Inserted, InsertedAlone, Key, Load, Placed, Result, Work
 from jobsched_sql.rows import CLAIM_COLUMNS, claim_of, driver_rows, leaves_for_good
@@ -308,10 +309,10 @@ class PostgresDialect(Dialect):
     def finish(
         self, transitions: Sequence[Transition], then: Callable[[Connection, AbstractSet[int]], None] | None = None
     ) -> dict[int, Became]:
-        if then is None and (alike := batches.well_and_alike(transitions)) is not None:
+        if then is None and (well := well_and_alike(transitions)) is not None:
             fault_point("before_finish_commit")
-            [(count, ids)] = self._execute(statements.FINISH_WELL, {"now": self.given_now(), **alike})
-            ours = [one.id for one in transitions] if ids is None and count else ids or ()
+            [(count, ids)] = self._execute(statements.FINISH_WELL, {"now": self.given_now(), **batches.well(well)})
+            ours = well.ids if ids is None and count else ids or ()
             return dict.fromkeys(ours, _SUCCEEDED)
         batch = batches.transitions(transitions)
         for_good = all(leaves_for_good(one) for one in transitions)

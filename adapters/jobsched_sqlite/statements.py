@@ -159,6 +159,13 @@ update jobsched_runs set state = :state, reason = :reason, attempt = :attempt, l
 where id = :id and state = 'running' and node = :node and claim_no = :claim_no
 """
 
+#: Runs that succeeded with nothing to show for it, by the same claim number. `+` as below.
+FINISH_ALIKE = """
+update jobsched_runs set state = 'succeeded', reason = null, attempt = :attempt, losses = :losses, result = null,
+  finished_at = :finished_at
+where id in (select value from json_each(:ids)) and +state = 'running' and +node = :node and claim_no = :claim_no
+"""
+
 #: What succeeded, all in one statement: a step a run would ask each time for Python's lock, which the handlers hold.
 #: `+` keeps the fence away from the index of running runs: the runs are looked up by id, each once.
 FINISH_WELL = """

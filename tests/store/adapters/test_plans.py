@@ -16,6 +16,7 @@ from jobsched.model.run import RunFilter, RunState
 from jobsched.store.open import open_store
 from jobsched.store.port import Retention, Store
 from jobsched.testing.builders import START, a_change, a_job, a_node, a_pause, a_run, a_transition, claim
+from jobsched_sqlite.connections import Driver
 
 AD_HOC = Retention(
     namespace="default", job=None, history=History(), ad_hoc_ages={RunState.SUCCEEDED: timedelta(days=1)}
@@ -60,7 +61,7 @@ def plan_of(store: Store, ask: Any) -> str:
 
 @contextmanager
 def explained_by_the_driver(plans: list[str]) -> Iterator[None]:
-    """What PostgreSQL's adapter asks without SQLAlchemy."""
+    """What adapters ask without SQLAlchemy."""
 
     execute = psycopg.Connection.execute
 
@@ -69,7 +70,16 @@ def explained_by_the_driver(plans: list[str]) -> Iterator[None]:
             plans.extend(str(row) for row in execute(connection, "explain " + statement, *args).fetchall())
         return execute(connection, statement, *args, **options)
 
+    ask = Driver.exec_driver_sql
+
+    def asking(driver: Driver, statement: str, parameters: Any = ()) -> Any:
+        if "jobsched_runs" in statement:
+            one = parameters[0] if isinstance(parameters, list) else parameters
+            plans.extend(str(row) for row in ask(driver, "explain query plan " + statement, one).fetchall())
+        return ask(driver, statement, parameters)
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Driver, "exec_driver_sql", asking)
         patch.setattr(psycopg.Connection, "execute", explaining)
         yield
 
