@@ -24,18 +24,20 @@ class Direct:
 
     def __init__(self, engine: Engine, watchdog: Watchdog, clock: Clock) -> None:
         self._engine, self._watchdog, self._clock = engine, watchdog, clock
-        self._kept: list[tuple[int, float, PoolProxiedConnection]] = []
+        self._kept: list[tuple[float, PoolProxiedConnection]] = []
         self._closed = False
+        self._process = os.getpid()
+        self._parents: list[tuple[float, PoolProxiedConnection]] = []
 
     def take(self) -> PoolProxiedConnection:
         """A connection that looks alive, watched; to be given back."""
+        if self._process != os.getpid():
+            self._leave_to_parent()
         while self._kept:
             try:
-                process, since, pooled = self._kept.pop()
+                since, pooled = self._kept.pop()
             except IndexError:  # another thread was faster
                 break
-            if process != os.getpid():
-                continue  # its socket is our parent's; the driver does not close it here
             driver = as_driver(pooled.driver_connection)
             if self._clock.monotonic() - since < TRUSTED_SECONDS and not was_told_something(driver):
                 self._watchdog.watch(driver)
@@ -48,7 +50,7 @@ class Direct:
             pooled.close()
             return
         self._watchdog.forget(as_driver(pooled.driver_connection))
-        self._kept.append((os.getpid(), self._clock.monotonic(), pooled))
+        self._kept.append((self._clock.monotonic(), pooled))
 
     def close(self) -> None:
         """Keep none any more; idempotent."""
@@ -58,10 +60,15 @@ class Direct:
     def drop(self) -> None:
         """The kept connection is no good."""
         while self._kept:
-            process, _, pooled = self._kept.pop()
-            if process == os.getpid():
-                pooled.invalidate()
-                pooled.close()
+            _, pooled = self._kept.pop()
+            pooled.invalidate()
+            pooled.close()
+
+    def _leave_to_parent(self) -> None:
+        """In a forked child: whatever is open is our parent's, neither to be used nor to be closed."""
+        self._process = os.getpid()
+        self._parents, self._kept = self._kept, []
+        self._engine.dispose(close=False)
 
 
 def execute_prepared(

@@ -343,11 +343,12 @@ def test_a_forked_child_leaves_the_connection_of_its_parent_alone(
 
     monkeypatch.setattr(os, "getpid", lambda: -1)
     childs = direct.take()
-    monkeypatch.undo()
 
-    assert childs is not parents
-    assert childs.driver_connection is not parents.driver_connection
-    childs.close()
+    both = [parents.driver_connection, childs.driver_connection]
+    assert both[0] is not both[1]
+    assert not both[0].closed
+    for each in both:
+        each.close()
 
 
 def test_what_is_prepared_is_planned_anew_once_a_second(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
