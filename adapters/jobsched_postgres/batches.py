@@ -9,15 +9,17 @@ from typing import Any
 from jobsched.model.definition import stored_definition
 from jobsched.model.run import LogLine, NewRun, Transition
 from jobsched.model.state import Firing, JobWrite
-from jobsched_sql.alike import Alike, alike
+from jobsched_sql.alike import Alike, WellAlike, alike
 from jobsched_sql.dialect import Key, Placed
 from jobsched_sql.texts import clean, encode, encode_anyhow, tags_text
 from jobsched_sql.types import to_millis
 
+_encoder = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":"))
+
 
 def batch(records: Iterable[Mapping[str, Any]]) -> str:
     """What is not there is NULL."""
-    return json.dumps(list(records), ensure_ascii=True, separators=(",", ":"))
+    return _encoder.encode(list(records))
 
 
 @lru_cache(maxsize=1024)  # those of one batch are few, and each stands in it many times
@@ -68,6 +70,57 @@ def _alike(some: Alike) -> dict[str, Any]:
     return record
 
 
+def runs_alone(placed: Sequence[Placed]) -> tuple[str, str]:
+    """Records of runs that are alike, and beside them their payloads: a list for each record, as the JSON that they are."""
+    each = list(alike(placed))
+    payloads = ",".join(f"[{','.join(some.payloads)}]" for some in each)
+    records = [
+        {name: value for name, value in _record_alone(some.first.run).items() if value is not None} for some in each
+    ]
+    return batch(records), f"[{payloads}]"
+
+
+def _record_alone(run: NewRun) -> dict[str, Any]:
+    return {
+        "job": run.job,
+        "handler": clean(run.handler),
+        "source": run.source.value,
+        "priority": run.priority,
+        "max_attempts": run.max_attempts,
+        "available_at": _instant(run.available_at),
+        "start_by": _instant(run.start_by),
+        "generation": run.generation,
+        "timeout_ms": None if run.timeout is None else to_millis(run.timeout),
+        "tags": tags_text(run.tags) if run.tags else None,
+        "batch": run.batch,
+        "trace": run.trace,
+    }
+
+
+def run_alone(run: NewRun, now: datetime | None, *, ring: bool, however_many: bool) -> tuple[str | None, ...]:
+    """One run, and what the statement needs beside it: its parameters as text, in their order."""
+    return (
+        _instant(now),
+        "t" if ring else "f",
+        run.namespace,
+        clean(run.queue),
+        run.job,
+        clean(run.handler),
+        run.source.value,
+        str(run.priority),
+        _instant(run.available_at),
+        str(run.max_attempts),
+        _instant(run.start_by),
+        None if run.generation is None else str(run.generation),
+        encode(run.payload),
+        None if run.timeout is None else str(to_millis(run.timeout)),
+        tags_text(run.tags) if run.tags else None,
+        run.batch,
+        run.trace,
+        "t" if however_many else "f",
+    )
+
+
 def slots(runs: Sequence[NewRun]) -> str:
     return batch(
         {"namespace": run.namespace, "job": run.job, "scheduled_at": _instant(run.scheduled_at)} for run in runs
@@ -110,6 +163,18 @@ def jobs(writes: Sequence[JobWrite]) -> str:
         }
         for write in writes
     )
+
+
+def well(some: WellAlike) -> dict[str, Any]:
+    """Each is looked up by its id."""
+    ids = "{" + ",".join([str(id_) for id_ in some.ids]) + "}"
+    return {
+        "ids": ids,
+        "node": some.node,
+        "claim_no": some.claim_no,
+        "attempt": some.attempt,
+        "losses": some.losses,
+    }
 
 
 def transitions(wanted: Sequence[Transition]) -> str:

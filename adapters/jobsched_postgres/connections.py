@@ -8,10 +8,13 @@ each transaction sets its own. What a lost network leaves hanging is cut off by 
 
 import select
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import psycopg
-from psycopg.types.string import TextLoader
+from psycopg.types.numeric import Int8BinaryLoader
+from psycopg.types.string import TextBinaryLoader, TextLoader
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -51,8 +54,19 @@ _HAS_TIMEOUTS = "jobsched_has_timeouts"
 #: Statements are prepared when they ask for it, never because they come often: their plans have to follow the tables.
 _ONLY_IF_ASKED = 2**31 - 1
 _IDLE_SINCE = "jobsched_idle_since"
+_PLANNED_AT = "jobsched_planned_at"
+_PLAN_SECONDS = 1.0
 #: A connection that rested so long is asked whether it still lives; one that rested less is only looked at.
-_TRUSTED_SECONDS = 30.0
+TRUSTED_SECONDS = 30.0
+
+
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@lru_cache(maxsize=1024)  # runs that were claimed, or enqueued, together share theirs, and each would be made anew
+def instant_of(number: int) -> datetime:
+    """The instant of a timestamptz as a binary result has it: microseconds."""
+    return _EPOCH + timedelta(microseconds=number)
 
 
 class Connector:
@@ -112,7 +126,7 @@ class Connector:
     def _taken(self, connection: psycopg.Connection[Any], entry: ConnectionPoolEntry, _: object) -> None:
         self.watchdog.watch(connection)
         rested = self._clock.monotonic() - entry.info.get(_IDLE_SINCE, self._clock.monotonic())
-        if rested > _TRUSTED_SECONDS or _was_told_something(connection):
+        if rested > TRUSTED_SECONDS or was_told_something(connection):
             _ask(connection)
 
     def _given_back(self, connection: psycopg.Connection[Any] | None, entry: ConnectionPoolEntry) -> None:
@@ -135,6 +149,17 @@ class Connector:
         """Whether a statement that asks for it is prepared on this connection."""
         return self._may_prepare and connection.prepare_threshold is not None
 
+    def plan_anew(self, connection: psycopg.Connection[Any], info: dict[Any, Any]) -> None:
+        """Once a second, for prepared statements that may be planned in more than one way.
+
+        The server keeps a plan until it has new statistics, which may take a minute: a plan for a table of ten rows is no
+        plan for the million that were enqueued since.
+        """
+        now = self._clock.monotonic()
+        if now - info.setdefault(_PLANNED_AT, now) > _PLAN_SECONDS and self.prepares(connection):
+            connection.execute("discard plans")
+            info[_PLANNED_AT] = now
+
     def be_patient(self, connection: Connection) -> None:
         """What follows on this connection may take as long as it takes."""
         self.watchdog.forget(_driver_connection(connection))
@@ -155,7 +180,7 @@ def told_pid(connection: Connection) -> int:
     return _driver_connection(connection).info.backend_pid
 
 
-def _was_told_something(connection: psycopg.Connection[Any]) -> bool:
+def was_told_something(connection: psycopg.Connection[Any]) -> bool:
     """The server speaks to an idle connection only to say good-bye: seen without asking, which would cost a round trip."""
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
@@ -180,11 +205,15 @@ def _prepare(connection: psycopg.Connection[Any], entry: ConnectionPoolEntry) ->
 
 
 def _make_ready(connection: psycopg.Connection[Any], entry: ConnectionPoolEntry) -> None:
-    """JSON is handed over as its text; and we learn whether the options were heeded."""
+    """JSON is handed over as its text, and instants, where binary results are asked for, as the numbers that they are: see
+    `instant_of`. And we learn whether the options were heeded.
+    """
     if connection.info.server_version < OLDEST_SERVER * 10_000:
         found = connection.info.server_version // 10_000
         raise StoreError(f"PostgreSQL {found} is too old, {OLDEST_SERVER} or newer is needed")
     connection.adapters.register_loader("json", TextLoader)
+    connection.adapters.register_loader("json", TextBinaryLoader)
+    connection.adapters.register_loader("timestamptz", Int8BinaryLoader)
     row = connection.execute("select current_setting('statement_timeout'), pg_backend_pid()").fetchone()
     assert row is not None, "it always has a row"
     entry.info[_HAS_TIMEOUTS] = row[0] != "0"

@@ -5,13 +5,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 import psycopg
 from psycopg import errors
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
-from sqlalchemy import ColumnElement, Connection, Table, func, literal_column
+from sqlalchemy import ColumnElement, Connection, PoolProxiedConnection, Table, func, literal_column
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
@@ -24,17 +25,30 @@ from jobsched.model.state import Firing, JobWrite
 from jobsched.store.faults import fault_point
 from jobsched.store.port import Doorbell, Topic
 from jobsched_postgres import batches, inspection, statements
-from jobsched_postgres.connections import BEGIN, BEGIN_SNAPSHOT, Connector, as_driver, begin_statement, told_pid
+from jobsched_postgres.connections import (
+    BEGIN,
+    BEGIN_SNAPSHOT,
+    Connector,
+    as_driver,
+    begin_statement,
+    instant_of,
+    told_pid,
+)
+from jobsched_postgres.direct import Direct, execute_prepared
 from jobsched_postgres.failures import READ_ONLY, code_of, connection_lost, lost_race, outcome_unknown, translated
 from jobsched_postgres.location import Location
 from jobsched_postgres.wake import CHANNEL, Ringer
 from jobsched_postgres.wake import Doorbell as ListenDoorbell
+from jobsched_sql.alike import well_and_alike
 from jobsched_sql.borrowing import borrowed, driver_connection
-from jobsched_sql.dialect import ClaimWish, Dialect, Inserted, Key, Load, Placed, Result, Work
-from jobsched_sql.rows import claim_of, claim_order, driver_rows, leaves_for_good
+from jobsched_sql.dialect import ClaimWish, Dialect, Inserted, InsertedAlone, Key, Load, Placed, Result, Work
+from jobsched_sql.rows import CLAIM_COLUMNS, claim_of, driver_rows, leaves_for_good
 from jobsched_sql.tables import nodes
+from jobsched_sql.texts import clean
 from jobsched_sql.types import Instant
 
+_claim_order = itemgetter(CLAIM_COLUMNS.index("priority"), CLAIM_COLUMNS.index("available_at"), 0)
+_SUCCEEDED = Became(RunState.SUCCEEDED, None)
 _STATES = {state.value: state for state in RunState}
 _NOTIFY = "select pg_notify(%s, %s)"
 #: How often a transaction that lost a deadlock is made again.
@@ -55,6 +69,7 @@ class PostgresDialect(Dialect):
         self._time = SystemClock()
         self._connector = Connector(location, self._time)
         self._engine = self._connector.engine()
+        self._direct = Direct(self._engine, self._connector.watchdog, self._time)
         self._ringer = Ringer(self._notify, self._time)
         self._doorbells: list[ListenDoorbell] = []
 
@@ -68,6 +83,7 @@ class PostgresDialect(Dialect):
         self._ringer.close()
         for doorbell in self._doorbells:
             doorbell.close()
+        self._direct.close()
         self._connector.watchdog.close()
         self._engine.dispose()
 
@@ -117,24 +133,41 @@ class PostgresDialect(Dialect):
                 raise
             return result
 
-    def _execute(self, statement: str, asked: Sequence[object]) -> list[Any]:
-        """The rows of one statement that commits by itself: as `write_once`, without SQLAlchemy, which takes as long as the
-        server; and prepared, since planning would take it longer than all the rest. Only for what has one plan in any table.
-        """
+    def _execute(self, statement: str, asked: Mapping[str, object], *, binary: bool = False) -> list[Any]:
+        """The rows of one statement: prepared, since planning would take it longer than the rest. `binary`: see `connections`."""
+
+        def execute(pooled: PoolProxiedConnection) -> list[Any]:
+            driver = as_driver(pooled.driver_connection)
+            self._connector.plan_anew(driver, pooled.info)
+            prepare = self._connector.prepares(driver)
+            return driver.execute(statement, asked, prepare=prepare, binary=binary).fetchall()
+
+        return self._alone(execute)
+
+    def _insert_one(self, asked: Sequence[str | None]) -> list[Any]:
+        def insert(pooled: PoolProxiedConnection) -> list[Any]:
+            driver = as_driver(pooled.driver_connection)
+            if self._connector.prepares(driver):
+                return execute_prepared(pooled, "jobsched_insert_one", statements.INSERT_ONE, asked)
+            return psycopg.RawCursor(driver).execute(statements.INSERT_ONE, asked, prepare=False).fetchall()
+
+        return self._alone(insert)
+
+    def _alone(self, work: Callable[[PoolProxiedConnection], list[Any]]) -> list[Any]:
+        """One statement that commits by itself: as `write_once`, without SQLAlchemy, which takes as long as the server for it."""
         with translated(self._where):
             try:
-                return self._execute_once(statement, asked)
+                return self._alone_once(work)
             except (errors.InvalidSqlStatementName, errors.DuplicatePreparedStatement):
                 # A pooler after all: it has done nothing, and is not asked to prepare again.
                 if not self._connector.prepares_nothing():
                     raise
-                return self._execute_once(statement, asked)
+                return self._alone_once(work)
 
-    def _execute_once(self, statement: str, asked: Sequence[object]) -> list[Any]:
-        pooled = self._engine.raw_connection()
+    def _alone_once(self, work: Callable[[PoolProxiedConnection], list[Any]]) -> list[Any]:
+        pooled = self._direct.take()
         try:
-            driver = as_driver(pooled.driver_connection)
-            return driver.execute(statement, asked, prepare=self._connector.prepares(driver)).fetchall()
+            return work(pooled)
         except psycopg.Error as error:
             if connection_lost(error):
                 pooled.invalidate(error)
@@ -142,11 +175,12 @@ class PostgresDialect(Dialect):
             self._forget_standby(error)
             raise
         finally:
-            pooled.close()
+            self._direct.give_back(pooled)
 
     def _forget_standby(self, error: DBAPIError | psycopg.Error) -> None:
         """After a fail-over the pool is full of connections to what is now the standby."""
         if code_of(error) == READ_ONLY:
+            self._direct.drop()
             self._engine.dispose()
 
     def within(self, given: object, work: Work[Result]) -> Result:
@@ -190,9 +224,23 @@ class PostgresDialect(Dialect):
         asked = (self.given_now(), batches.runs(placed), True)
         return _inserted(placed, connection.exec_driver_sql(statements.INSERT_RUNS, asked).fetchall())
 
-    def insert_alone(self, placed: Sequence[Placed], *, however_many: bool) -> list[Inserted | None]:
-        asked = (self.given_now(), batches.runs(placed), however_many)
-        return _inserted(placed, self._execute(statements.INSERT_RUNS, asked))
+    def insert_alone(self, placed: Sequence[Placed], *, however_many: bool) -> InsertedAlone:
+        run, ring = placed[0].run, self._ringer.take("runs")
+        if len(placed) == 1:
+            rows = self._insert_one(batches.run_alone(run, self.given_now(), ring=ring, however_many=however_many))
+            return InsertedAlone([Inserted(int(id_), _STATES[state]) for id_, state in rows] or [None], rung=ring)
+        records, payloads = batches.runs_alone(placed)
+        asked = {
+            "now": self.given_now(),
+            "ring": ring,
+            "namespace": run.namespace,
+            "queue": clean(run.queue),
+            "however_many": however_many,
+            "runs": records,
+            "payloads": payloads,
+        }
+        inserted = [Inserted(id_, _STATES[state]) for id_, state in self._execute(statements.INSERT_ALONE, asked)]
+        return InsertedAlone(inserted or [None] * len(placed), rung=ring)
 
     def slots_taken(self, connection: Connection, runs: Sequence[NewRun]) -> set[tuple[str, str, datetime]]:
         rows = connection.exec_driver_sql(statements.SLOTS_TAKEN, (batches.slots(runs),)).fetchall()
@@ -253,27 +301,34 @@ class PostgresDialect(Dialect):
             "limit": wish.limit,
         }
         statement = statements.CLAIM if wish.served is None else statements.CLAIM_OF_QUEUES
-        rows = self.write_once(lambda connection: driver_rows(connection.exec_driver_sql(statement, asked)))
+        rows = self._execute(statement, asked, binary=True)
         # An UPDATE returns its rows in no order.
-        return [claim_of(row, wish, _in_utc) for row in sorted(rows, key=claim_order)]
+        rows.sort(key=_claim_order)
+        return [claim_of(row, instant_of) for row in rows]
 
     def finish(
         self, transitions: Sequence[Transition], then: Callable[[Connection, AbstractSet[int]], None] | None = None
     ) -> dict[int, Became]:
+        if then is None and (well := well_and_alike(transitions)) is not None:
+            fault_point("before_finish_commit")
+            [(count, ids)] = self._execute(statements.FINISH_WELL, {"now": self.given_now(), **batches.well(well)})
+            ours = well.ids if ids is None and count else ids or ()
+            return dict.fromkeys(ours, _SUCCEEDED)
         batch = batches.transitions(transitions)
         for_good = all(leaves_for_good(one) for one in transitions)
         statement = statements.FINISH if for_good else statements.FINISH_OR_AGAIN
         asked = {"now": self.given_now(), "transitions": batch}
         fault_point("before_finish_commit")
 
+        if then is None:
+            return _became_by_id(self._execute(statement, asked))
+
         def finishing(connection: Connection) -> dict[int, Became]:
-            rows = driver_rows(connection.exec_driver_sql(statement, asked))
-            ours = {id_: _became(state, reason) for id_, state, reason in rows}
-            if then is not None:
-                then(connection, ours.keys())
+            ours = _became_by_id(driver_rows(connection.exec_driver_sql(statement, asked)))
+            then(connection, ours.keys())
             return ours
 
-        return self.write_once(finishing) if then is None else self.write(finishing)
+        return self.write(finishing)
 
     # -- the rest
 
@@ -308,8 +363,7 @@ class PostgresDialect(Dialect):
         self._ringer.ring(topic)
 
     def _notify(self, topic: Topic) -> None:
-        with self._engine.connect() as connection:
-            connection.exec_driver_sql(_NOTIFY, (CHANNEL, topic))
+        self._alone(lambda pooled: as_driver(pooled.driver_connection).execute(_NOTIFY, (CHANNEL, topic)).fetchall())
 
 
 @cache  # of the few states and reasons that there are
@@ -317,9 +371,8 @@ def _became(state: str, reason: str | None) -> Became:
     return Became(RunState(state), None if reason is None else Reason(reason))
 
 
-def _in_utc(instant: datetime) -> datetime:
-    """The driver gives instants in the zone of the session."""
-    return instant.astimezone(UTC)
+def _became_by_id(rows: Sequence[Any]) -> dict[int, Became]:
+    return {id_: _became(state, reason) for id_, state, reason in rows}
 
 
 def _inserted(placed: Sequence[Placed], rows: Sequence[Any]) -> list[Inserted | None]:

@@ -32,6 +32,56 @@ on conflict do nothing
 returning id, state, namespace, job, scheduled_at, unique_key
 """
 
+#: The same for runs of one queue that no row can stand in the way of: none is looked for, which would take longer than all
+#: the rest. Their payloads come apart from what they share, a list for each record, and are read once: as they are.
+INSERT_ALONE = """
+with clock as materialized (
+  select coalesce(%(now)s::timestamptz, clock_timestamp()) as now,
+    case when %(ring)s then pg_notify('jobsched', 'runs') end as rung),
+limited as materialized (
+  select max_queued, max_running is not null or rate is not null as starts from jobsched_queues
+  where namespace = %(namespace)s::text and queue = %(queue)s::text)
+insert into jobsched_runs
+  (namespace, job, handler, source, queue, priority, state, max_attempts, available_at, start_by, generation, payload,
+   created_at, timeout_ms, tags, batch, trace)
+select %(namespace)s::text, job, handler, source, %(queue)s::text, priority,
+  case when available_at > clock.now then 'scheduled' when limited.starts then 'blocked' else 'pending' end, max_attempts,
+  coalesce(available_at, clock.now), start_by, generation, payload.value, clock.now, timeout_ms, tags::json, batch, trace
+from rows from (
+  json_to_recordset(%(runs)s) as (
+    job text, handler text, source text, priority bigint, max_attempts int, available_at timestamptz, start_by timestamptz,
+    generation bigint, timeout_ms bigint, tags text, batch text, trace text),
+  json_array_elements(%(payloads)s)
+) with ordinality as run (
+  job, handler, source, priority, max_attempts, available_at, start_by, generation, timeout_ms, tags, batch, trace, payloads,
+  position)
+cross join lateral json_array_elements(run.payloads) with ordinality as payload (value, place)
+cross join clock left join limited on true
+where limited.max_queued is null or %(however_many)s
+order by position, payload.place
+returning id, state
+"""
+
+#: One of them, without what it takes to unfold records. For libpq itself: parameters by number.
+INSERT_ONE = """
+with clock as materialized (
+  select coalesce($1::timestamptz, clock_timestamp()) as now,
+    case when $2::boolean then pg_notify('jobsched', 'runs') end as rung),
+limited as materialized (
+  select max_queued, max_running is not null or rate is not null as starts from jobsched_queues
+  where namespace = $3::text and queue = $4::text)
+insert into jobsched_runs
+  (namespace, queue, job, handler, source, priority, state, available_at, max_attempts, start_by, generation, payload,
+   timeout_ms, tags, batch, trace, created_at)
+select $3::text, $4::text, $5::text, $6::text, $7::text, $8::bigint,
+  case when $9::timestamptz > clock.now then 'scheduled' when limited.starts then 'blocked' else 'pending' end,
+  coalesce($9::timestamptz, clock.now), $10::int, $11::timestamptz, $12::bigint, $13::json, $14::bigint, $15::json, $16::text,
+  $17::text, clock.now
+from clock left join limited on true
+where limited.max_queued is null or $18::boolean
+returning id, state
+"""
+
 SLOTS_TAKEN = """
 select run.namespace, run.job, run.scheduled_at
 from json_to_recordset(%s) as slot (namespace text, job text, scheduled_at timestamptz)
@@ -151,11 +201,11 @@ where run.id = any(array(
     where node.id = %(node)s and node.dead_at is null
       and node.heartbeat_at + node.lease_ms * interval '1 millisecond' >= clock.now)
   order by oldest.priority, oldest.available_at, oldest.id limit %(limit)s))
-returning id, claim_no, namespace, job,
+returning id, claim_no, node, namespace, job,
   case when run.job is not null then
     (select revision from jobsched_jobs job where job.namespace = run.namespace and job.name = run.job) end,
-  handler, source, queue, attempt, max_attempts, losses, scheduled_at, available_at, started_at, payload,
-  concurrency_key, priority, attempts_before, timeout_ms, trace
+  handler, source, queue, attempt, max_attempts, losses, scheduled_at, available_at, started_at, generation,
+  payload, concurrency_key, attempts_before, timeout_ms, trace, priority
 """
 
 #: A share is one of all namespaces together, hence the places.
@@ -180,25 +230,43 @@ where run.id = any(array(
       and node.heartbeat_at + node.lease_ms * interval '1 millisecond' >= clock.now)) ranked
   where ranked.place <= ranked.share
   order by ranked.priority, ranked.available_at, ranked.id limit %(limit)s))
-returning id, claim_no, namespace, job,
+returning id, claim_no, node, namespace, job,
   case when run.job is not null then
     (select revision from jobsched_jobs job where job.namespace = run.namespace and job.name = run.job) end,
-  handler, source, queue, attempt, max_attempts, losses, scheduled_at, available_at, started_at, payload,
-  concurrency_key, priority, attempts_before, timeout_ms, trace
+  handler, source, queue, attempt, max_attempts, losses, scheduled_at, available_at, started_at, generation,
+  payload, concurrency_key, attempts_before, timeout_ms, trace, priority
 """
 
-# `|| ''` and `+ 0` keep the fence away from the index of running runs: with it, the join goes quadratic.
+#: Runs that succeeded with nothing to show for it, all by the same claim number: most of what comes by the thousand. How
+#: many were still owned, and which, if that is not all. `|| ''` and `+ 0` keep the fence away from the index of running
+#: runs; and of an array that it has not seen the planner thinks that it is short, and looks each run up by its id.
+FINISH_WELL = """
+with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now),
+finished as (
+  update jobsched_runs run set state = 'succeeded', reason = null, attempt = %(attempt)s, losses = %(losses)s, result = null,
+    finished_at = (select now from clock)
+  where run.id = any(array(select unnest(%(ids)s::bigint[])))
+    and run.state || '' = 'running' and run.node + 0 = %(node)s and run.claim_no = %(claim_no)s
+  returning run.id)
+select count(*), case when count(*) < cardinality(%(ids)s::bigint[]) then array_agg(id) end from finished
+"""
+
+# `|| ''` and `+ 0` keep the fence away from the index of running runs: with it, the join goes quadratic. The array has the
+# runs looked up by their ids, as above: for a join alone the whole table may be read.
 FINISH = """
-with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now)
+with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now),
+done as materialized (
+  select * from json_to_recordset(%(transitions)s) as done (id bigint, node bigint, claim_no bigint, state text, reason text,
+    attempt int, losses int, max_attempts int, result text, error text, abandoned bool))
 update jobsched_runs run set state = done.state, reason = done.reason, attempt = done.attempt, losses = done.losses,
   max_attempts = coalesce(done.max_attempts, run.max_attempts), result = done.result::json, finished_at = clock.now,
   abandoned_by = case when done.abandoned then run.node else run.abandoned_by end,
   error = case when done.error is null then run.error
     when run.error is null then ('[' || done.error || ']')::json
     else (left(run.error::text, -1) || ',' || done.error || ']')::json end
-from json_to_recordset(%(transitions)s) as done (id bigint, node bigint, claim_no bigint, state text, reason text, attempt int,
-  losses int, max_attempts int, result text, error text, abandoned bool), clock
-where run.id = done.id and run.state || '' = 'running' and run.node + 0 = done.node and run.claim_no = done.claim_no
+from done, clock
+where run.id = done.id and run.id = any(array(select id from done))
+  and run.state || '' = 'running' and run.node + 0 = done.node and run.claim_no = done.claim_no
 returning run.id, run.state, run.reason
 """
 
@@ -211,7 +279,8 @@ done as materialized (
   select * from json_to_recordset(%(transitions)s) as done (id bigint, node bigint, claim_no bigint, state text,
     reason text, attempt int, losses int, max_attempts int, result text, error text, available_at timestamptz, abandoned bool)),
 again as materialized (
-  select distinct run.namespace, run.job from done join jobsched_runs run on run.id = done.id
+  select distinct run.namespace, run.job
+  from done join jobsched_runs run on run.id = done.id and run.id = any(array(select id from done))
   where done.state in ('scheduled', 'pending')),
 held as materialized (
   select job.namespace, job.name from again
@@ -222,7 +291,7 @@ fate as materialized (
   select done.*, done.state in ('scheduled', 'pending') as again,
     done.state in ('scheduled', 'pending') and run.job is not null
     and not exists (select 1 from held where held.namespace = run.namespace and held.name = run.job) as gone
-  from done join jobsched_runs run on run.id = done.id)
+  from done join jobsched_runs run on run.id = done.id and run.id = any(array(select id from done)))
 update jobsched_runs run set
   state = case when not again then fate.state when run.cancel_requested_at is not null then 'cancelled'
     when not gone then fate.state when fate.reason is null then 'cancelled' else 'failed' end,
@@ -239,7 +308,8 @@ update jobsched_runs run set
     when run.error is null then ('[' || fate.error || ']')::json
     else (left(run.error::text, -1) || ',' || fate.error || ']')::json end
 from fate, clock
-where run.id = fate.id and run.state || '' = 'running' and run.node + 0 = fate.node and run.claim_no = fate.claim_no
+where run.id = fate.id and run.id = any(array(select id from done))
+  and run.state || '' = 'running' and run.node + 0 = fate.node and run.claim_no = fate.claim_no
 returning run.id, run.state, run.reason
 """
 

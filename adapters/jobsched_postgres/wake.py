@@ -49,6 +49,11 @@ class Ringer:
                 return
         self._try(topic)
 
+    def take(self, topic: Topic) -> bool:
+        """Whether the caller may send this ring itself, in the transaction that it is about, which saves one; else it rings after it."""
+        with self._lock:
+            return topic not in self._waiting and not self._closing.is_set() and self._take()
+
     def close(self) -> None:
         """Send what waits, and end the thread; idempotent."""
         self._closing.set()

@@ -1,19 +1,18 @@
-"""Runs to be inserted, those that follow each other and differ in nothing but their payload taken together.
+"""Runs to be inserted that differ in nothing but their payload, and runs to be finished that differ in nothing but their id.
 
-Programs enqueue by the thousand what is all for one handler: then the other columns need be said, sent and read once.
+Programs enqueue by the thousand what is all for one handler, and most of it succeeds: then the rest need be said, sent and
+read once.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from itertools import groupby
-from operator import attrgetter
 from typing import NamedTuple
 
-from jobsched.model.run import NewRun
+from jobsched.model.run import NewRun, RunState, Transition
 from jobsched_sql.dialect import Placed
 from jobsched_sql.texts import encode
 
-_but_payload = attrgetter(*(field.name for field in fields(NewRun) if field.name != "payload"))
+_PAYLOAD = NewRun._fields.index("payload")
 
 
 class Alike(NamedTuple):
@@ -34,4 +33,30 @@ def alike(placed: Sequence[Placed]) -> Iterator[Alike]:
 
 
 def _what_counts(one: Placed) -> tuple[object, ...]:
-    return one.state, one.reason, _but_payload(one.run)
+    run = one.run
+    return one.state, one.reason, run[:_PAYLOAD], run[_PAYLOAD + 1 :]
+
+
+_RESULT = Transition._fields.index("result")
+_NOTHING_MORE = tuple(Transition._field_defaults[name] for name in Transition._fields[_RESULT:])
+
+
+class WellAlike(NamedTuple):
+    """Runs that succeeded with nothing to show for it, all by the same claim number of one node."""
+
+    node: int
+    claim_no: int
+    attempt: int
+    losses: int
+    ids: list[int]
+
+
+def well_and_alike(wanted: Sequence[Transition]) -> WellAlike | None:
+    """None if not all of them, at least one, are of this kind."""
+    first = wanted[0]
+    if first.state is not RunState.SUCCEEDED or first.reason is not None or first.available_at is not None:
+        return None
+    like_it = (*first[1:_RESULT], *_NOTHING_MORE)
+    if any(one[1:] != like_it for one in wanted):
+        return None
+    return WellAlike(first.node, first.claim_no, first.attempt, first.losses, [one.id for one in wanted])

@@ -50,6 +50,13 @@ class Inserted(NamedTuple):
     state: RunState
 
 
+class InsertedAlone(NamedTuple):
+    """What became of runs that needed nobody's leave. `rung`: other processes have been told."""
+
+    rows: Sequence[Inserted | None]
+    rung: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """What a key carries now, each number counted no further than was asked."""
@@ -152,10 +159,11 @@ class Dialect(ABC):
         """
 
     @abstractmethod
-    def insert_alone(self, placed: Sequence[Placed], *, however_many: bool) -> list[Inserted | None]:
+    def insert_alone(self, placed: Sequence[Placed], *, however_many: bool) -> InsertedAlone:
         """`insert` in a transaction of its own, by the driver itself: for one run SQLAlchemy costs more than the database.
 
-        Without `however_many` all are of one queue, and None if that has a `max_queued`: somebody has to count.
+        At least one run; all are of one queue, none is to be skipped, and none has a key, a unique key or a slot, so that
+        nothing can keep it out. Without `however_many` None of each if that queue has a `max_queued`: somebody has to count.
         """
 
     @abstractmethod

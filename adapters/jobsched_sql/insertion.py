@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -20,22 +21,29 @@ _ROUNDS = 10
 _AT_ONCE = 5000
 
 
-def enqueue(dialect: Dialect, runs: Sequence[NewRun]) -> list[Created]:
+class Enqueued(NamedTuple):
+    """What became of each run. `rung`: other processes have been told of them."""
+
+    made: list[Created]
+    rung: bool
+
+
+def enqueue(dialect: Dialect, runs: Sequence[NewRun]) -> Enqueued:
     """Make runs, all or none. Runs that neither count nor exclude others take one statement. Raises QueueFull."""
     if not runs:
-        return []
+        return Enqueued([], rung=False)
     plain = len(runs) <= _AT_ONCE and all(
-        run.key is None and run.unique_key is None and run.scheduled_at is None for run in runs
+        run.key is None and run.unique_key is None and run.scheduled_at is None and run.skipped is None for run in runs
     )
     if plain and len({(run.namespace, run.queue) for run in runs}) == 1:
-        placed = [_place(run, {}, None) for run in runs]
+        placed = [Placed(run, None) for run in runs]
         # None of them, if what waits in their queue has to be counted: most have no `max_queued`, and no question is asked.
         inserted = dialect.insert_alone(placed, however_many=not any(map(_is_refusable, runs)))
-        plainly = [_created(one, row) for one, row in zip(placed, inserted, strict=True) if row is not None]
+        plainly = [_created(one, row) for one, row in zip(placed, inserted.rows, strict=True) if row is not None]
         if len(plainly) == len(runs):
-            return plainly
+            return Enqueued(plainly, inserted.rung)
     made = dialect.write(lambda connection: _insert_counted(connection, dialect, runs))
-    return [created for created in made if created is not None]
+    return Enqueued([created for created in made if created is not None], rung=False)
 
 
 def _insert_counted(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]) -> list[Created | None]:
@@ -250,4 +258,5 @@ def _place(run: NewRun, rooms: Mapping[Key, Room], now: datetime | None) -> Plac
 
 def _created(placed: Placed, inserted: Inserted) -> Created:
     run = placed.run
-    return Created(inserted.id, run.namespace, run.job, run.scheduled_at, inserted.state, placed.reason)
+    # In the order of the fields: this is made for each run.
+    return Created._make((inserted.id, run.namespace, run.job, run.scheduled_at, inserted.state, placed.reason, False))

@@ -1,43 +1,18 @@
 """Runs on their way into and out of an adapter's own statements."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import CursorResult
 
 from jobsched.model.run import Claim, RunState, Source, Transition
-from jobsched_sql.dialect import ClaimWish
 
-#: The columns that `claim_of` reads, in its order.
-CLAIM_COLUMNS = (
-    "id",
-    "claim_no",
-    "namespace",
-    "job",
-    "job_revision",
-    "handler",
-    "source",
-    "queue",
-    "attempt",
-    "max_attempts",
-    "losses",
-    "scheduled_at",
-    "available_at",
-    "started_at",
-    "payload",
-    "concurrency_key",
-    "priority",
-    "attempts_before",
-    "timeout_ms",
-    "trace",
-)
+#: What a claim is read from: a row has its fields in their order, and the run's priority behind them.
+CLAIM_COLUMNS = (*Claim._fields, "priority")
 
-_SOURCES = {source.value: source for source in Source}
-
-
+_SOURCES: Mapping[str, Source] = {source.value: source for source in Source}
 _decoder = json.JSONDecoder()
 
 
@@ -50,37 +25,27 @@ def _payload(text: str) -> Any:
     return value if end == len(text) else _decoder.decode(text)
 
 
-#: What a claim is sorted by: priority, available_at, id.
-claim_order = itemgetter(CLAIM_COLUMNS.index("priority"), CLAIM_COLUMNS.index("available_at"), 0)
+def claim_of(row: Any, instant: Callable[[Any], datetime]) -> Claim:
+    """The claim in a row of `CLAIM_COLUMNS`; `instant` makes one, in UTC, of what the driver gave.
 
-
-def claim_of(row: Any, wish: ClaimWish, instant: Callable[[Any], datetime]) -> Claim:
-    """The claim in a row of `CLAIM_COLUMNS`; `instant` makes one, in UTC, of what the driver gave."""
-    id_, claim_no, namespace, job, revision, handler, source, queue, attempt, max_attempts, losses, *rest = row
-    scheduled_at, available_at, started_at, payload, key, _, attempts_before, timeout_ms, trace = rest
-    # In the order of the fields, as the rows have nearly theirs: this is made for each run.
-    return Claim(
-        id_,
-        claim_no,
-        wish.node,
-        namespace,
-        job,
-        revision,
-        handler,
-        _SOURCES[source],
-        queue,
-        attempt,
-        max_attempts,
-        losses,
-        None if scheduled_at is None else instant(scheduled_at),
-        instant(available_at),
-        instant(started_at),
-        wish.generations[namespace],
-        _payload(payload),
-        key,
-        attempts_before,
-        None if timeout_ms is None else timedelta(milliseconds=timeout_ms),
-        trace,
+    This is made for each run that is performed: what a row has as it is to be is taken as it is.
+    """
+    scheduled_at, available_at, started_at, generation, payload, key, before, timeout_ms, trace, _ = row[12:]
+    return Claim._make(
+        (
+            *row[:7],
+            _SOURCES[row[7]],
+            *row[8:12],
+            None if scheduled_at is None else instant(scheduled_at),
+            instant(available_at),
+            instant(started_at),
+            generation,
+            _payload(payload),
+            key,
+            before,
+            None if timeout_ms is None else timedelta(milliseconds=timeout_ms),
+            trace,
+        )
     )
 
 

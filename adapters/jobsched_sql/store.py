@@ -158,7 +158,8 @@ class SqlStore:
     def enqueue(self, runs: Sequence[NewRun], connection: object = None) -> list[Created]:
         if connection is not None:
             return self._dialect.within(connection, lambda theirs: self._enqueue_within(theirs, runs)) if runs else []
-        made = self._announced(insertion.enqueue(self._dialect, runs), runs)
+        enqueued = insertion.enqueue(self._dialect, runs)
+        made = self._announced(enqueued.made, runs, rung=enqueued.rung)
         moved = [run for run, one in zip(runs, made, strict=True) if conflicts.has_changed(run, one)]
         if moved:
             self._settle(moved)
@@ -171,13 +172,13 @@ class SqlStore:
             self._dialect.ring_within(theirs, "runs")
         return made
 
-    def _announced(self, made: list[Created], runs: Sequence[NewRun]) -> list[Created]:
+    def _announced(self, made: list[Created], runs: Sequence[NewRun], *, rung: bool = False) -> list[Created]:
         new = {created.state for created in made if not created.existing}
         admitted = self._settle(runs) if RunState.BLOCKED in new else admission.Admitted(0)
         if admitted.runs:
             made = self._dialect.read(lambda connection: insertion.admitted_since(connection, made))
         # A node that knows of no run which waits for a rate does not look when its next place comes.
-        if new & _MAKES_WORK or admitted.by_rate:
+        if not rung and (new & _MAKES_WORK or admitted.by_rate):
             self._dialect.ring("runs")
         self._ring_replaced(runs)
         return made

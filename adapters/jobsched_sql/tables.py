@@ -95,6 +95,7 @@ runs = Table(
     Column("trace", Text),
     Column("unique_until", Instant),
     PrimaryKeyConstraint("id", name="jobsched_runs_pk"),
+    # On SQLite the lists of these four are comparisons joined by OR: migration 0010 says why.
     CheckConstraint(
         "state in ('scheduled', 'pending', 'blocked', 'running', 'succeeded', 'failed', 'cancelled', 'skipped')",
         name="jobsched_runs_state_known",

@@ -18,7 +18,7 @@ from jobsched.model.run import Became, Claim, LogLine, NewRun, Transition
 from jobsched.model.state import Firing, JobWrite
 from jobsched.store.port import Doorbell, Topic
 from jobsched_sql.borrowing import borrowed, driver_connection
-from jobsched_sql.dialect import ClaimWish, Dialect, Inserted, Key, Load, Placed, Result, Work
+from jobsched_sql.dialect import ClaimWish, Dialect, Inserted, InsertedAlone, Key, Load, Placed, Result, Work
 from jobsched_sql.tables import nodes
 from jobsched_sqlite import inspection, runs, statements, work
 from jobsched_sqlite.connections import BUSY_SECONDS, Driver, engines, set_wal
@@ -81,6 +81,20 @@ class SqliteDialect(Dialect):
             connection.commit()
             return result
 
+    def _alone(self, work: Callable[[Driver], Result]) -> Result:
+        """As `write`, by the driver itself: for what comes by the thousand SQLAlchemy costs a part of what the database does."""
+        with translated(self._location.path):
+            pooled = self._writer.raw_connection()
+            try:
+                driver = Driver(pooled.driver_connection)
+                driver.exec_driver_sql("begin immediate")
+                result = work(driver)
+                driver.exec_driver_sql("commit")
+            finally:
+                # What was not committed is rolled back.
+                pooled.close()
+        return result
+
     def within(self, given: object, work: Work[Result]) -> Result:
         raw = driver_connection(given, sqlite3.Connection, "sqlite3")
         with translated(self._location.path):
@@ -121,18 +135,10 @@ class SqliteDialect(Dialect):
     def insert(self, connection: Connection, placed: Sequence[Placed]) -> list[Inserted | None]:
         return runs.insert(connection, placed, self._time.now(), however_many=True)
 
-    def insert_alone(self, placed: Sequence[Placed], *, however_many: bool) -> list[Inserted | None]:
-        with translated(self._location.path):
-            pooled = self._writer.raw_connection()
-            try:
-                driver = Driver(pooled.driver_connection)
-                driver.exec_driver_sql("begin immediate")
-                made = runs.insert(driver, placed, self._time.now(), however_many=however_many)
-                driver.exec_driver_sql("commit")
-            finally:
-                # What was not committed is rolled back.
-                pooled.close()
-        return made
+    def insert_alone(self, placed: Sequence[Placed], *, however_many: bool) -> InsertedAlone:
+        now = self._time.now()
+        made = self._alone(lambda driver: runs.insert(driver, placed, now, however_many=however_many))
+        return InsertedAlone(made, rung=False)
 
     def slots_taken(self, connection: Connection, slots: Sequence[NewRun]) -> set[tuple[str, str, datetime]]:
         return runs.slots_taken(connection, slots)
@@ -170,16 +176,18 @@ class SqliteDialect(Dialect):
     # -- work
 
     def claim(self, wish: ClaimWish) -> list[Claim]:
-        rows = self.write(lambda connection: work.claim(connection, wish, self._time.now()))
-        return work.claims_of(rows, wish)
+        rows = self._alone(lambda driver: work.claim(driver, wish, self._time.now()))
+        return work.claims_of(rows)
 
     def finish(
         self, transitions: Sequence[Transition], then: Callable[[Connection, AbstractSet[int]], None] | None = None
     ) -> dict[int, Became]:
+        if then is None:
+            return self._alone(lambda driver: work.finish(driver, transitions, self._time.now()))
+
         def finishing(connection: Connection) -> dict[int, Became]:
             ours = work.finish(connection, transitions, self._time.now())
-            if then is not None:
-                then(connection, ours.keys())
+            then(connection, ours.keys())
             return ours
 
         return self.write(finishing)

@@ -115,26 +115,30 @@ where namespace = ? and name = ?
 #: The node, if it still has its lease at this instant.
 ALIVE = "select 1 from jobsched_nodes where id = ? and dead_at is null and heartbeat_at + lease_ms * 1000 >= ?"
 
+#: All of them in one row, as JSON with commas between: for each row Python's lock would be let go, and asked for again
+#: of the handlers.
 CLAIMABLE = """
-select id, claim_no + 1, namespace, job,
-  (select revision from jobsched_jobs j where j.namespace = r.namespace and j.name = r.job),
-  handler, source, queue, attempt + 1, max_attempts, losses, scheduled_at, available_at, ?, payload,
-  concurrency_key, priority, attempts_before, timeout_ms, trace
-from jobsched_runs r indexed by jobsched_runs_pending
-where state = 'pending' and namespace = ? and handler not in (select value from json_each(?))
-  and (start_by is null or claim_no > 0 or start_by > ?)
-order by priority, available_at, id limit ?
+select group_concat(run) from (
+  select json_array(id, claim_no + 1, ?, namespace, job,
+    (select revision from jobsched_jobs j where j.namespace = r.namespace and j.name = r.job),
+    handler, source, queue, attempt + 1, max_attempts, losses, scheduled_at, available_at, ?, ?, payload,
+    concurrency_key, attempts_before, timeout_ms, trace, priority) as run
+  from jobsched_runs r indexed by jobsched_runs_pending
+  where state = 'pending' and namespace = ? and handler not in (select value from json_each(?))
+    and (start_by is null or claim_no > 0 or start_by > ?)
+  order by priority, available_at, id limit ?)
 """
 
 CLAIMABLE_OF_QUEUE = """
-select id, claim_no + 1, namespace, job,
-  (select revision from jobsched_jobs j where j.namespace = r.namespace and j.name = r.job),
-  handler, source, queue, attempt + 1, max_attempts, losses, scheduled_at, available_at, ?, payload,
-  concurrency_key, priority, attempts_before, timeout_ms, trace
-from jobsched_runs r indexed by jobsched_runs_pending_by_queue
-where state = 'pending' and namespace = ? and handler not in (select value from json_each(?)) and queue = ?
-  and (start_by is null or claim_no > 0 or start_by > ?)
-order by priority, available_at, id limit ?
+select group_concat(run) from (
+  select json_array(id, claim_no + 1, ?, namespace, job,
+    (select revision from jobsched_jobs j where j.namespace = r.namespace and j.name = r.job),
+    handler, source, queue, attempt + 1, max_attempts, losses, scheduled_at, available_at, ?, ?, payload,
+    concurrency_key, attempts_before, timeout_ms, trace, priority) as run
+  from jobsched_runs r indexed by jobsched_runs_pending_by_queue
+  where state = 'pending' and namespace = ? and handler not in (select value from json_each(?)) and queue = ?
+    and (start_by is null or claim_no > 0 or start_by > ?)
+  order by priority, available_at, id limit ?)
 """
 
 CLAIM = """
@@ -153,6 +157,13 @@ update jobsched_runs set state = :state, reason = :reason, attempt = :attempt, l
   node = case when :finished_at is null then null else node end,
   abandoned_by = case when :abandoned and :finished_at is not null then node else abandoned_by end
 where id = :id and state = 'running' and node = :node and claim_no = :claim_no
+"""
+
+#: Runs that succeeded with nothing to show for it, by the same claim number. `+` as below.
+FINISH_ALIKE = """
+update jobsched_runs set state = 'succeeded', reason = null, attempt = :attempt, losses = :losses, result = null,
+  finished_at = :finished_at
+where id in (select value from json_each(:ids)) and +state = 'running' and +node = :node and claim_no = :claim_no
 """
 
 #: What succeeded, all in one statement: a step a run would ask each time for Python's lock, which the handlers hold.

@@ -3,51 +3,64 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection
 
 from jobsched.model.run import Became, Claim, LogLine, Reason, RunState, Transition
 from jobsched.store.faults import fault_point
+from jobsched_sql.alike import WellAlike, well_and_alike
 from jobsched_sql.dialect import ClaimWish
-from jobsched_sql.rows import CLAIM_COLUMNS, claim_of, claim_order, driver_rows, leaves_for_good
+from jobsched_sql.rows import CLAIM_COLUMNS, claim_of, leaves_for_good
 from jobsched_sql.texts import clean, encode_anyhow
 from jobsched_sql.types import from_micros, to_micros
 from jobsched_sqlite import statements
+from jobsched_sqlite.connections import Driver
 
 _SUCCEEDED = Became(RunState.SUCCEEDED, None)
-_QUEUE = CLAIM_COLUMNS.index("queue")
+_NAMESPACE, _QUEUE = CLAIM_COLUMNS.index("namespace"), CLAIM_COLUMNS.index("queue")
+_claim_order = itemgetter(CLAIM_COLUMNS.index("priority"), CLAIM_COLUMNS.index("available_at"), 0)
+_instant = lru_cache(maxsize=1024)(from_micros)  # runs that were claimed, or enqueued, together share theirs
 
 
-def claim(connection: Connection, wish: ClaimWish, now: datetime) -> list[Any]:
+def claim(connection: Connection | Driver, wish: ClaimWish, now: datetime) -> list[Any]:
     """The oldest pending runs are now running; none for a node without a lease. Rows of `CLAIM_COLUMNS`."""
     at = to_micros(now)
-    if connection.exec_driver_sql(statements.ALIVE, (wish.node, at)).one_or_none() is None:
+    if not connection.exec_driver_sql(statements.ALIVE, (wish.node, at)).fetchall():
         return []
     rows = _claimable(connection, wish, at)
     for namespace, generation in wish.generations.items():
-        if ids := [row[0] for row in rows if row[2] == namespace]:
+        if ids := [row[0] for row in rows if row[_NAMESPACE] == namespace]:
             connection.exec_driver_sql(statements.CLAIM, (wish.node, at, generation, json.dumps(ids)))
     return rows
 
 
-def claims_of(rows: Sequence[Any], wish: ClaimWish) -> list[Claim]:
+def claims_of(rows: Sequence[Any]) -> list[Claim]:
     """What `claim` returned, as claims: apart from it, so that the lock is not held meanwhile."""
-    return [claim_of(row, wish, from_micros) for row in rows]
+    return [claim_of(row, _instant) for row in rows]
 
 
-def _claimable(connection: Connection, wish: ClaimWish, at: int) -> list[Any]:
+def _claimable(connection: Connection | Driver, wish: ClaimWish, at: int) -> list[Any]:
     without = json.dumps(list(wish.without_handlers))
     rows: list[Any] = []
     if wish.served is None:
-        for namespace in wish.generations:
-            asked: tuple[object, ...] = (at, namespace, without, at, wish.limit)
-            rows += driver_rows(connection.exec_driver_sql(statements.CLAIMABLE, asked))
+        for namespace, generation in wish.generations.items():
+            asked: tuple[object, ...] = (wish.node, at, generation, namespace, without, at, wish.limit)
+            rows += _in_one(connection, statements.CLAIMABLE, asked)
     for namespace, queue in wish.served or ():
-        asked = (at, namespace, without, queue, at, min(wish.shares.get(queue, wish.limit), wish.limit))
-        rows += driver_rows(connection.exec_driver_sql(statements.CLAIMABLE_OF_QUEUE, asked))
-    rows.sort(key=claim_order)
+        share = min(wish.shares.get(queue, wish.limit), wish.limit)
+        asked = (wish.node, at, wish.generations[namespace], namespace, without, queue, at, share)
+        rows += _in_one(connection, statements.CLAIMABLE_OF_QUEUE, asked)
+    rows.sort(key=_claim_order)
     return _within_shares(rows, wish.shares)[: wish.limit]
+
+
+def _in_one(connection: Connection | Driver, statement: str, asked: tuple[object, ...]) -> list[Any]:
+    [(text,)] = connection.exec_driver_sql(statement, asked).fetchall()
+    rows: list[Any] = json.loads(f"[{text or ''}]")
+    return rows
 
 
 def _within_shares(rows: list[Any], shares: Mapping[str, int]) -> list[Any]:
@@ -64,9 +77,12 @@ def _within_shares(rows: list[Any], shares: Mapping[str, int]) -> list[Any]:
     return kept
 
 
-def finish(connection: Connection, transitions: Sequence[Transition], now: datetime) -> dict[int, Became]:
+def finish(connection: Connection | Driver, transitions: Sequence[Transition], now: datetime) -> dict[int, Became]:
     """Move owned runs out of running; what became of those that were owned. All at once, and one by one only if some were not."""
     at = to_micros(now)
+    if (same := well_and_alike(transitions)) is not None and _finish_alike(connection, same, at):
+        fault_point("before_finish_commit")
+        return dict.fromkeys(same.ids, _SUCCEEDED)
     well = [one for one in transitions if _is_well(one)]
     rest = _as_runs_stand(connection, [one for one in transitions if not _is_well(one)])
     connection.exec_driver_sql("savepoint finishing")
@@ -84,13 +100,25 @@ def finish(connection: Connection, transitions: Sequence[Transition], now: datet
     return finished
 
 
+def _finish_alike(connection: Connection | Driver, same: WellAlike, at: int) -> bool:
+    """False, and nothing is done, if not all of them were owned."""
+    asked = {**same._asdict(), "ids": json.dumps(same.ids), "finished_at": at}
+    connection.exec_driver_sql("savepoint alike")
+    if connection.exec_driver_sql(statements.FINISH_ALIKE, asked).rowcount == len(same.ids):
+        return True
+    connection.exec_driver_sql("rollback to alike")
+    return False
+
+
 def _is_well(one: Transition) -> bool:
     """It succeeded, and leaves nothing behind but its result."""
     plain = one.reason is None and one.error is None and one.max_attempts is None and one.available_at is None
     return one.state is RunState.SUCCEEDED and plain and not one.abandoned
 
 
-def _finish_all(connection: Connection, well: Sequence[Transition], rest: Sequence[Transition], at: int) -> int:
+def _finish_all(
+    connection: Connection | Driver, well: Sequence[Transition], rest: Sequence[Transition], at: int
+) -> int:
     """How many were owned."""
     count = 0
     if well:
@@ -112,7 +140,7 @@ def _finish_all(connection: Connection, well: Sequence[Transition], rest: Sequen
     return count
 
 
-def _as_runs_stand(connection: Connection, transitions: Sequence[Transition]) -> Sequence[Transition]:
+def _as_runs_stand(connection: Connection | Driver, transitions: Sequence[Transition]) -> Sequence[Transition]:
     """A run that would run again, but was asked to stop, or whose job is gone, ends instead."""
     again = [one.id for one in transitions if not leaves_for_good(one)]
     if not again:
@@ -150,7 +178,7 @@ def _row(one: Transition, now: int) -> dict[str, object]:
     }
 
 
-def append_log(connection: Connection, lines: Sequence[LogLine]) -> None:
+def append_log(connection: Connection | Driver, lines: Sequence[LogLine]) -> None:
     """Insert lines of runs that exist."""
     rows = [
         {

@@ -1,6 +1,5 @@
 """What a client asks of alerts: what people are told, and who."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from jobsched.client.opened import Opened
@@ -37,4 +36,4 @@ class Alerts(Opened):
         if notifier not in known:
             raise UnknownNotifierError(self.namespace, notifier, list(known))
         run = alert_run(self.namespace, known[notifier], trial_message(self.namespace, self.store.now()))
-        return self.store.enqueue([replace(run, max_attempts=1)])[0]
+        return self.store.enqueue([run._replace(max_attempts=1)])[0]

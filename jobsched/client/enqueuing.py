@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from jobsched.client.jobs import Jobs
-from jobsched.errors import EnqueueError, PayloadError
-from jobsched.model.enqueue import Enqueue
+from jobsched.model.enqueue import Enqueue, new_runs
 from jobsched.model.payload import Model, check_payload_size
 from jobsched.model.run import Created, NewRun, Source
 from jobsched.schedule.fires import run_for
@@ -81,7 +80,7 @@ class Enqueuing(Jobs):
         if batch is not None:
             wanted = [replace(one, batch=batch) if one.batch is None else one for one in wanted]
         now = self.store.now() if any(one.delay is not None for one in wanted) else None
-        return self.store.enqueue(_traced([self._new_run(wanted, n, now) for n in range(len(wanted))]), connection)
+        return self.store.enqueue(_traced(new_runs(wanted, self.namespace, now)), connection)
 
     def trigger(self, name: str, payload: Mapping[str, Any] | None = None) -> Created:
         """Run a job now, beside its schedule; with a limit it waits its turn. `payload` replaces the job's.
@@ -94,16 +93,8 @@ class Enqueuing(Jobs):
         run = run_for(stored.job, source=Source.TRIGGER, payload=payload, generation=stored.generation)
         return self.store.enqueue(_traced([run]))[0]
 
-    def _new_run(self, wanted: Sequence[Enqueue], position: int, now: datetime | None) -> NewRun:
-        try:
-            return wanted[position].new_run(self.namespace, now)
-        except (EnqueueError, PayloadError) as error:
-            if len(wanted) == 1:
-                raise
-            raise type(error)(f"number {position + 1} of {len(wanted)}: {error}; none was made") from None
-
 
 def _traced(runs: list[NewRun]) -> list[NewRun]:
     """They go on in the trace that is current here, if there is one."""
     trace = current_trace()
-    return runs if trace is None else [replace(run, trace=trace) for run in runs]
+    return runs if trace is None else [run._replace(trace=trace) for run in runs]

@@ -82,12 +82,18 @@ def perform(
     call.cancel.check()
     if isinstance(call.handler, NotifyHandler):
         call = call._replace(handler=call.handler.target)
+    handler = call.handler
+    # First what comes by the thousand.
+    if isinstance(handler, PythonHandler):
+        token = current_log.set(call.log)
+        try:
+            return _perform_python(call, handler, registry, clock)
+        finally:
+            current_log.reset(token)
     # httpx logs each URL with its secrets: for the node's log that is as wrong as for the run's.
-    speaks_of_urls = isinstance(call.handler, HttpHandler | AppriseHandler)
+    speaks_of_urls = isinstance(handler, HttpHandler | AppriseHandler)
     token = current_log.set(_NOWHERE if speaks_of_urls else call.log)
     try:
-        if isinstance(call.handler, PythonHandler):
-            return _perform_python(call, call.handler, registry, clock)
         return _perform_with_secrets(call, Secrets(resolve, environ), clock, environ)
     finally:
         current_log.reset(token)

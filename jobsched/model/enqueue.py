@@ -1,12 +1,13 @@
 """An ad-hoc run as a program asks for it: one value, checked before anything is made of it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, fields
 from datetime import datetime, timedelta
 from functools import lru_cache
+from operator import attrgetter, is_
 from typing import Any, Literal, TypedDict
 
-from jobsched.errors import EnqueueError
+from jobsched.errors import EnqueueError, PayloadError
 from jobsched.model.durations import parse_duration
 from jobsched.model.instants import as_utc
 from jobsched.model.keys import LONGEST_KEY, as_key
@@ -106,6 +107,37 @@ class Enqueue:
         if self.unique_for is not None and self.unique_key is None:
             raise EnqueueError(f"unique_for={self.unique_for!r} needs a unique_key, which it is the time of")
         return _lasting("unique_for", self.unique_for)
+
+
+_but_payload = attrgetter(*(field.name for field in fields(Enqueue) if field.name != "payload"))
+_PAYLOAD = NewRun._fields.index("payload")
+
+
+def new_runs(wanted: Sequence[Enqueue], namespace: str, now: datetime | None) -> list[NewRun]:
+    """The runs to be made, in their order. `now` is needed if there is a delay.
+
+    Raises EnqueueError, PayloadError, of many with the position of the one that is meant. What is said beside the payload
+    is looked at once for those that follow each other and say the very same.
+    """
+    made: list[NewRun] = []
+    before: tuple[object, ...] = (None,) * (len(fields(Enqueue)) - 1)
+    head: tuple[Any, ...] = ()
+    tail: tuple[Any, ...] = ()
+    try:
+        for one in wanted:
+            said = _but_payload(one)
+            # The same objects: what is equal, like 1 and True, need not be as right.
+            if head and all(map(is_, said, before)):
+                made.append(NewRun._make((*head, payload_of(one.payload), *tail)))
+                continue
+            run = one.new_run(namespace, now)
+            before, head, tail = said, run[:_PAYLOAD], run[_PAYLOAD + 1 :]
+            made.append(run)
+    except (EnqueueError, PayloadError) as error:
+        if len(wanted) == 1:
+            raise
+        raise type(error)(f"number {len(made) + 1} of {len(wanted)}: {error}; none was made") from None
+    return made
 
 
 def _name(handler: str | Callable[..., Any]) -> str:

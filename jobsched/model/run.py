@@ -1,10 +1,11 @@
 """Runs: one queued piece of work each, what becomes of it, and what passes between a store and a node.
 
-What is made for each run that is performed is a NamedTuple: making a frozen dataclass of so many fields takes four times as long.
+What is made for each run that is enqueued or performed is a NamedTuple: a frozen dataclass of so many fields takes four
+times as long.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
@@ -76,8 +77,11 @@ class Covers:
     count: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRun:
+#: Of a run that is given none: nobody changes a payload.
+_NO_PAYLOAD: Mapping[str, Any] = {}
+
+
+class NewRun(NamedTuple):
     """A run to be made. The store decides between scheduled, pending, blocked and skipped (DESIGN §2) unless `skipped` says so."""
 
     namespace: str
@@ -86,7 +90,7 @@ class NewRun:
     job: str | None = None
     queue: str = "default"
     priority: int = 0
-    payload: Mapping[str, Any] = field(default_factory=dict)
+    payload: Mapping[str, Any] = _NO_PAYLOAD
     max_attempts: int = 1
     scheduled_at: datetime | None = None  #: the slot, also of a backfill; None for all other sources
     available_at: datetime | None = None  #: None: now, by the store's clock

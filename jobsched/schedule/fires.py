@@ -155,7 +155,7 @@ def _runs(
             late = runs.pop(0).scheduled_at
             assert late is not None  # it is a slot's
             skipped = _Missed(skipped.first if skipped else late, late)
-        runs = [replace(run, skipped=Reason.MISFIRE) if _too_late(job, run, now) else run for run in runs]
+        runs = [run._replace(skipped=Reason.MISFIRE) if _too_late(job, run, now) else run for run in runs]
     if skipped is None:
         return tuple(runs)
     return (_covering(job, schedule, skipped, Reason.MISFIRE, generation), *runs)
@@ -171,9 +171,9 @@ def _covering(job: Job, schedule: Schedule, missed: _Missed, why: Reason, genera
     last = missed.last
     row = run_for(job, source=Source.SLOT, scheduled_at=last, available_at=last, generation=generation)
     if missed.first == last:
-        return replace(row, skipped=why)
+        return row._replace(skipped=why)
     count = schedule.count(missed.first, last, MOST_COUNTED)
-    return replace(row, skipped=why, covers=Covers(missed.first, last, count))
+    return row._replace(skipped=why, covers=Covers(missed.first, last, count))
 
 
 def run_for(

@@ -125,6 +125,12 @@ class EnqueueContract:
         assert run.payload == payload
         assert claimed.payload == payload
 
+    def test_payloads_of_many_come_back_as_they_were(self, store: Store) -> None:
+        created = store.enqueue([a_run(payload=payload) for payload in PAYLOADS.values()])
+
+        claimed = {one.id: one.payload for one in claim(store, a_node(store))}
+        assert [claimed[one.id] for one in created] == list(PAYLOADS.values())
+
     def test_a_run_can_be_recorded_as_skipped(self, store: Store, clock: FakeClock) -> None:
         [created] = store.enqueue([a_run(skipped=Reason.PAUSED)])
 

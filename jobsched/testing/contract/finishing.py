@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from jobsched.model.run import Claim, Reason, RunState, Source
+from jobsched.model.run import Became, Claim, Reason, RunState, Source
 from jobsched.store.port import Store
 from jobsched.testing.builders import (
     LEASE,
@@ -178,6 +178,19 @@ class FinishContract:
 
         run = the_run(store, claimed.id)
         assert (run.state, run.result, run.error, run.finished_at) == (RunState.RUNNING, None, (), None)
+
+    @pytest.mark.parametrize("others", [1, 40])
+    def test_of_many_that_succeed_alike_those_that_are_not_owned_are_told_apart(
+        self, store: Store, others: int
+    ) -> None:
+        claimed = a_node_with_runs(store, 41)
+        owned, lost = claimed[others:], claimed[:others]
+        store.finish([a_transition(one, RunState.FAILED, reason=Reason.ERROR) for one in lost])
+
+        still_owned = store.finish([a_transition(one) for one in claimed])
+
+        assert still_owned == {one.id: Became(RunState.SUCCEEDED, None) for one in owned}
+        assert {run.state for run in runs(store) if run.id in {one.id for one in lost}} == {RunState.FAILED}
 
     def test_only_what_was_owned_is_returned(self, store: Store) -> None:
         store.enqueue([a_run()] * 3)
@@ -387,3 +400,8 @@ def a_claim_of_a_removed_job(store: Store) -> Claim:
     [claimed] = claim(store, a_node(store))
     given_removed(store, job.name)
     return claimed
+
+
+def a_node_with_runs(store: Store, count: int) -> list[Claim]:
+    store.enqueue([a_run()] * count)
+    return claim(store, a_node(store))

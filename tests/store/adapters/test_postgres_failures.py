@@ -1,9 +1,12 @@
 """A server that is not there, goes away, or refuses; and what is told about it."""
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -22,7 +25,7 @@ from jobsched.errors import (
 )
 from jobsched.store.open import open_store
 from jobsched.store.port import Store
-from jobsched.testing.builders import a_run, a_trigger, runs
+from jobsched.testing.builders import a_node, a_run, a_transition, a_trigger, claim, runs
 from jobsched.testing.clock import FakeClock
 from jobsched_postgres.connections import Connector
 from jobsched_postgres.failures import is_retryable, told
@@ -290,24 +293,79 @@ def test_a_pooler_that_refuses_options_gets_them_in_each_transaction(
     assert (inside, outside) == ("15s", "0")
 
 
-def prepared(store: Store) -> list[str]:
-    """What each connection of the pool (there is one, while nobody else asks) has prepared on the server."""
+def prepared(store: Store) -> list[bytes]:
+    """What the connection that is kept from one statement to the next has prepared on the server."""
     from jobsched_postgres.dialect import PostgresDialect
 
     dialect = store._dialect  # type: ignore[attr-defined]
     assert isinstance(dialect, PostgresDialect)
-    asked = "select statement from pg_prepared_statements"
-    return [row[0] for row in dialect.read(lambda connection: connection.exec_driver_sql(asked).fetchall())]
+    return [row[0] for row in by_the_kept_connection(dialect, "select statement from pg_prepared_statements")]
 
 
-def test_only_what_makes_runs_is_prepared_on_the_server(store: Store) -> None:
+def by_the_kept_connection(dialect: Any, statement: str) -> list[Any]:
+    """By libpq itself: the driver would take note of what it sees."""
+    pooled = dialect._direct.take()
+    try:
+        result = pooled.driver_connection.pgconn.exec_(statement.encode())
+        return [(result.get_value(row, 0) or b"",) for row in range(result.ntuples)]
+    finally:
+        dialect._direct.give_back(pooled)
+
+
+def test_only_what_runs_pass_through_by_the_thousand_is_prepared_on_the_server(store: Store) -> None:
+    node = a_node(store)
     for _ in range(20):
         store.enqueue([a_run()])
         store.enqueue([a_run(key="k")])
         store.next_due(["default"])
+        store.finish([a_transition(one) for one in claim(store, node)])
 
-    (statement,) = prepared(store)
-    assert "insert into jobsched_runs" in statement
+    # Enqueue, claim, finish; not what is asked once in a while.
+    assert {statement.split()[0] for statement in prepared(store)} == {b"with"}
+
+
+def test_one_connection_goes_from_statement_to_statement_and_a_second_one_helps_out(store: Store) -> None:
+    direct = store._dialect._direct  # type: ignore[attr-defined]
+    first = direct.take()
+    second = direct.take()
+    direct.give_back(first)
+    direct.give_back(second)
+
+    assert direct.take() is first
+
+
+def test_a_forked_child_leaves_the_connection_of_its_parent_alone(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    direct = store._dialect._direct  # type: ignore[attr-defined]
+    parents = direct.take()
+    direct.give_back(parents)
+
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    childs = direct.take()
+
+    both = [parents.driver_connection, childs.driver_connection]
+    assert both[0] is not both[1]
+    assert not both[0].closed
+    for each in both:
+        each.close()
+
+
+def test_what_is_prepared_is_planned_anew_once_a_second(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock()
+    connector, info = Connector(parse(postgres_url), clock), dict[Any, Any]()
+    with closing(connector.connect()) as connection:
+        connection.prepare_threshold = 5
+        statements: list[str] = []
+        monkeypatch.setattr(connection, "execute", statements.append)
+        connector.plan_anew(connection, info)
+        clock.advance(timedelta(seconds=0.5))
+        connector.plan_anew(connection, info)
+        before = list(statements)
+        clock.advance(timedelta(seconds=1))
+        connector.plan_anew(connection, info)
+
+    assert (before, statements) == ([], ["discard plans"])
 
 
 def test_nothing_is_prepared_where_a_pooler_is_between_us(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,8 +379,7 @@ def test_nothing_is_prepared_where_a_pooler_is_between_us(store: Store, monkeypa
 
 def test_a_pooler_that_was_not_seen_and_forgets_what_was_prepared_loses_no_run(store: Store) -> None:
     store.enqueue([a_run()])
-    unseen = "do $$ begin execute 'deallocate all'; end $$"  # by the driver, which would take note of it
-    store._dialect.read(lambda connection: connection.exec_driver_sql(unseen))  # type: ignore[attr-defined]
+    by_the_kept_connection(store._dialect, "deallocate all")  # type: ignore[attr-defined]
 
     store.enqueue([a_run()])
     store.enqueue([a_run()])

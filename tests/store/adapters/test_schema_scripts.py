@@ -16,7 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Engine, MetaData, Table, Text, create_engine, inspect, text
+from sqlalchemy import Column, Engine, MetaData, Table, Text, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
@@ -104,6 +104,56 @@ def test_named_rules_of_the_migrated_schema_are_those_of_the_tables(made_url: st
 
         assert set(checks) == declared
         assert indexes == {str(index.name) for index in table.indexes}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule"),
+    [
+        ("state = 'unheard of'", "state_known"),
+        ("reason = 'whim'", "reason_known"),
+        ("source = 'thin air'", "source_known"),
+        ("state = 'skipped'", "final_is_finished"),
+        ("finished_at = 1", "final_is_finished"),
+        ("state = 'running'", "running_is_owned"),
+    ],
+)
+def test_sqlite_holds_the_rules_of_runs(sqlite_url: str, wrong: str, rule: str) -> None:
+    with closing(open_store(sqlite_url)) as store:
+        store.enqueue([a_run()])
+
+    with (
+        closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as file,
+        pytest.raises(sqlite3.IntegrityError, match=f"jobsched_runs_{rule}"),
+    ):
+        file.execute(f"update jobsched_runs set {wrong}")
+
+
+def test_sqlite_makes_no_table_for_the_rules_of_each_run(sqlite_url: str) -> None:
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as file:
+        [rules] = file.execute("select sql from sqlite_master where name = 'jobsched_runs'").fetchone()
+        intact = file.execute("pragma integrity_check").fetchone()
+
+    assert " in (" not in rules
+    assert intact == ("ok",)
+
+
+def test_a_build_of_sqlite_that_guards_its_schema_keeps_the_rules_as_they_were(empty_sqlite_url: str) -> None:
+    def guard(action: int, name: str | None, value: str | None, *_: object) -> int:
+        guarded = (action, name, value) == (sqlite3.SQLITE_PRAGMA, "writable_schema", "on")
+        return sqlite3.SQLITE_DENY if guarded else sqlite3.SQLITE_OK
+
+    with closing(open_store(empty_sqlite_url)) as store:
+        writer = store._dialect._writer  # type: ignore[attr-defined]
+        event.listen(writer, "connect", lambda connection, _: connection.set_authorizer(guard))
+
+        store.migrate()
+
+        store.enqueue([a_run()])
+        state, made = store.schema().state, len(runs(store))
+    with closing(sqlite3.connect(empty_sqlite_url.removeprefix("sqlite:///"))) as file:
+        [rules] = file.execute("select sql from sqlite_master where name = 'jobsched_runs'").fetchone()
+    assert (state, made) == ("current", 1)
+    assert "state in (" in rules
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from jobsched import handler
 from jobsched.errors import EnqueueError, JobschedError, PayloadError
-from jobsched.model.enqueue import Enqueue
+from jobsched.model.enqueue import Enqueue, new_runs
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 
@@ -121,6 +121,34 @@ def test_a_command_cannot_be_enqueued() -> None:
 def test_a_payload_that_is_no_json_is_refused_with_the_place(payload: Any, words: str) -> None:
     with pytest.raises(PayloadError, match=words):
         Enqueue("send", payload).new_run("default", None)
+
+
+def test_many_are_made_as_each_alone() -> None:
+    tags = ["a", "b"]
+    wanted = [
+        Enqueue("send", {"n": 1}, tags=tags, priority=1),
+        Enqueue("send", {"n": 2}, tags=tags, priority=1),
+        Enqueue("send", {"n": 3}, tags=tags, priority=2),
+        Enqueue("receive", {"n": 4}, delay=5),
+        Enqueue("receive", None, delay=5),
+        Enqueue("send", {"n": 1}, tags=tags, priority=1),
+    ]
+
+    assert new_runs(wanted, "default", NOW) == [one.new_run("default", NOW) for one in wanted]
+
+
+def test_what_is_equal_but_not_right_is_refused_also_after_what_is_right() -> None:
+    wanted: list[Any] = [Enqueue("send", priority=1), Enqueue("send", priority=True)]
+
+    with pytest.raises(EnqueueError, match=r"number 2 of 2: priority=True.*; none was made"):
+        new_runs(wanted, "default", None)
+
+
+def test_of_many_the_payload_that_is_wrong_is_said() -> None:
+    wanted = [Enqueue("send", {"n": 1}), Enqueue("send", {"n": float("inf")})]
+
+    with pytest.raises(PayloadError, match=r"number 2 of 2: .*\['n'\] is inf"):
+        new_runs(wanted, "default", None)
 
 
 def test_a_payload_that_contains_itself_is_refused() -> None:

@@ -1,0 +1,105 @@
+"""The shortest way of one small statement to the server and back, for what programs ask one at a time.
+
+A pool and a driver look after much that such a statement never needs, which takes longer than the server does. So one
+connection of the pool is kept from one statement to the next, and libpq itself is asked.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg import errors, pq
+from sqlalchemy import Engine, PoolProxiedConnection
+
+from jobsched.clock import Clock
+from jobsched_postgres.connections import TRUSTED_SECONDS, as_driver, was_told_something
+from jobsched_postgres.watchdog import Watchdog
+
+_PREPARED = "jobsched_prepared"
+
+
+class Direct:
+    """Thread-safe: who finds the kept connection taken gets another from the pool, and the last one given back is kept."""
+
+    def __init__(self, engine: Engine, watchdog: Watchdog, clock: Clock) -> None:
+        self._engine, self._watchdog, self._clock = engine, watchdog, clock
+        self._kept: list[tuple[float, PoolProxiedConnection]] = []
+        self._closed = False
+        self._process = os.getpid()
+        self._parents: list[tuple[float, PoolProxiedConnection]] = []
+
+    def take(self) -> PoolProxiedConnection:
+        """A connection that looks alive, watched; to be given back."""
+        if self._process != os.getpid():
+            self._leave_to_parent()
+        while self._kept:
+            try:
+                since, pooled = self._kept.pop()
+            except IndexError:  # another thread was faster
+                break
+            driver = as_driver(pooled.driver_connection)
+            if self._clock.monotonic() - since < TRUSTED_SECONDS and not was_told_something(driver):
+                self._watchdog.watch(driver)
+                return pooled
+            pooled.close()  # the pool asks it before it gives it out again
+        return self._engine.raw_connection()
+
+    def give_back(self, pooled: PoolProxiedConnection) -> None:
+        if self._closed or self._kept or not pooled.is_valid:
+            pooled.close()
+            return
+        self._watchdog.forget(as_driver(pooled.driver_connection))
+        self._kept.append((self._clock.monotonic(), pooled))
+
+    def close(self) -> None:
+        """Keep none any more; idempotent."""
+        self._closed = True
+        self.drop()
+
+    def drop(self) -> None:
+        """The kept connection is no good."""
+        while self._kept:
+            _, pooled = self._kept.pop()
+            pooled.invalidate()
+            pooled.close()
+
+    def _leave_to_parent(self) -> None:
+        """In a forked child: whatever is open is our parent's, neither to be used nor to be closed."""
+        self._process = os.getpid()
+        self._parents, self._kept = self._kept, []
+        self._engine.dispose(close=False)
+
+
+def execute_prepared(
+    pooled: PoolProxiedConnection, name: str, statement: str, asked: Sequence[str | None]
+) -> list[tuple[str, ...]]:
+    """The rows of a prepared statement that commits by itself, as text. `statement` has $1 and so on, and no NULL among its results.
+
+    Raises the driver's errors.
+    """
+    driver = as_driver(pooled.driver_connection)
+    prepared: set[str] = pooled.info.setdefault(_PREPARED, set())
+    if name not in prepared:
+        _checked(driver, driver.pgconn.prepare(name.encode(), statement.encode()), pq.ExecStatus.COMMAND_OK)
+        prepared.add(name)
+    encoding = driver.info.encoding
+    values = [None if value is None else value.encode(encoding) for value in asked]
+    # None is NULL, as `exec_params` says it in its types.
+    result = driver.pgconn.exec_prepared(name.encode(), values)  # type: ignore[arg-type]
+    _checked(driver, result, pq.ExecStatus.TUPLES_OK)
+    columns = range(result.nfields)
+    return [
+        tuple([(result.get_value(row, column) or b"").decode(encoding) for column in columns])
+        for row in range(result.ntuples)
+    ]
+
+
+def _checked(driver: psycopg.Connection[Any], result: Any, wanted: pq.ExecStatus) -> None:
+    if result.status == wanted:
+        return
+    if driver.pgconn.status != pq.ConnStatus.OK:
+        raise psycopg.OperationalError(
+            f"the connection is lost: {driver.pgconn.error_message.decode(errors='replace')}"
+        )
+    raise errors.error_from_result(result, driver.info.encoding)
