@@ -141,8 +141,8 @@ def test_a_claim_that_comes_back_after_the_lease_is_not_performed(bench: "Bench"
         return claims
 
     bench.declare("work")
+    bench.store.on("claim", slow_answer)  # before the node: a claim that is under way already would answer by itself
     node = bench.node()
-    bench.store.on("claim", slow_answer)
     run_id = bench.trigger("work")
     held_up.wait(20)
     node.heartbeat.stop()
