@@ -15,14 +15,30 @@ from starlette.responses import Response
 from jobsched._version import __version__
 from jobsched.client import Client
 from jobsched.clock import Clock, SystemClock
-from jobsched.errors import JobschedError
-from jobsched.web import alerts, changes, documents, health, jobs, logs, metrics, nodes, problems, queues, runs
+from jobsched.config.places import Place
+from jobsched.errors import FileJobError, JobExistsError, JobschedError
+from jobsched.web import (
+    alerts,
+    audit,
+    batches,
+    changes,
+    documents,
+    health,
+    jobs,
+    logs,
+    metrics,
+    nodes,
+    problems,
+    queues,
+    runs,
+)
 from jobsched.web.access import Access
 from jobsched.web.figures import Figures
 from jobsched.web.gate import Asked, Failures, Gate
 from jobsched.web.health import Readiness
 from jobsched.web.job_index import JobIndex
 from jobsched.web.kept import PATIENCE
+from jobsched.web.pages import audit as audit_page
 from jobsched.web.pages import doctor, generations, login, now, runs_list, static, week
 from jobsched.web.pages import job as job_page
 from jobsched.web.pages import jobs as jobs_page
@@ -41,11 +57,13 @@ _ROUTERS = (
     jobs.router,
     runs.router,
     logs.router,
+    batches.router,
     queues.router,
     nodes.router,
     alerts.router,
     documents.router,
     changes.router,
+    audit.router,
 )
 _PAGES = (
     now.router,
@@ -58,6 +76,7 @@ _PAGES = (
     nodes_page.router,
     generations.router,
     doctor.router,
+    audit_page.router,
     login.router,
     static.router,
 )
@@ -75,12 +94,15 @@ class Web:
         alive: Callable[[], bool] = lambda: True,
         root_path: str = "",
         patience: float = PATIENCE,
+        declared: Callable[[str], Place | None] = lambda _: None,
     ) -> None:
         """`alive`: whether what this process does beside serving goes on; `root_path`: where a proxy puts it; `patience`:
         how many seconds a page waits for a figure that is being counted.
+
+        `declared`: where the files of this process declare a job, by its name.
         """
         clock = clock or SystemClock()
-        self.streams = Streams(clock)
+        self.streams, self._declared = Streams(clock), declared
         self.app = FastAPI(
             title="jobsched",
             version=__version__,
@@ -125,7 +147,7 @@ class Web:
             self.app.add_exception_handler(kind, answer)
 
         on(problems.Problem, lambda error: error)
-        on(JobschedError, _told)
+        on(JobschedError, lambda error: _told(error, self._declared))
         on(RequestValidationError, problems.of_request)
         on(HTTPException, problems.of_http)
         on(Exception, lambda _: problems.internal())
@@ -149,8 +171,9 @@ class Web:
 _SUMMARY = "Jobs, runs, queues and nodes of one namespace."
 
 
-def _told(error: JobschedError) -> problems.Problem:
-    problem = problems.of_error(error)
+def _told(error: JobschedError, declared: Callable[[str], Place | None]) -> problems.Problem:
+    place = declared(error.name) if isinstance(error, FileJobError | JobExistsError) else None
+    problem = problems.of_error(error, place)
     if problem.status == 500:
         log.error("an error that no caller can mend", exc_info=error)
     return problem
