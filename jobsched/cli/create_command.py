@@ -23,7 +23,7 @@ def command(name: str, *, database: str | None, namespace: str | None, output: s
     It is held to the rules of jobs.yaml. A job of a file is declared in its file.
     """
     definition = definition_of(given)
-    with client_of(find_target(database, namespace)) as client, pointing_at_files(client.namespace):
+    with client_of(find_target(database, namespace)) as client, pointing_at_files(client):
         stored, now = client.create_job(name, definition), client.store.now()
     if output == "json":
         from jobsched.model.report import job_as_json

@@ -2,21 +2,22 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from jobsched.cli.errors import Failure
-from jobsched.cli.target import DEFAULT_FILE
 from jobsched.errors import FileJobError, JobExistsError
+
+if TYPE_CHECKING:
+    from jobsched.client import Client
 
 
 @contextmanager
-def pointing_at_files(namespace: str) -> Iterator[None]:
-    """Errors about a job of a file say where ./jobs.yaml declares it, if that does."""
-    from jobsched.config.places import declared_at
-
+def pointing_at_files(client: "Client") -> Iterator[None]:
+    """Errors about a job of a file say where the files declared it when they were applied last."""
     try:
         yield
     except (FileJobError, JobExistsError) as error:
-        place = declared_at([DEFAULT_FILE], namespace, error.name) if DEFAULT_FILE.exists() else None
+        place = client.store.place(client.namespace, error.name)
         if place is None:
             raise
-        raise Failure(f"{place}: {error}") from None
+        raise Failure(f"{place.file}:{place.line}: {error}") from None

@@ -3,8 +3,6 @@
 import os
 import re
 from collections.abc import Callable, Sequence
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from jobsched.cli.errors import Failure
@@ -43,12 +41,9 @@ def open_server(
     settings: "Settings",
     place: Place,
     *,
-    files: Sequence[Path] = (),
     alive: Callable[[], bool] = lambda: True,
 ) -> "Server":
-    """A server that listens already, and serves once it is started. `files`: that declare its jobs, if any. Raises Failure."""
-    from jobsched.config.places import declared_at
-
+    """A server that listens already, and serves once it is started. Raises Failure."""
     try:
         from jobsched.web.app import Web
         from jobsched.web.server import Server, listen
@@ -68,8 +63,7 @@ def open_server(
         listening = listen(place.host, place.port)
     except OSError as error:
         raise Failure(f"cannot listen on {place.host} port {place.port}: {error.strerror or error}") from None
-    declared = partial(declared_at, files, client.namespace)
-    web = Web(client, access, alive=alive, root_path=place.root_path, declared=declared)
+    web = Web(client, access, alive=alive, root_path=place.root_path)
     web.prepare()
     return Server(web, listening, trusted_proxies=place.proxies)
 

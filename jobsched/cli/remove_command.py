@@ -17,6 +17,6 @@ def command(job: str, *, database: str | None, namespace: str | None) -> None:
 
     A job of a file is removed from its file.
     """
-    with client_of(find_target(database, namespace)) as client, pointing_at_files(client.namespace):
+    with client_of(find_target(database, namespace)) as client, pointing_at_files(client):
         client.delete_job(job)
     say(f"{job} is removed")

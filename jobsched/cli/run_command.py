@@ -139,13 +139,9 @@ def _run(asked: _Asked) -> int:
         if not _prepared(store, asked, stop):
             return 0
         runner = _runner(store, asked, chosen, read, options)
-        followed = chosen if read.followed else ()
         del read  # the runner lets go of the files' jobs once they are in the store; so must whoever made it
         # A signal may have come by now: then there is nothing to begin.
-        with (
-            answering_scrapes(runner, asked.metrics, asked.metrics_hosts),
-            _served(runner, url, settings, place, followed),
-        ):
+        with answering_scrapes(runner, asked.metrics, asked.metrics_hosts), _served(runner, url, settings, place):
             return 0 if stop.asked else _live(runner, stop, systemd, health, until_idle=asked.until_idle)
     finally:
         store.close()
@@ -198,9 +194,7 @@ def _place(http: str | None) -> "Place | None":
 
 
 @contextmanager
-def _served(
-    runner: "Runner", url: str, settings: "Settings", place: "Place | None", paths: Sequence[Path]
-) -> Iterator[None]:
+def _served(runner: "Runner", url: str, settings: "Settings", place: "Place | None") -> Iterator[None]:
     """The HTTP API meanwhile, also while the node waits for its handlers at the end.
 
     Over connections of its own: whoever asks much must not keep the node from its heartbeats.
@@ -212,7 +206,7 @@ def _served(
     from jobsched.client import Client
 
     with Client(url, namespace=runner.client.namespace) as client:
-        server = open_server(client, settings, place, files=paths, alive=lambda: runner.turning)
+        server = open_server(client, settings, place, alive=lambda: runner.turning)
         server.start()
         log.info("serving namespace %s at http://%s", client.namespace, server.address)
         try:

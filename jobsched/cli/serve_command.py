@@ -71,8 +71,7 @@ def command(
     try:
         _check(store)
         place = Place(host, port, names, root_path, proxies)
-        files = [DEFAULT_FILE] if DEFAULT_FILE.exists() else []
-        server = open_server(Client(store, namespace=target.namespace), settings, place, files=files)
+        server = open_server(Client(store, namespace=target.namespace), settings, place)
         _heed_signals(server)
         log.info("serving namespace %s of %s at http://%s%s", target.namespace, store.name, server.address, root_path)
         server.serve_until_stopped()

@@ -28,7 +28,7 @@ def command(
     fields, whole = definition_of(given), given["file"] is not None
     if not fields and not unset:
         raise click.UsageError("say what is to be changed; see: jobsched update --help")
-    with client_of(find_target(database, namespace)) as client, pointing_at_files(client.namespace):
+    with client_of(find_target(database, namespace)) as client, pointing_at_files(client):
         from jobsched.model.definition import definition
 
         before = client.job(job)

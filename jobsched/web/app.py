@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -15,8 +16,8 @@ from starlette.responses import Response
 from jobsched._version import __version__
 from jobsched.client import Client
 from jobsched.clock import Clock, SystemClock
-from jobsched.config.places import Place
 from jobsched.errors import FileJobError, JobExistsError, JobschedError
+from jobsched.model.overview import Place
 from jobsched.web import (
     alerts,
     audit,
@@ -94,15 +95,12 @@ class Web:
         alive: Callable[[], bool] = lambda: True,
         root_path: str = "",
         patience: float = PATIENCE,
-        declared: Callable[[str], Place | None] = lambda _: None,
     ) -> None:
         """`alive`: whether what this process does beside serving goes on; `root_path`: where a proxy puts it; `patience`:
         how many seconds a page waits for a figure that is being counted.
-
-        `declared`: where the files of this process declare a job, by its name.
         """
         clock = clock or SystemClock()
-        self.streams, self._declared = Streams(clock), declared
+        self.streams = Streams(clock)
         self.app = FastAPI(
             title="jobsched",
             version=__version__,
@@ -147,7 +145,7 @@ class Web:
             self.app.add_exception_handler(kind, answer)
 
         on(problems.Problem, lambda error: error)
-        on(JobschedError, lambda error: _told(error, self._declared))
+        on(JobschedError, lambda error: _told(error, self.app.state.client))
         on(RequestValidationError, problems.of_request)
         on(HTTPException, problems.of_http)
         on(Exception, lambda _: problems.internal())
@@ -171,12 +169,20 @@ class Web:
 _SUMMARY = "Jobs, runs, queues and nodes of one namespace."
 
 
-def _told(error: JobschedError, declared: Callable[[str], Place | None]) -> problems.Problem:
-    place = declared(error.name) if isinstance(error, FileJobError | JobExistsError) else None
-    problem = problems.of_error(error, place)
+def _told(error: JobschedError, client: Client) -> problems.Problem:
+    problem = problems.of_error(error, _declared(error, client))
     if problem.status == 500:
         log.error("an error that no caller can mend", exc_info=error)
     return problem
+
+
+def _declared(error: JobschedError, client: Client) -> Place | None:
+    """Where the job that it is about is declared; what is said of it does not depend on the database being there."""
+    if not isinstance(error, FileJobError | JobExistsError):
+        return None
+    with suppress(JobschedError):
+        return client.store.place(client.namespace, error.name)
+    return None
 
 
 def _say_problem_json(schema: dict[str, Any]) -> None:

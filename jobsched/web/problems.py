@@ -10,7 +10,6 @@ from starlette.responses import JSONResponse
 
 from jobsched.config.diagnostics import Diagnostic
 from jobsched.config.diagnostics import as_json as diagnostic_as_json
-from jobsched.config.places import Place
 from jobsched.errors import (
     BackfillError,
     ConfigError,
@@ -32,6 +31,7 @@ from jobsched.errors import (
     UnknownJobError,
     UnknownRunError,
 )
+from jobsched.model.overview import Place
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -110,7 +110,7 @@ def of_error(error: JobschedError, declared: Place | None = None) -> Problem:
     elif isinstance(error, QueueFull):
         more |= {"queue": error.queue, "depth": error.depth, "limit": error.limit}
     headers = {"Retry-After": _TRY_AGAIN_SECONDS} if status in (429, 503) else {}
-    detail = str(error) if declared is None else f"{declared}: {error}"
+    detail = str(error) if declared is None else f"{declared.file}:{declared.line}: {error}"
     return Problem(status, code, detail, headers=headers, **more)
 
 

@@ -1,14 +1,11 @@
 """Jobs that programs declare at run time: POST, PUT and DELETE of /api/jobs, and the client's methods behind them."""
 
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from jobsched.config.load import check_sources
-from jobsched.config.places import declared_at
 from jobsched.config.sources import Source
 from jobsched.errors import DefinitionError, SyncRefusedError
 from jobsched.sync.apply import sync
@@ -69,34 +66,12 @@ def test_a_job_of_a_file_is_changed_in_its_file(api: "Api") -> None:
     shadow = api.problem("POST", "/api/jobs", json={"name": "send", "definition": DIGEST})
 
     assert [(each["status"], each["code"], each["generation"]) for each in refusals] == [(409, "file_job", 1)] * 2
-    assert "a file declares job 'send', as of generation 1: change it there" in refusals[0]["detail"]
+    assert refusals[0]["detail"].startswith(
+        "jobs.yaml:10: a file declares job 'send', as of generation 1: change it there"
+    )
+    assert {(each["file"], each["line"]) for each in (*refusals, shadow)} == {("jobs.yaml", 10)}
     assert (shadow["status"], shadow["code"]) == (409, "job_exists")
     assert len(api.client.generations()) == 1
-
-
-def test_where_a_file_declares_a_job_is_told_by_a_server_that_has_the_file(api: "Api", tmp_path: Path) -> None:
-    file = tmp_path / "jobs.yaml"
-    file.write_text("jobs:\n  other: {shell: ls}\n  send: {handler: mail.send, cron: often}\n")
-    api.web = Web(api.client, Access(), declared=partial(declared_at, [tmp_path], "default"))
-
-    refused = api.problem("DELETE", "/api/jobs/send")
-    shadow = api.problem("POST", "/api/jobs", json={"name": "send", "definition": DIGEST})
-    elsewhere = api.problem("DELETE", "/api/jobs/hourly")
-
-    assert (refused["file"], refused["line"], refused["generation"]) == (str(file), 3, 1)
-    assert refused["detail"].startswith(f"{file}:3:3: a file declares job 'send'")
-    assert shadow["line"] == 3
-    assert "file" not in elsewhere
-
-
-@pytest.mark.parametrize(
-    "text", ["namespace: other\njobs: {send: {shell: ls}}", "jobs: [1]", "[", "jobs: {other: 1}", "- 1"]
-)
-def test_a_file_that_does_not_declare_it_tells_nothing(tmp_path: Path, text: str) -> None:
-    (tmp_path / "jobs.yaml").write_text(text)
-
-    assert declared_at([tmp_path / "jobs.yaml"], "default", "send") is None
-    assert declared_at([tmp_path / "none.yaml"], "default", "send") is None
 
 
 def test_a_name_is_taken_once_and_what_is_not_there_is_not_changed(api: "Api") -> None:
