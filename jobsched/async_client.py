@@ -54,6 +54,7 @@ class AsyncClient:
 
     # A thread each; nothing but `wait` takes long.
     close = _awaited(Client.close)
+    audit = _awaited(Client.audit)
     jobs = _awaited(Client.jobs)
     job = _awaited(Client.job)
     create_job = _awaited(Client.create_job)
@@ -92,6 +93,8 @@ class AsyncClient:
     delete_all = _awaited(Client.delete_all)
     log = _awaited(Client.log)
     progress = _awaited(Client.progress)
+    made_once = _awaited(Client.made_once)
+    keep_answer = _awaited(Client.keep_answer)
     nodes = _awaited(Client.nodes)
     generations = _awaited(Client.generations)
     counts = _awaited(Client.counts)

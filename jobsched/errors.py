@@ -28,6 +28,7 @@
     ├── EnqueueError                a run that cannot be made as it was asked for
     │   ├── UniqueKeyError          its unique key is taken, and that was to be an error
     │   └── QueueFull               as many runs wait in its queue as may
+    ├── MadeBeforeError             it was made before, under the same idempotency key
     ├── ClosedError                 the client was closed
     ├── PayloadError                a payload that is no JSON object, too large, or does not fit its handler
     ├── ResultError                 a handler returned what JSON cannot hold
@@ -92,6 +93,14 @@ class FileJobError(JobschedError):
             "here it can be paused, resumed and triggered"
         )
         self.name, self.generation = name, generation
+
+
+class MadeBeforeError(JobschedError):
+    """Something was made under this idempotency key before, or is being made; nothing was made now."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"something was made under the idempotency key {key!r} within a day; ask what it was")
+        self.key = key
 
 
 class MissingVariableError(JobschedError):

@@ -3,6 +3,8 @@
 import getpass
 import os
 import socket
+import sys
+from pathlib import Path
 
 
 def who() -> str:
@@ -12,3 +14,9 @@ def who() -> str:
     except (KeyError, OSError):  # a container's user without a name
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"
+
+
+def program() -> str | None:
+    """The script that this process runs; None where there is none, as in an interpreter at a prompt."""
+    name = Path(sys.argv[0]).name if sys.argv else ""
+    return None if name in ("", "-c") else name

@@ -21,6 +21,10 @@ _ROUNDS = 10
 _AT_ONCE = 5000
 
 
+#: What is to be written with runs in their transaction, once they are made.
+Then = Callable[[Connection, Sequence[Created | None]], None]
+
+
 class Enqueued(NamedTuple):
     """What became of each run. `rung`: other processes have been told of them."""
 
@@ -28,11 +32,12 @@ class Enqueued(NamedTuple):
     rung: bool
 
 
-def enqueue(dialect: Dialect, runs: Sequence[NewRun]) -> Enqueued:
+def enqueue(dialect: Dialect, runs: Sequence[NewRun], then: Then | None = None) -> Enqueued:
     """Make runs, all or none. Runs that neither count nor exclude others take one statement. Raises QueueFull."""
     if not runs:
         return Enqueued([], rung=False)
-    plain = len(runs) <= _AT_ONCE and all(
+    plain = then is None and len(runs) <= _AT_ONCE
+    plain = plain and all(
         run.key is None and run.unique_key is None and run.scheduled_at is None and run.skipped is None for run in runs
     )
     if plain and len({(run.namespace, run.queue) for run in runs}) == 1:
@@ -42,13 +47,17 @@ def enqueue(dialect: Dialect, runs: Sequence[NewRun]) -> Enqueued:
         plainly = [_created(one, row) for one, row in zip(placed, inserted.rows, strict=True) if row is not None]
         if len(plainly) == len(runs):
             return Enqueued(plainly, inserted.rung)
-    made = dialect.write(lambda connection: _insert_counted(connection, dialect, runs))
+    made = dialect.write(lambda connection: _insert_counted(connection, dialect, runs, then))
     return Enqueued([created for created in made if created is not None], rung=False)
 
 
-def _insert_counted(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]) -> list[Created | None]:
+def _insert_counted(
+    connection: Connection, dialect: Dialect, runs: Sequence[NewRun], then: Then | None
+) -> list[Created | None]:
     made = insert_runs(connection, dialect, runs)
     check_room(connection, _refusable(runs, made), lock=True)
+    if then is not None:
+        then(connection, made)
     return made
 
 

@@ -8,9 +8,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jobsched.model.alert import Breach, NewBreach, Untold
+from jobsched.model.audit import Act, AuditFilter, AuditRow
 from jobsched.model.backfill import Refill, SlotRow
 from jobsched.model.figures import JobFigures, Sizes
 from jobsched.model.health import Inspection
+from jobsched.model.once import MadeOnce, Once
 from jobsched.model.overview import Flow, Outline, Place, Record
 from jobsched.model.pause import Pause, Pauses
 from jobsched.model.queue import QueueLimits
@@ -46,12 +48,14 @@ from jobsched.store.port import Beat, Doorbell, Outlook, Promoted, Retention, To
 from jobsched_sql import (
     admission,
     alerts,
+    auditing,
     backfill,
     by_hand,
     conflicts,
     due_runs,
     failures,
     figures,
+    idempotency,
     insertion,
     inspection,
     logs,
@@ -103,8 +107,15 @@ class SqlStore:
     def actual(self, namespace: str) -> ActualState:
         return self._dialect.snapshot(lambda connection: sync.actual(connection, namespace))
 
-    def apply(self, change: SyncChange) -> Generation:
-        generation = self._dialect.write(lambda connection: sync.apply(connection, self._dialect, change))
+    def apply(self, change: SyncChange, *, act: Act | None = None, once: Once | None = None) -> Generation:
+        def write(connection: Connection) -> Generation:
+            generation = sync.apply(connection, self._dialect, change)
+            if act is not None:
+                auditing.record(connection, self._dialect, [act], generation=generation.number)
+            idempotency.claim(connection, self._dialect, once, {"job": next(iter(change.names), None)})
+            return generation
+
+        generation = self._dialect.write(write)
         slots = [run for write in change.writes for run in write.slots]
         self._settle(slots)
         if change.queues is not None:
@@ -132,8 +143,13 @@ class SqlStore:
     def slot_states(self, namespace: str, job: str, slots: Sequence[datetime]) -> list[SlotRow]:
         return self._dialect.read(lambda connection: questions.slot_states(connection, namespace, job, slots))
 
-    def backfill(self, refill: Refill) -> list[Created] | None:
-        made = self._dialect.write(lambda connection: backfill.backfill(connection, self._dialect, refill))
+    def backfill(self, refill: Refill, *, act: Act | None = None) -> list[Created] | None:
+        def fill(connection: Connection) -> list[Created] | None:
+            made = backfill.backfill(connection, self._dialect, refill)
+            auditing.record_runs(connection, self._dialect, act, auditing.of_jobs(made or ()))
+            return made
+
+        made = self._dialect.write(fill)
         return None if made is None else self._announced(made, refill.runs)
 
     # -- pauses
@@ -141,13 +157,21 @@ class SqlStore:
     def pauses(self, namespaces: Sequence[str]) -> list[Pause]:
         return self._dialect.read(lambda connection: pausing.standing(connection, namespaces))
 
-    def pause(self, pauses: Sequence[Pause]) -> None:
-        self._dialect.write(lambda connection: pausing.put(connection, self._dialect, pauses))
+    def pause(self, pauses: Sequence[Pause], *, acts: Sequence[Act] = ()) -> None:
+        def hold(connection: Connection) -> None:
+            pausing.put(connection, self._dialect, pauses)
+            auditing.record(connection, self._dialect, acts)
+
+        self._dialect.write(hold)
         self._dialect.ring("jobs")
 
-    def resume(self, resumption: Resumption) -> bool:
+    def resume(self, resumption: Resumption, *, acts: Sequence[Act] = ()) -> bool:
+        def end(connection: Connection) -> None:
+            pausing.resume(connection, self._dialect, resumption)
+            auditing.record(connection, self._dialect, acts)
+
         try:
-            self._dialect.write(lambda connection: pausing.resume(connection, self._dialect, resumption))
+            self._dialect.write(end)
         except pausing.MovedError:
             return False
         self._dialect.ring("jobs")
@@ -155,10 +179,19 @@ class SqlStore:
 
     # -- runs
 
-    def enqueue(self, runs: Sequence[NewRun], connection: object = None) -> list[Created]:
+    def enqueue(
+        self,
+        runs: Sequence[NewRun],
+        connection: object = None,
+        *,
+        act: Act | None = None,
+        once: Once | None = None,
+    ) -> list[Created]:
+        then = None if act is None and once is None else self._noting(runs, act, once)
         if connection is not None:
-            return self._dialect.within(connection, lambda theirs: self._enqueue_within(theirs, runs)) if runs else []
-        enqueued = insertion.enqueue(self._dialect, runs)
+            within = self._dialect.within
+            return within(connection, lambda theirs: self._enqueue_within(theirs, runs, then)) if runs else []
+        enqueued = insertion.enqueue(self._dialect, runs, then)
         made = self._announced(enqueued.made, runs, rung=enqueued.rung)
         moved = [run for run, one in zip(runs, made, strict=True) if conflicts.has_changed(run, one)]
         if moved:
@@ -166,8 +199,18 @@ class SqlStore:
             self._dialect.ring("runs")
         return made
 
-    def _enqueue_within(self, theirs: Connection, runs: Sequence[NewRun]) -> list[Created]:
+    def _noting(self, runs: Sequence[NewRun], act: Act | None, once: Once | None) -> insertion.Then:
+        def note(connection: Connection, made: Sequence[Created | None]) -> None:
+            auditing.record_runs(connection, self._dialect, act, auditing.made(runs, made))
+            ids = [[one.id, one.existing] for one in made if one is not None]
+            idempotency.claim(connection, self._dialect, once, {"runs": ids})
+
+        return note
+
+    def _enqueue_within(self, theirs: Connection, runs: Sequence[NewRun], then: insertion.Then | None) -> list[Created]:
         made = insertion.enqueue_within(theirs, self._dialect, runs)
+        if then is not None:
+            then(theirs, made)
         if any(not one.existing or conflicts.has_changed(run, one) for run, one in zip(runs, made, strict=True)):
             self._dialect.ring_within(theirs, "runs")
         return made
@@ -286,19 +329,29 @@ class SqlStore:
 
     # -- runs, by hand
 
-    def requeue(self, run_ids: Sequence[int]) -> list[Answer]:
+    def requeue(self, run_ids: Sequence[int], *, act: Act | None = None) -> list[Answer]:
+        def work(connection: Connection, some: Sequence[int]) -> list[Answer]:
+            answers = by_hand.requeue(connection, self._dialect, some)
+            auditing.record_answers(connection, self._dialect, act, answers)
+            return answers
+
         def again(some: Sequence[int]) -> list[Answer]:
-            return self._dialect.write(lambda connection: by_hand.requeue(connection, self._dialect, some))
+            return self._dialect.write(lambda connection: work(connection, some))
 
         answers = _in_parts(run_ids, again)
         self._ring_if(any(answer.refused is None for answer in answers))
         return answers
 
-    def cancel(self, run_ids: Sequence[int]) -> list[Answer]:
+    def cancel(self, run_ids: Sequence[int], *, act: Act | None = None) -> list[Answer]:
         freed: set[by_hand.NewPlace] = set()
 
+        def work(connection: Connection, some: Sequence[int]) -> tuple[list[Answer], list[by_hand.NewPlace]]:
+            answers, places = by_hand.cancel(connection, self._dialect, some)
+            auditing.record_answers(connection, self._dialect, act, answers)
+            return answers, places
+
         def end(some: Sequence[int]) -> list[Answer]:
-            answers, places = self._dialect.write(lambda connection: by_hand.cancel(connection, self._dialect, some))
+            answers, places = self._dialect.write(lambda connection: work(connection, some))
             freed.update(places)
             return answers
 
@@ -308,11 +361,16 @@ class SqlStore:
             self._dialect.ring("cancels")
         return answers
 
-    def reschedule(self, run_ids: Sequence[int], at: datetime) -> list[Answer]:
+    def reschedule(self, run_ids: Sequence[int], at: datetime, *, act: Act | None = None) -> list[Answer]:
         freed: set[by_hand.NewPlace] = set()
 
+        def work(connection: Connection, some: Sequence[int]) -> tuple[list[Answer], list[by_hand.NewPlace]]:
+            answers, places = by_hand.reschedule(connection, some, at)
+            auditing.record_answers(connection, self._dialect, act, answers)
+            return answers, places
+
         def move(some: Sequence[int]) -> list[Answer]:
-            answers, places = self._dialect.write(lambda connection: by_hand.reschedule(connection, some, at))
+            answers, places = self._dialect.write(lambda connection: work(connection, some))
             freed.update(places)
             return answers
 
@@ -326,9 +384,16 @@ class SqlStore:
             keys = sorted({place.key for place in freed if place.key is not None})
             self.admit(sorted({place.namespace for place in freed}), keys, sorted({place.queue for place in freed}))
 
-    def delete(self, run_ids: Sequence[int]) -> list[Answer]:
+    def delete(self, run_ids: Sequence[int], *, act: Act | None = None) -> list[Answer]:
+        def work(connection: Connection, some: Sequence[int]) -> list[Answer]:
+            there = [] if act is None else auditing.touched(connection, some)
+            answers = by_hand.delete(connection, self._dialect, some)
+            gone = {answer.id for answer in answers if answer.refused is None}
+            auditing.record_runs(connection, self._dialect, act, [one for one in there if one.id in gone])
+            return answers
+
         def remove(some: Sequence[int]) -> list[Answer]:
-            return self._dialect.write(lambda connection: by_hand.delete(connection, self._dialect, some))
+            return self._dialect.write(lambda connection: work(connection, some))
 
         return _in_parts(run_ids, remove)
 
@@ -368,6 +433,17 @@ class SqlStore:
 
     def progress(self, run_ids: Sequence[int]) -> dict[int, LogLine]:
         return self._dialect.read(lambda connection: logs.progress(connection, run_ids))
+
+    # -- what was done, and what is done once
+
+    def audit(self, wanted: AuditFilter) -> list[AuditRow]:
+        return self._dialect.read(lambda connection: auditing.rows(connection, wanted))
+
+    def made_once(self, namespace: str, key: str) -> MadeOnce | None:
+        return self._dialect.read(lambda connection: idempotency.find(connection, self._dialect, namespace, key))
+
+    def keep_answer(self, once: Once, answer: Any) -> Any:
+        return self._dialect.write(lambda connection: idempotency.keep_answer(connection, once, answer))
 
     # -- alerts
 
@@ -503,6 +579,8 @@ class SqlStore:
         self._dialect.write(admission.forget_unused)
         self._dialect.write(sync.forget_old)
         self._dialect.write(lambda connection: alerts.forget(connection, self._dialect))
+        auditing.forget(self._dialect)
+        idempotency.forget(self._dialect)
         self._dialect.tidy()
 
     # -- wake-ups

@@ -251,6 +251,52 @@ for _name, _where in (("open", "closed_at is null"), ("untold", "told_at is null
         sqlite_where=text(_where),
     )
 
+#: What people did: a row for each act, written in its transaction. `act` is the key of one that is done in parts.
+audit = Table(
+    "jobsched_audit",
+    metadata,
+    Column("id", _Id, Identity(), nullable=False),
+    Column("act", Text, nullable=False),
+    Column("namespace", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("done_by", Text, nullable=False),
+    Column("via", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("job", Text),
+    Column("queue", Text),
+    Column("run_id", BigInteger),
+    Column("count", BigInteger, nullable=False),
+    Column("details", Document, nullable=False),
+    PrimaryKeyConstraint("id", name="jobsched_audit_pk"),
+    CheckConstraint("via in ('cli', 'http', 'dashboard', 'python')", name="jobsched_audit_via_known"),
+    CheckConstraint("count > 0", name="jobsched_audit_count_positive"),
+    Index("jobsched_audit_act", "act", unique=True),
+    Index("jobsched_audit_newest", "namespace", "id"),
+    Index(
+        "jobsched_audit_of_job",
+        "namespace",
+        "job",
+        "id",
+        postgresql_where=text("job is not null"),
+        sqlite_where=text("job is not null"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+#: What was made under an idempotency key, written in the same transaction; and what was answered, once that is known.
+idempotency_keys = Table(
+    "jobsched_idempotency_keys",
+    metadata,
+    Column("namespace", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("request", Text, nullable=False),
+    Column("made", Document, nullable=False),
+    Column("answer", Document),
+    Column("made_at", Instant, nullable=False),
+    PrimaryKeyConstraint("namespace", "key", name="jobsched_idempotency_keys_pk"),
+    Index("jobsched_idempotency_keys_made", "made_at"),
+)
+
 
 def _partial(name: str, where: str, *columns: str, unique: bool = False) -> None:
     condition = text(where)

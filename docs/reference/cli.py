@@ -15,13 +15,13 @@ from jobsched.cli.backfill_command import as_json as backfill_as_json
 from jobsched.cli.backup_command import as_json as backup_as_json
 from jobsched.cli.doctor_command import as_json as finding_as_json
 from jobsched.cli.main import COMMANDS, cli
-from jobsched.cli.stats_command import batch_as_json
 from jobsched.cli.status_command import Seen
 from jobsched.cli.status_command import as_json as status_as_json
 from jobsched.config.diagnostics import Diagnostic
 from jobsched.config.diagnostics import as_json as diagnostic_as_json
 from jobsched.handlers.sqlite_copy import Copied
 from jobsched.model.alert import AlertKind, Breach
+from jobsched.model.audit import Action, AuditRow, Via
 from jobsched.model.backfill import Backfill
 from jobsched.model.batch import BatchCounts
 from jobsched.model.definition import FieldChange
@@ -31,6 +31,8 @@ from jobsched.model.pause import Pause, PauseScope
 from jobsched.model.queue import QueueLimits, Rate
 from jobsched.model.report import (
     answer_as_json,
+    audit_as_json,
+    batch_as_json,
     breach_as_json,
     job_as_json,
     line_as_json,
@@ -76,6 +78,9 @@ EXIT_CODES = {
     "doctor": "0; 1 if a finding is an error; warnings do not count.",
     "health": "0 alive, with `--ready` also at work; 1 if not, or if nobody wrote the file.",
     "alert": "`test`: 0 if the message was sent, 1 if not, or if nobody sent it in time.",
+    "create": "0 declared; 1 if it cannot be, or there is a job of this name.",
+    "update": "0 changed, or so already; 1 if it cannot be, or a file declares it.",
+    "remove": "0 removed; 1 if there is none, or a file declares it.",
     "requeue": "0; 1 if one was refused, or if all that was found are rows that stand for several slots.",
     "delete": "0; 1 if one was refused, or it was declined.",
     "backfill": "0; 1 if it was declined, or there is nothing that can be filled; 2 on wrong usage, also if `--yes` is missing where nobody can be asked.",
@@ -201,6 +206,20 @@ PAUSE = Pause(
     until=NOW + timedelta(hours=2),
 )
 
+ACT = AuditRow(
+    id=41,
+    namespace="default",
+    at=NOW,
+    by="ana@desk",
+    via=Via.CLI,
+    action=Action.PAUSE,
+    job=None,
+    queue="mail",
+    run=None,
+    count=1,
+    details={"reason": "the provider is down", "until": "2026-11-22T10:00:00Z"},
+)
+
 
 def _words(each: type[StrEnum]) -> str:
     *most, last = (f"`{word}`" for word in each)
@@ -313,6 +332,15 @@ JSON: dict[str, tuple[str, Callable[[], Any]]] = {
     ),
     "trigger": ("`-o json`: the run, as in `runs`", lambda: None),
     "enqueue": ("`-o json`: the run, as in `runs`", lambda: None),
+    "audit": (
+        (
+            f"`-o json`: an array of acts, newest first; `via` is {_words(Via)}, `action` {_words(Action)}; `job`, `queue` "
+            "and `run` are null if it was done to several, or to none; `count` is to how many; `details` what else is known of it"
+        ),
+        lambda: [audit_as_json(ACT)],
+    ),
+    "create": ("`-o json`: the job, as in `list`", lambda: None),
+    "update": ("`-o json`: the job, as in `list`", lambda: None),
     "pause": (
         "`-o json`: an array of what is paused; `scope` is `job`, `queue` or `all`, whose `name` is null",
         lambda: [pause_as_json(PAUSE)],

@@ -1,6 +1,7 @@
 """jobsched cancel."""
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +10,7 @@ from jobsched.cli.answers import report
 from jobsched.cli.chosen_runs import Wanted, confirm_many, in_parts, runs_of_job, runs_wanted
 from jobsched.cli.output import say
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
+from jobsched.model.audit import Action
 
 if TYPE_CHECKING:
     from jobsched.client import Client
@@ -39,7 +41,8 @@ def command(wanted: Wanted, *, wait: bool, database: str | None, namespace: str 
             # The newest first: else those that follow begin while older ones are cancelled.
             run_ids = tuple(run.id for run in reversed(runs_of_job(client, wanted, _WAITING)))
             confirm_many(wanted, len(run_ids), "cancel", declined="nothing was cancelled")
-        answers = in_parts(client.cancel_all, run_ids, "cancelling", hidden=output == "json")
+        cancel = partial(client.cancel_all, act=client.act(Action.CANCEL))
+        answers = in_parts(cancel, run_ids, "cancelling", hidden=output == "json")
         answers.sort(key=lambda answer: answer.id if job is not None else 0)
         if job is None and any(answer.state is RunState.RUNNING for answer in answers) and output == "table":
             say("asked to stop: " + ", ".join(f"run {one.id}" for one in answers if one.state is RunState.RUNNING))

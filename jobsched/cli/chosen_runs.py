@@ -100,13 +100,13 @@ def confirm_many(wanted: Wanted, count: int, verb: str, *, declined: str) -> Non
 
 
 def in_parts(
-    act: "Callable[[Sequence[int]], list[Answer]]", run_ids: Sequence[int], doing: str, *, hidden: bool
+    do: "Callable[[Sequence[int]], list[Answer]]", run_ids: Sequence[int], doing: str, *, hidden: bool
 ) -> "list[Answer]":
-    """The answers of `act`, a thousand runs at a time, each a transaction of its own."""
+    """The answers of `do`, a thousand runs at a time, each a transaction of its own."""
     answers: list[Answer] = []
     with progress(doing, len(run_ids), hidden=hidden) as done:
         for start in range(0, len(run_ids), _PAGE):
             part = run_ids[start : start + _PAGE]
-            answers += act(part)
+            answers += do(part)
             done(len(part))
     return answers

@@ -1,11 +1,14 @@
 """jobsched delete."""
 
+from functools import partial
+
 import click
 
 from jobsched.cli.answers import report
 from jobsched.cli.chosen_runs import Wanted, confirm_many, in_parts, runs_of_job, runs_wanted
 from jobsched.cli.output import say
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
+from jobsched.model.audit import Action
 
 
 @click.command("delete")
@@ -22,7 +25,8 @@ def command(wanted: Wanted, *, database: str | None, namespace: str | None, outp
         if job is not None:
             run_ids = tuple(run.id for run in runs_of_job(client, wanted, wanted.states))
             confirm_many(wanted, len(run_ids), "delete", declined="nothing was deleted")
-        answers = in_parts(client.delete_all, run_ids, "deleting", hidden=output == "json")
+        delete = partial(client.delete_all, act=client.act(Action.DELETE))
+        answers = in_parts(delete, run_ids, "deleting", hidden=output == "json")
     if job is not None and not answers and output == "table":
         say(f"{job} has no run that is {' or '.join(wanted.states)}")
         return

@@ -1,4 +1,4 @@
-"""What the HTTP API is told: where it listens, who may ask, and by what names. From options, environment and files."""
+"""What the HTTP API is told: where it listens, and by what names it goes. From options, environment and files."""
 
 import os
 import re
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from jobsched.cli.errors import Failure
-from jobsched.config.variables import resolve
+from jobsched.cli.http_tokens import MAKE_ONE, tokens_of
 from jobsched.hosts import LOOPBACK_NAMES, is_loopback
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from jobsched.web.server import Server
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8321
-
-_MAKE_ONE = "make one: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 
 class Place(NamedTuple):
@@ -39,7 +37,11 @@ def place_of(text: str) -> Place:
 
 
 def open_server(
-    client: "Client", settings: "Settings", place: Place, *, alive: Callable[[], bool] = lambda: True
+    client: "Client",
+    settings: "Settings",
+    place: Place,
+    *,
+    alive: Callable[[], bool] = lambda: True,
 ) -> "Server":
     """A server that listens already, and serves once it is started. Raises Failure."""
     try:
@@ -72,8 +74,7 @@ def access_of(settings: "Settings", place: Place) -> "Access":
 
     api, loopback = settings.api, is_loopback(place.host)
     access = Access(
-        admin_token=_token("JOBSCHED_API_TOKEN", api.admin_token),
-        read_token=_token("JOBSCHED_API_TOKEN_READ", api.read_token),
+        tokens=tokens_of(api.tokens, os.environ),
         hosts=LOOPBACK_NAMES | {name.lower() for name in (place.host, *api.hosts, *place.names)},
         any_address=not loopback,
         allow_definitions=api.allow_definitions,
@@ -81,21 +82,6 @@ def access_of(settings: "Settings", place: Place) -> "Access":
     if access.open and not loopback:
         raise Failure(
             f"{place.host} is an address that others reach, and there is no token: set JOBSCHED_API_TOKEN "
-            f"({_MAKE_ONE}), or listen on {DEFAULT_HOST}"
+            f"({MAKE_ONE}), or listen on {DEFAULT_HOST}"
         )
     return access
-
-
-def _token(variable: str, reference: str | None) -> str | None:
-    from jobsched.web.access import SHORTEST_TOKEN
-
-    token = os.environ.get(variable) or (resolve(reference, os.environ) if reference else None)
-    if token is None:
-        return None
-    # Of a reference its name is told, never what it stands for.
-    source = variable if os.environ.get(variable) else reference
-    if len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable() or " " in token:
-        raise Failure(
-            f"{source} is no token: at least {SHORTEST_TOKEN} characters, ASCII and without spaces; {_MAKE_ONE}"
-        )
-    return token

@@ -57,7 +57,7 @@ def imports_of(settings: Settings) -> tuple[str, ...]:
 
 def inheritance_of(settings: Settings) -> Inheritance:
     """What commands get of the node's environment: nothing that the database's URL is made of, and no token."""
-    secret = (settings.database, settings.api.admin_token, settings.api.read_token)
+    secret = (settings.database, *settings.api.tokens.values())
     withheld = frozenset(name for text in secret for name in variables.names(text or ""))
     return Inheritance(_setting("pass_env", _names, settings.pass_env, None), withheld)
 

@@ -1,6 +1,7 @@
 """jobsched requeue."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,7 @@ from jobsched.cli.chosen_runs import Wanted, in_parts, runs_of_job, runs_wanted
 from jobsched.cli.instants import shown_in
 from jobsched.cli.output import print_json, say
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
+from jobsched.model.audit import Action
 
 if TYPE_CHECKING:
     from jobsched.client import Client
@@ -36,7 +38,8 @@ def command(wanted: Wanted, *, database: str | None, namespace: str | None, outp
             found = runs_of_job(client, wanted, ("failed",))
             run_ids = tuple(run.id for run in found if run.covers is None)
             ranges = [run for run in found if run.covers is not None]
-        answers = in_parts(client.requeue_all, run_ids, "requeueing", hidden=output == "json")
+        whole = client.act(Action.REQUEUE)
+        answers = in_parts(partial(client.requeue_all, act=whole), run_ids, "requeueing", hidden=output == "json")
         ranges += [client.run(answer.id) for answer in answers if answer.refused == "covers"]
         _say_ranges(client, ranges)
     if answers:

@@ -56,8 +56,9 @@ def command(
 ) -> None:
     """Serve the HTTP API until a signal. It executes nothing: that is for `jobsched run`, here or on other machines.
 
-    Without a token it listens on a loopback address alone. JOBSCHED_API_TOKEN is the token of those who may act,
-    JOBSCHED_API_TOKEN_READ that of those who may look.
+    Without a token it listens on a loopback address alone. JOBSCHED_API_TOKEN is the token of those who may do everything,
+    JOBSCHED_API_TOKEN_OPERATE that of those who may not declare, enqueue or delete, JOBSCHED_API_TOKEN_READ that of those
+    who may look; JOBSCHED_API_TOKENS, or the file JOBSCHED_API_TOKENS_FILE, has many with names: ci:operate:TOKEN.
     """
     from jobsched.cli import nodelog
     from jobsched.cli.node_options import log_format_of

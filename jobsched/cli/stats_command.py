@@ -1,6 +1,6 @@
 """jobsched stats."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -64,21 +64,11 @@ def command(*, since: str, batch: str | None, database: str | None, namespace: s
 
 def _print_batch(namespace: str, batch: "BatchCounts", output: str) -> None:
     if output == "json":
+        from jobsched.model.report import batch_as_json
+
         print_json(batch_as_json(namespace, batch))
         return
     counts = [[str(state), f"{batch.counts[state]:,}"] for state in sorted(batch.counts)]
     print_table(["STATE", "RUNS"], counts, empty=f"no runs of batch {batch.name}: never made, or pruned")
     if batch.total:
         say(f"\n{batch}")
-
-
-def batch_as_json(namespace: str, batch: "BatchCounts") -> dict[str, Any]:
-    from jobsched.model.run import RunState
-
-    return {
-        "namespace": namespace,
-        "batch": batch.name,
-        "total": batch.total,
-        "done": batch.done,
-        "states": {str(state): batch.counts.get(state, 0) for state in RunState},
-    }

@@ -63,7 +63,9 @@ def database_of(database: str | None, state: "DesiredState") -> str:
 def client_of(target: Target, *, create: bool = False) -> "Iterator[Client]":
     """A client for commands that ask a store: its schema must be there and current."""
     from jobsched.client import Client
+    from jobsched.model.audit import Actor, Via
     from jobsched.store.open import open_store
+    from jobsched.who import who
 
     store = open_store(target.url, create=create)
     try:
@@ -71,7 +73,7 @@ def client_of(target: Target, *, create: bool = False) -> "Iterator[Client]":
         if status.state == "missing":
             raise SchemaError(f"{store.name} holds no jobsched tables yet; run: jobsched sync, or jobsched run")
         refuse_other_schema(status, store.name)
-        yield Client(store, namespace=target.namespace)
+        yield Client(store, namespace=target.namespace, actor=Actor(by=who(), via=Via.CLI))
     finally:
         store.close()
 

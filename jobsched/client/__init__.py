@@ -15,15 +15,21 @@ from jobsched.client.enqueuing import Enqueuing
 from jobsched.client.fates import Fates
 from jobsched.client.figures import Figures
 from jobsched.client.pausing import Pausing
+from jobsched.client.repeating import Repeating
 from jobsched.client.watching import Watching
+from jobsched.model.audit import Actor
 from jobsched.model.batch import BatchCounts
 from jobsched.model.durations import format_duration
 
 __all__ = ["MOST_SLOTS", "Batch", "Client", "why_refused"]
 
 
-class Client(Enqueuing, Pausing, Backfilling, Fates, Changing, Watching, Alerts, Figures):
+class Client(Enqueuing, Pausing, Backfilling, Fates, Changing, Watching, Alerts, Figures, Repeating):
     """A store and one namespace of it. Thread-safe; close it, or use it as a context manager."""
+
+    def acting_as(self, actor: Actor) -> "Client":
+        """A client of the same store and namespace, whose acts are on record as this one's."""
+        return Client(self.store, namespace=self.namespace, clock=self._clock, actor=actor)
 
     def batch(self, name: str) -> "Batch":
         """The runs that were enqueued with this `batch`, counted by state; those that were pruned are no longer there."""

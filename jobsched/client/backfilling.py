@@ -7,8 +7,9 @@ from itertools import islice
 
 from jobsched.client.jobs import Jobs
 from jobsched.errors import BackfillError
+from jobsched.model.audit import Act, Action
 from jobsched.model.backfill import Backfill, Progress
-from jobsched.model.instants import as_utc
+from jobsched.model.instants import as_utc, format_instant
 from jobsched.model.state import StoredJob
 from jobsched.schedule.backfill import refill, slots_between
 
@@ -47,8 +48,10 @@ class Backfilling(Jobs):
         future or before it begins, or if the schedule is changed meanwhile; ValueError on naive instants.
         """
         stored, done = self.job(name), Backfill()
+        ends = {"from": format_instant(as_utc(since)), "to": format_instant(as_utc(until))}
+        act = self.act(Action.BACKFILL, job=name, **ends)
         for slots in self._batches(stored, since, until, most):
-            done += self._refill(stored, slots)
+            done += self._refill(stored, slots, act)
             if progress is not None:
                 progress(len(slots))
         return done
@@ -60,14 +63,14 @@ class Backfilling(Jobs):
         while batch := list(islice(slots, _SLOTS_AT_ONCE)):
             yield batch
 
-    def _refill(self, stored: StoredJob, slots: Sequence[datetime]) -> Backfill:
+    def _refill(self, stored: StoredJob, slots: Sequence[datetime], act: Act) -> Backfill:
         """Looks again for as long as somebody else changes what it has seen."""
         name = stored.job.name
         while True:
             part, found = refill(stored, slots, self.store.slot_states(self.namespace, name, slots))
             if not part.runs:
                 return found
-            made = self.store.backfill(part)
+            made = self.store.backfill(part, act=act)
             if made is not None:
                 raced = len(part.runs) - len(made)
                 return replace(found, runs=len(made), unfinished=found.unfinished + raced)

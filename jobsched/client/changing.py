@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from jobsched.client.acting import Acting
 from jobsched.client.runs import Runs
 from jobsched.errors import RefusedError, UnknownRunError
-from jobsched.model.instants import as_utc
+from jobsched.model.audit import Act, Action
+from jobsched.model.instants import as_utc, format_instant
 from jobsched.model.run import Answer, Refusal, Run
 
 
-class Changing(Runs):
+class Changing(Acting, Runs):
     """One run at a time, which raises if it is refused, or many, each of which gets an answer."""
 
     def requeue(self, run_id: int) -> Run:
@@ -21,9 +23,12 @@ class Changing(Runs):
         self._obtain("requeued", self.requeue_all([run_id])[0])
         return self.run(run_id)
 
-    def requeue_all(self, run_ids: Sequence[int]) -> list[Answer]:
-        """`requeue` for many: what became of each, in their order. Never raises for a run that cannot be requeued."""
-        return self.store.requeue(run_ids)
+    def requeue_all(self, run_ids: Sequence[int], *, act: Act | None = None) -> list[Answer]:
+        """`requeue` for many: what became of each, in their order. Never raises for a run that cannot be requeued.
+
+        `act`: what these are a part of; else they are an act of their own. So of the others.
+        """
+        return self.store.requeue(run_ids, act=act or self.act(Action.REQUEUE))
 
     def cancel(self, run_id: int) -> Run:
         """End a waiting run now; ask the node of a running one to stop it (the run stays running until it obeys).
@@ -33,9 +38,9 @@ class Changing(Runs):
         self._obtain("cancelled", self.cancel_all([run_id])[0])
         return self.run(run_id)
 
-    def cancel_all(self, run_ids: Sequence[int]) -> list[Answer]:
+    def cancel_all(self, run_ids: Sequence[int], *, act: Act | None = None) -> list[Answer]:
         """`cancel` for many: what became of each, in their order. Never raises for a run that is over."""
-        return self.store.cancel(run_ids)
+        return self.store.cancel(run_ids, act=act or self.act(Action.CANCEL))
 
     def reschedule(self, run_id: int, at: datetime) -> Run:
         """Let a waiting run become available at `at`; it is scheduled until then, even if that has come already.
@@ -45,9 +50,10 @@ class Changing(Runs):
         self._obtain("rescheduled", self.reschedule_all([run_id], at)[0])
         return self.run(run_id)
 
-    def reschedule_all(self, run_ids: Sequence[int], at: datetime) -> list[Answer]:
+    def reschedule_all(self, run_ids: Sequence[int], at: datetime, *, act: Act | None = None) -> list[Answer]:
         """`reschedule` for many: what became of each, in their order. Never raises for a run that does not wait."""
-        return self.store.reschedule(run_ids, as_utc(at))
+        act = act or self.act(Action.RESCHEDULE, run_at=format_instant(as_utc(at)))
+        return self.store.reschedule(run_ids, as_utc(at), act=act)
 
     def delete(self, run_id: int) -> None:
         """Forget a run that is over, with its logs; its slot is not fired again.
@@ -56,9 +62,9 @@ class Changing(Runs):
         """
         self._obtain("deleted", self.delete_all([run_id])[0])
 
-    def delete_all(self, run_ids: Sequence[int]) -> list[Answer]:
+    def delete_all(self, run_ids: Sequence[int], *, act: Act | None = None) -> list[Answer]:
         """`delete` for many: what became of each, in their order. Never raises for a run that is not over."""
-        return self.store.delete(run_ids)
+        return self.store.delete(run_ids, act=act or self.act(Action.DELETE))
 
     def _obtain(self, asked: str, answer: Answer) -> None:
         if answer.refused is Refusal.UNKNOWN:

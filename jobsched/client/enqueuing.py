@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from jobsched.client.jobs import Jobs
+from jobsched.model.audit import Act, Action, Via
 from jobsched.model.enqueue import Enqueue, new_runs
+from jobsched.model.once import Once
 from jobsched.model.payload import Model, check_payload_size
 from jobsched.model.run import Created, NewRun, Source
 from jobsched.schedule.fires import run_for
@@ -67,31 +69,44 @@ class Enqueuing(Jobs):
         return self.enqueue_many([wanted], connection=connection)[0]
 
     def enqueue_many(
-        self, wanted: Iterable[Enqueue], *, batch: str | None = None, connection: object = None
+        self,
+        wanted: Iterable[Enqueue],
+        *,
+        batch: str | None = None,
+        connection: object = None,
+        once: Once | None = None,
     ) -> list[Created]:
         """Make many runs in one transaction, all or none, in their order: a statement for thousands of them.
 
         `batch`: of those that name none themselves; `client.batch` counts them, and waits.
         `connection`: your own, to the same database: an SQLAlchemy connection or session, or the driver's (psycopg 3,
         sqlite3). The runs are made in its transaction, which you commit or roll back: they exist exactly if your rows
-        do. Raises as `enqueue` does; an error says which of them is meant.
+        do. `once`: as of `create_job`. Raises as `enqueue` does; an error says which of them is meant.
         """
         wanted = list(wanted)
         if batch is not None:
             wanted = [replace(one, batch=batch) if one.batch is None else one for one in wanted]
         now = self.store.now() if any(one.delay is not None for one in wanted) else None
-        return self.store.enqueue(_traced(new_runs(wanted, self.namespace, now)), connection)
+        runs = _traced(new_runs(wanted, self.namespace, now))
+        return self.store.enqueue(runs, connection, act=self._enqueued(runs), once=once)
 
-    def trigger(self, name: str, payload: Mapping[str, Any] | None = None) -> Created:
+    def _enqueued(self, runs: Sequence[NewRun]) -> Act | None:
+        """By hand it is an act; of programs it is their daily work, and the runs tell of it themselves."""
+        if self._actor is None or self._actor.via is not Via.CLI:
+            return None
+        handlers = {run.handler for run in runs}
+        return self.act(Action.ENQUEUE, handler=handlers.pop() if len(handlers) == 1 else None)
+
+    def trigger(self, name: str, payload: Mapping[str, Any] | None = None, *, once: Once | None = None) -> Created:
         """Run a job now, beside its schedule; with a limit it waits its turn. `payload` replaces the job's.
 
-        Raises UnknownJobError, PayloadError.
+        `once`: as of `create_job`. Raises UnknownJobError, PayloadError.
         """
         stored = self.job(name)
         if payload is not None:
             check_payload_size(payload)
         run = run_for(stored.job, source=Source.TRIGGER, payload=payload, generation=stored.generation)
-        return self.store.enqueue(_traced([run]))[0]
+        return self.store.enqueue(_traced([run]), act=self.act(Action.TRIGGER, job=name), once=once)[0]
 
 
 def _traced(runs: list[NewRun]) -> list[NewRun]:

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Literal
 
-from jobsched.client.opened import Opened
+from jobsched.client.acting import Acting
 from jobsched.errors import UnknownJobError
+from jobsched.model.audit import Act, Action
+from jobsched.model.once import Once
 from jobsched.model.state import DueJob, StoredJob
-from jobsched.who import who
 
 
-class Jobs(Opened):
+class Jobs(Acting):
     """The jobs of the namespace."""
 
     def jobs(self, names: Sequence[str] | None = None) -> list[StoredJob]:
@@ -29,13 +30,16 @@ class Jobs(Opened):
         """The jobs whose next slot comes within this time, the earliest first; none that is paused or suspended."""
         return self.store.due([self.namespace], self.store.now() + within, limit)
 
-    def create_job(self, name: str, definition: Mapping[str, Any], *, by: str | None = None) -> StoredJob:
+    def create_job(
+        self, name: str, definition: Mapping[str, Any], *, by: str | None = None, once: Once | None = None
+    ) -> StoredJob:
         """Declare a job at run time, in the words of jobs.yaml: `{"handler": "mail.digest", "cron": "0 7 * * *"}`.
 
         No sync touches it, unless a file comes to declare a job of this name, which then takes its place. `by`: who, for
-        the generation that this is; else user@host. Raises DefinitionError, JobExistsError.
+        the generation that this is; else user@host. `once`: an idempotency key; MadeBeforeError if something was made
+        under it. Raises DefinitionError, JobExistsError.
         """
-        self._edit("create", name, definition, by)
+        self._edit("create", name, definition, self.act(Action.CREATE, by=by, job=name), once)
         return self.job(name)
 
     def update_job(self, name: str, definition: Mapping[str, Any], *, by: str | None = None) -> StoredJob:
@@ -43,7 +47,7 @@ class Jobs(Opened):
 
         Raises DefinitionError, UnknownJobError, and FileJobError for a job of a file.
         """
-        self._edit("update", name, definition, by)
+        self._edit("update", name, definition, self.act(Action.UPDATE, by=by, job=name))
         return self.job(name)
 
     def delete_job(self, name: str, *, by: str | None = None) -> None:
@@ -51,14 +55,15 @@ class Jobs(Opened):
 
         Raises UnknownJobError, and FileJobError for a job of a file.
         """
-        self._edit("remove", name, None, by)
+        self._edit("remove", name, None, self.act(Action.REMOVE, by=by, job=name))
 
     def _edit(
         self,
         action: Literal["create", "update", "remove"],
         name: str,
         definition: Mapping[str, Any] | None,
-        by: str | None,
+        act: Act,
+        once: Once | None = None,
     ) -> None:
         # Here: a program that only enqueues does not pay for the loader of files.
         from jobsched.config.entry import check_shared_limit, job_of
@@ -68,7 +73,7 @@ class Jobs(Opened):
         if job is not None and job.concurrency.key is not None:
             check_shared_limit(job, (stored.job for stored in self.jobs()))
         edit = Edit(namespace=self.namespace, name=name, action=action, job=job)
-        if not apply_edit(self.store, edit, by or who()):
+        if not apply_edit(self.store, edit, act, once):
             raise self._unknown(name)
 
     def _unknown(self, name: str) -> UnknownJobError:

@@ -5,6 +5,7 @@ from typing import Self
 
 from jobsched.clock import Clock, SystemClock
 from jobsched.errors import ClosedError
+from jobsched.model.audit import Actor
 from jobsched.store.open import open_store
 from jobsched.store.port import Store
 
@@ -12,13 +13,24 @@ from jobsched.store.port import Store
 class Opened:
     """Closes what it has opened itself."""
 
-    def __init__(self, store: Store | str, *, namespace: str = "default", clock: Clock | None = None) -> None:
-        """`store`: a database URL, or an open store (which this client does not close)."""
+    def __init__(
+        self,
+        store: Store | str,
+        *,
+        namespace: str = "default",
+        clock: Clock | None = None,
+        actor: Actor | None = None,
+    ) -> None:
+        """`store`: a database URL, or an open store (which this client does not close).
+
+        `actor`: who acts, for the audit; else the user, machine and script of this process.
+        """
         self._owns = isinstance(store, str)
         self._store: Store = open_store(store, clock=clock) if isinstance(store, str) else store
         self._closed = False
         self.namespace = namespace
         self._clock = clock or SystemClock()
+        self._actor = actor
 
     @property
     def store(self) -> Store:

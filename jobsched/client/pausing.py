@@ -1,15 +1,17 @@
 """What a client asks of pauses: of jobs by name, or of a queue, or of all."""
 
 import logging
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import timedelta
+from typing import Any
 
 from jobsched.client.jobs import Jobs
 from jobsched.errors import StoreUnavailableError
+from jobsched.model.audit import Act, Action
+from jobsched.model.instants import format_instant
 from jobsched.model.pause import Pause, PauseScope
 from jobsched.model.state import StoredJob
 from jobsched.schedule.resumption import resumption
-from jobsched.who import who
 
 log = logging.getLogger("jobsched")
 
@@ -47,6 +49,7 @@ class Pausing(Jobs):
             raise ValueError("a pause lasts longer than nothing")
         now = self.store.now()
         until = None if duration is None else now + duration
+        acts = self._acts_on(targets, Action.PAUSE, by, reason=reason, until=until and format_instant(until))
         self.store.pause(
             [
                 Pause(
@@ -54,12 +57,13 @@ class Pausing(Jobs):
                     scope=scope,
                     name=name,
                     since=now,
-                    by=by or who(),
+                    by=acts[0].by,
                     reason=reason,
                     until=until,
                 )
                 for scope, name in targets
-            ]
+            ],
+            acts=acts,
         )
         return [pause for pause in self.pauses() if pause.target in targets]
 
@@ -88,11 +92,22 @@ class Pausing(Jobs):
             if not ended:
                 return []
             change = resumption(self.namespace, standing, ended, self._held_by(ended), now)
-            if self.store.resume(change):
+            acts = self._acts_on([pause.target for pause in ended if pause.target in targets], Action.RESUME)
+            if self.store.resume(change, acts=acts):
                 for name in change.unreckoned:
                     log.warning("%s: its slots cannot be reckoned here; those missed are left to its catch_up", name)
                 return ended
         raise StoreUnavailableError("pauses or jobs were changed each time that they were to be resumed; try again")
+
+    def _acts_on(
+        self, targets: Iterable[tuple[PauseScope, str]], action: Action, by: str | None = None, **details: Any
+    ) -> list[Act]:
+        """One for each target, so that what was done to a job is found by its name."""
+        fields = {PauseScope.JOB: "job", PauseScope.QUEUE: "queue"}
+        return [
+            self.act(action, by=by, **({fields[scope]: name} if scope in fields else {}), **details)
+            for scope, name in sorted(targets)
+        ]
 
     def _held_by(self, pauses: Sequence[Pause]) -> list[StoredJob]:
         if any(pause.scope is PauseScope.ALL for pause in pauses):

@@ -394,8 +394,12 @@ SETTINGS_HISTORY = Group(
 API_TOKENS = Group(
     "ApiTokenOptions",
     "Bearer tokens of the HTTP API, each as a `${VAR}` reference, of 32 characters at least.",
-    read=may(kinds.SECRET, "Lets read. The variable JOBSCHED_API_TOKEN_READ goes before."),
-    admin=may(kinds.SECRET, "Lets read and act. The variable JOBSCHED_API_TOKEN goes before."),
+    read=may(kinds.SECRET, "Lets look, validate and plan. The variable JOBSCHED_API_TOKEN_READ goes before."),
+    operate=may(
+        kinds.SECRET,
+        "Lets pause, resume, trigger, cancel, requeue and reschedule too. JOBSCHED_API_TOKEN_OPERATE goes before.",
+    ),
+    admin=may(kinds.SECRET, "Lets do everything. The variable JOBSCHED_API_TOKEN goes before."),
 )
 
 API = Group(

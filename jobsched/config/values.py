@@ -79,10 +79,8 @@ def settings_values(options: Mapping[str, Any]) -> Settings:
 
 
 def _api(options: Mapping[str, Any]) -> ApiSettings:
-    tokens = options.get("tokens", {})
     return ApiSettings(
-        admin_token=tokens.get("admin"),
-        read_token=tokens.get("read"),
+        tokens=dict(options.get("tokens", {})),
         hosts=tuple(options.get("hosts", ())),
         allow_definitions=options.get("allow_definitions", False),
     )

@@ -13,8 +13,7 @@ from jobsched.model.queue import QueueLimits
 class ApiSettings:
     """What `settings.api` says of the HTTP API; tokens are `${VAR}` references, unresolved."""
 
-    admin_token: str | None = None
-    read_token: str | None = None
+    tokens: Mapping[str, str] = field(default_factory=dict)  #: role → reference
     hosts: tuple[str, ...] = ()  #: names that a request may be for, beside those of this machine
     allow_definitions: bool = False  #: jobs made over HTTP may name commands, URLs and import paths
 

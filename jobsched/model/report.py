@@ -8,6 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from jobsched.model.alert import Breach
+from jobsched.model.audit import AuditRow
+from jobsched.model.batch import BatchCounts
 from jobsched.model.definition import definition
 from jobsched.model.durations import format_duration
 from jobsched.model.instants import format_instant
@@ -119,6 +121,17 @@ def stats_as_json(namespace: str, stats: Stats, pauses: Sequence[Pause] = ()) ->
     }
 
 
+def batch_as_json(namespace: str, batch: BatchCounts) -> dict[str, Any]:
+    """How many of its runs there are in each state."""
+    return {
+        "namespace": namespace,
+        "batch": batch.name,
+        "total": batch.total,
+        "done": batch.done,
+        "states": {str(state): batch.counts.get(state, 0) for state in RunState},
+    }
+
+
 def node_as_json(node: Node) -> dict[str, Any]:
     """What is known of a node, and what it tells of itself."""
     return {
@@ -157,6 +170,23 @@ def breach_as_json(breach: Breach) -> dict[str, Any]:
         "opened_at": format_instant(breach.opened_at),
         "told_at": _instant(breach.told_at),
         "details": breach.details,
+    }
+
+
+def audit_as_json(row: AuditRow) -> dict[str, Any]:
+    """Who did what to what, when and by which way."""
+    return {
+        "id": row.id,
+        "namespace": row.namespace,
+        "at": format_instant(row.at),
+        "by": row.by,
+        "via": str(row.via),
+        "action": str(row.action),
+        "job": row.job,
+        "queue": row.queue,
+        "run": row.run,
+        "count": row.count,
+        "details": dict(row.details),
     }
 
 

@@ -106,6 +106,11 @@ class SyncChange:
         None  #: {"files": [...], "jobs": {name: [number of the file, line]}}; None: as they are
     )
 
+    @property
+    def names(self) -> list[str]:
+        """The jobs that it writes and removes."""
+        return [*(write.job.name for write in self.writes), *(removal.name for removal in self.removals)]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueJob:

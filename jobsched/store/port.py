@@ -3,6 +3,9 @@
 All methods are thread-safe and commit before they return. Instants are aware and in UTC. Each may raise
 StoreUnavailableError (worth trying again), OutcomeUnknownError (a commit whose answer was lost) or StoreError.
 Every transition is idempotent: made again after a lost answer, it changes nothing and is not counted twice.
+`act`, `acts`: what is recorded for the audit in the same transaction, if anything is done; acts on runs count those that
+were not refused, and parts of one act, which have its `key`, add up in one row.
+`once`: noted in the same transaction; MadeBeforeError, and nothing is made, if something was made under its key of late.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,10 +14,12 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from jobsched.model.alert import Breach, NewBreach, Untold
+from jobsched.model.audit import Act, AuditFilter, AuditRow
 from jobsched.model.backfill import Refill, SlotRow
 from jobsched.model.figures import JobFigures, Sizes
 from jobsched.model.health import Inspection
 from jobsched.model.job import History
+from jobsched.model.once import MadeOnce, Once
 from jobsched.model.overview import Flow, Outline, Place, Record
 from jobsched.model.pause import Pause
 from jobsched.model.queue import QueueLimits
@@ -123,7 +128,7 @@ class Store(Protocol):
     def actual(self, namespace: str) -> ActualState:
         """All jobs of a namespace, its pauses and its newest generation, in one snapshot."""
 
-    def apply(self, change: SyncChange) -> Generation:
+    def apply(self, change: SyncChange, *, act: Act | None = None, once: Once | None = None) -> Generation:
         """Write a whole sync in one transaction and number it; SyncConflictError if anything it saw has moved since."""
 
     def outlook(self, namespaces: Sequence[str]) -> Outlook:
@@ -148,7 +153,7 @@ class Store(Protocol):
     def slot_states(self, namespace: str, job: str, slots: Sequence[datetime]) -> list[SlotRow]:
         """What is recorded of just these slots, which are in order: their own rows, and those of ranges they lie in."""
 
-    def backfill(self, refill: Refill) -> list[Created] | None:
+    def backfill(self, refill: Refill, *, act: Act | None = None) -> list[Created] | None:
         """Skipped rows give way to runs of their slots; a slot that has got a row meanwhile makes none.
 
         None, and nothing is changed, if the job's schedule or one of those rows is no longer as it was seen.
@@ -160,15 +165,22 @@ class Store(Protocol):
     def pauses(self, namespaces: Sequence[str]) -> list[Pause]:
         """All pauses, also those that are over and that nobody has ended, sorted by (namespace, scope, name)."""
 
-    def pause(self, pauses: Sequence[Pause]) -> None:
+    def pause(self, pauses: Sequence[Pause], *, acts: Sequence[Act] = ()) -> None:
         """Let these pauses stand; one that stood keeps its `since`, unless it was over, and gets the rest anew."""
 
-    def resume(self, resumption: Resumption) -> bool:
+    def resume(self, resumption: Resumption, *, acts: Sequence[Act] = ()) -> bool:
         """End pauses and make their firings, all or nothing; False if a pause seen, a cursor or a schedule has moved."""
 
     # -- runs
 
-    def enqueue(self, runs: Sequence[NewRun], connection: object = None) -> list[Created]:
+    def enqueue(
+        self,
+        runs: Sequence[NewRun],
+        connection: object = None,
+        *,
+        act: Act | None = None,
+        once: Once | None = None,
+    ) -> list[Created]:
         """Make runs, all or none, in the order given; a unique key that another run has makes none and returns that one.
 
         A run has its unique key while it is unfinished, and until its `unique_for` is over, counted from when it was made.
@@ -234,25 +246,25 @@ class Store(Protocol):
 
     # -- runs, by hand: all that can be done is, and the others say why not, in the order given
 
-    def requeue(self, run_ids: Sequence[int]) -> list[Answer]:
+    def requeue(self, run_ids: Sequence[int], *, act: Act | None = None) -> list[Answer]:
         """Failed, cancelled and skipped runs are to run again: same id and slot, attempts granted afresh, errors kept.
 
         They become scheduled, pending or blocked as if they were new; a slot waits for its key like a trigger.
         """
 
-    def cancel(self, run_ids: Sequence[int]) -> list[Answer]:
+    def cancel(self, run_ids: Sequence[int], *, act: Act | None = None) -> list[Answer]:
         """Waiting runs are cancelled(cancelled); running ones keep their state, and their nodes are asked to stop them.
 
         Whoever asks for another attempt of a run that was asked to stop ends it as cancelled(cancelled): see `finish`.
         """
 
-    def reschedule(self, run_ids: Sequence[int], at: datetime) -> list[Answer]:
+    def reschedule(self, run_ids: Sequence[int], at: datetime, *, act: Act | None = None) -> list[Answer]:
         """Waiting runs are scheduled for `at`, and give their places to others; a time that has come is for `promote` to see."""
 
     def cancel_requests(self, node: int) -> Mapping[tuple[int, int], Reason]:
         """(id, claim_no) of the running runs of a node that it is asked to stop, and why: cancelled or replaced."""
 
-    def delete(self, run_ids: Sequence[int]) -> list[Answer]:
+    def delete(self, run_ids: Sequence[int], *, act: Act | None = None) -> list[Answer]:
         """Runs that are over are gone, with their logs, unless a thread still performs one; their slots are not fired again.
 
         One whose `unique_for` is not over stays: without it a second run of its key could be made.
@@ -292,6 +304,17 @@ class Store(Protocol):
 
     def progress(self, run_ids: Sequence[int]) -> dict[int, LogLine]:
         """The newest line of the stream `progress` of each of these runs that has one."""
+
+    # -- what was done, and what is done once
+
+    def audit(self, wanted: AuditFilter) -> list[AuditRow]:
+        """What was recorded of acts, newest first."""
+
+    def made_once(self, namespace: str, key: str) -> MadeOnce | None:
+        """What was made under an idempotency key of late."""
+
+    def keep_answer(self, once: Once, answer: Any) -> Any:
+        """Keep what is answered for what was made under a key; the answer that stands, which is the first one kept."""
 
     # -- alerts
 
@@ -424,7 +447,8 @@ class Store(Protocol):
     def tidy(self) -> None:
         """What the database wants now and then: a WAL checkpoint on SQLite; the rows of long-dead nodes go, keys that
         nobody uses, pauses of jobs that are not declared, left no history and were paused long ago, and generations
-        beyond the newest `GENERATIONS_KEPT`; beyond `SUMMARIES_KEPT` their summaries are emptied.
+        beyond the newest `GENERATIONS_KEPT`; beyond `SUMMARIES_KEPT` their summaries are emptied. Of the audit goes what
+        is older than `AUDIT_KEPT`, and beyond the newest `AUDIT_MOST` rows; and idempotency keys whose time is over.
         """
 
     # -- wake-ups

@@ -4,8 +4,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from jobsched.errors import FileJobError, JobExistsError, SyncConflictError
+from jobsched.model.audit import Act
 from jobsched.model.desired import DesiredState, Settings
 from jobsched.model.job import Job
+from jobsched.model.once import Once
 from jobsched.model.state import ActualState, Generation, Origin, StoredJob
 from jobsched.store.port import Store
 from jobsched.sync.plan import change_of, plan
@@ -24,10 +26,11 @@ class Edit:
     job: Job | None = None
 
 
-def apply_edit(store: Store, edit: Edit, by: str) -> bool:
+def apply_edit(store: Store, edit: Edit, act: Act, once: Once | None = None) -> bool:
     """Do it, as a generation of its own; False if there is no job of this name to be changed or removed.
 
-    What is as it was makes no generation. Raises JobExistsError, FileJobError, and SyncConflictError after many tries.
+    What is as it was makes no generation, and is no act. Raises JobExistsError, FileJobError, MadeBeforeError, and
+    SyncConflictError after many tries.
     """
     for attempt in range(_TRIES):
         newest, stored = next(iter(store.generations(edit.namespace, 1)), None), _stored(store, edit)
@@ -45,7 +48,8 @@ def apply_edit(store: Store, edit: Edit, by: str) -> bool:
         if planned.empty:
             return True
         try:
-            store.apply(replace(change_of(planned, _desired(edit, newest), by), changes=changes_of(planned)))
+            change = replace(change_of(planned, _desired(edit, newest), act.by), changes=changes_of(planned))
+            store.apply(change, act=act, once=once)
         except SyncConflictError:
             if attempt == _TRIES - 1:
                 raise

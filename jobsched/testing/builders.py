@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from jobsched.model.audit import Act, Action, AuditFilter, AuditRow, Via
 from jobsched.model.handler import PythonHandler
 from jobsched.model.job import Concurrency, ConcurrencyPolicy, Job
 from jobsched.model.pause import Pause, PauseScope
@@ -176,6 +177,19 @@ def a_pause(scope: Literal["job", "queue", "all"], name: str = "", **fields: Any
     """A pause that began at `START`, until it is resumed."""
     defaults: dict[str, Any] = {"namespace": NAMESPACE, "since": START, "by": "tests"}
     return Pause(scope=PauseScope(scope), name=name, **defaults | fields)
+
+
+# -- acts
+
+
+def an_act(action: Action, **fields: Any) -> Act:
+    """Somebody's at the command line."""
+    return Act(**_over({"namespace": NAMESPACE, "by": "ann@desk", "via": Via.CLI, "action": action}, fields))
+
+
+def audited(store: Store, **wanted: Any) -> list[AuditRow]:
+    """What was recorded, newest first."""
+    return store.audit(AuditFilter(**_over({"namespace": NAMESPACE, "limit": 1000}, wanted)))
 
 
 # -- nodes and what they do

@@ -13,6 +13,7 @@ The fixtures close what they opened.
 
 from jobsched.testing.contract.abandonment import AbandonContract
 from jobsched.testing.contract.alerts import AlertContract
+from jobsched.testing.contract.auditing import AuditContract
 from jobsched.testing.contract.backfilling import BackfillContract
 from jobsched.testing.contract.batches import BatchContract, TagContract
 from jobsched.testing.contract.cancelling import CancelContract
@@ -21,6 +22,7 @@ from jobsched.testing.contract.deleting import DeleteContract
 from jobsched.testing.contract.enqueueing import EnqueueContract
 from jobsched.testing.contract.failures import FailureContract
 from jobsched.testing.contract.finishing import FinishContract
+from jobsched.testing.contract.idempotency import OnceContract
 from jobsched.testing.contract.inspecting import InspectContract
 from jobsched.testing.contract.keys import KeyContract
 from jobsched.testing.contract.logs import LogContract
@@ -65,6 +67,8 @@ class StoreContract(
     RequeueContract,
     BackfillContract,
     DeleteContract,
+    AuditContract,
+    OnceContract,
     NodeContract,
     LogContract,
     OverviewContract,

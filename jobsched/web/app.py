@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -15,14 +16,30 @@ from starlette.responses import Response
 from jobsched._version import __version__
 from jobsched.client import Client
 from jobsched.clock import Clock, SystemClock
-from jobsched.errors import JobschedError
-from jobsched.web import alerts, changes, documents, health, jobs, logs, metrics, nodes, problems, queues, runs
+from jobsched.errors import FileJobError, JobExistsError, JobschedError
+from jobsched.model.overview import Place
+from jobsched.web import (
+    alerts,
+    audit,
+    batches,
+    changes,
+    documents,
+    health,
+    jobs,
+    logs,
+    metrics,
+    nodes,
+    problems,
+    queues,
+    runs,
+)
 from jobsched.web.access import Access
 from jobsched.web.figures import Figures
 from jobsched.web.gate import Asked, Failures, Gate
 from jobsched.web.health import Readiness
 from jobsched.web.job_index import JobIndex
 from jobsched.web.kept import PATIENCE
+from jobsched.web.pages import audit as audit_page
 from jobsched.web.pages import doctor, generations, login, now, runs_list, static, week
 from jobsched.web.pages import job as job_page
 from jobsched.web.pages import jobs as jobs_page
@@ -41,11 +58,13 @@ _ROUTERS = (
     jobs.router,
     runs.router,
     logs.router,
+    batches.router,
     queues.router,
     nodes.router,
     alerts.router,
     documents.router,
     changes.router,
+    audit.router,
 )
 _PAGES = (
     now.router,
@@ -58,6 +77,7 @@ _PAGES = (
     nodes_page.router,
     generations.router,
     doctor.router,
+    audit_page.router,
     login.router,
     static.router,
 )
@@ -125,7 +145,7 @@ class Web:
             self.app.add_exception_handler(kind, answer)
 
         on(problems.Problem, lambda error: error)
-        on(JobschedError, _told)
+        on(JobschedError, lambda error: _told(error, self.app.state.client))
         on(RequestValidationError, problems.of_request)
         on(HTTPException, problems.of_http)
         on(Exception, lambda _: problems.internal())
@@ -149,11 +169,20 @@ class Web:
 _SUMMARY = "Jobs, runs, queues and nodes of one namespace."
 
 
-def _told(error: JobschedError) -> problems.Problem:
-    problem = problems.of_error(error)
+def _told(error: JobschedError, client: Client) -> problems.Problem:
+    problem = problems.of_error(error, _declared(error, client))
     if problem.status == 500:
         log.error("an error that no caller can mend", exc_info=error)
     return problem
+
+
+def _declared(error: JobschedError, client: Client) -> Place | None:
+    """Where the job that it is about is declared; what is said of it does not depend on the database being there."""
+    if not isinstance(error, FileJobError | JobExistsError):
+        return None
+    with suppress(JobschedError):
+        return client.store.place(client.namespace, error.name)
+    return None
 
 
 def _say_problem_json(schema: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """What every request passes before anything is made of it: Host, token, role, origin, kind and size of the body."""
 
+import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
@@ -12,7 +13,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobsched.clock import Clock
-from jobsched.web.access import Access, Role
+from jobsched.model.audit import Actor, Via
+from jobsched.web.access import Access, Caller, Role
 from jobsched.web.bodies import MOST_BYTES, check_json
 from jobsched.web.pages import site
 from jobsched.web.problems import Problem
@@ -25,6 +27,8 @@ UNGUARDED = frozenset({"/healthz", "/readyz"})
 #: Documents are sent to be looked at: nothing is changed, so reading is all it takes, and YAML is what they are.
 READING_POSTS = frozenset({"/api/validate", "/api/plan"})
 YAML_TYPES = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
+#: The last part of the paths by which what is declared is operated; whatever else changes something is an admin's.
+OPERATIONS = frozenset({"pause", "resume", "trigger", "cancel", "requeue", "reschedule"})
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -35,6 +39,8 @@ _HEADERS = {
 #: So many wrong tokens of one address within so many seconds, and none of it is looked at for as long.
 _MOST_FAILURES, _FAILURE_SECONDS = 10, 60.0
 _MOST_ADDRESSES = 1000
+#: So long may a body take to come.
+BODY_SECONDS = 30.0
 
 
 class Asked(NamedTuple):
@@ -58,6 +64,14 @@ class Asked(NamedTuple):
         return self.method in _READING or (self.method == "POST" and self.path in READING_POSTS)
 
     @property
+    def needs(self) -> Role:
+        """Whose it is to ask for this."""
+        if self.reads:
+            return Role.READ
+        operates = self.method == "POST" and self.path.rpartition("/")[2] in OPERATIONS
+        return Role.OPERATE if operates else Role.ADMIN
+
+    @property
     def content_type(self) -> str:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
@@ -71,12 +85,12 @@ def check_host(asked: Asked, access: Access) -> None:
         )
 
 
-def check_role(asked: Asked, role: Role | None) -> None:
+def check_role(asked: Asked, caller: Caller | None) -> None:
     """Raise Problem for one that its token does not entitle to."""
-    if role is None:
+    if caller is None:
         raise Problem(401, "token", "a bearer token is needed", headers={"WWW-Authenticate": "Bearer"})
-    if role is not Role.ADMIN and not asked.reads:
-        raise Problem(403, "role", "this token is for reading; to act takes the admin token")
+    if not caller.role.includes(asked.needs):
+        raise Problem(403, "role", f"this takes the role {asked.needs}, and the token has {caller.role}")
 
 
 def check_origin(asked: Asked) -> None:
@@ -142,36 +156,45 @@ class Gate:
             await send(message)
 
         try:
-            role = self._admit(asked, address)
-            body = await _body(asked, receive)
+            caller = self._admit(asked, address)
+            body = await _body_in_time(asked, receive)
             form = self._form(asked, body)
         except Problem as problem:
             log.warning("refused %s %r of %s: %s", asked.method, asked.path, address, problem.detail)
             await self._refusal(asked, problem)(scope, receive, answer)
             return
-        way = "web" if asked.is_page else "api"
-        by = f"{way}@{address}" if self._access.open else f"{way}-{role or 'nobody'}@{address}"
-        scope.setdefault("state", {}).update(by=by, role=role, form=form, session=asked.session)
+        by = self._named(asked, caller, address)
+        actor = Actor(by=by, via=Via.DASHBOARD if asked.is_page else Via.HTTP)
+        name, role = caller or (None, None)
+        state = {"actor": actor, "caller": name, "role": role, "form": form, "body": body, "session": asked.session}
+        scope.setdefault("state", {}).update(state)
         await self._app(scope, _replayed(body, receive), answer)
         if not asked.reads:
             log.info("%s %r by %s: %d", asked.method, asked.path, by, status)
 
-    def _admit(self, asked: Asked, address: str) -> Role | None:
+    def _named(self, asked: Asked, caller: Caller | None, address: str) -> str:
+        """`api-ci@10.0.0.9`, `web@127.0.0.1` where nobody is asked for a token."""
+        way = "web" if asked.is_page else "api"
+        if self._access.open:
+            return f"{way}@{address}"
+        return f"{way}-{'nobody' if caller is None else caller.name}@{address}"
+
+    def _admit(self, asked: Asked, address: str) -> Caller | None:
         check_host(asked, self._access)
         if asked.path in UNGUARDED and asked.method in _READING:
             return None
         self._failures.check(address)
-        role = self._access.role_of(_authorization(asked))
-        if role is None and "authorization" in asked.headers:
+        caller = self._access.caller(_authorization(asked))
+        if caller is None and "authorization" in asked.headers:
             self._failures.note(address)
-        if role is None and asked.is_page:
-            role = self._sessions.role_of(asked.session)
+        if caller is None and asked.is_page:
+            caller = self._sessions.caller(asked.session)
         if not site.needs_nobody(asked.path):
-            check_role(asked, role)
+            check_role(asked, caller)
         if asked.method not in _READING:
             check_origin(asked)
             check_content(asked)
-        return role
+        return caller
 
     def _form(self, asked: Asked, body: bytes) -> dict[str, str]:
         """What a form holds. Raises Problem, also for one that no page of ours has made."""
@@ -186,6 +209,16 @@ class Gate:
 def _authorization(asked: Asked) -> bytes | None:
     given = asked.headers.getlist("authorization")
     return given[0].encode("latin-1") if len(given) == 1 else None
+
+
+async def _body_in_time(asked: Asked, receive: Receive) -> bytes:
+    """Raises Problem, also for one that comes byte by byte."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _body(asked, receive)
+    except TimeoutError:
+        detail = f"the body did not come within {BODY_SECONDS:g} s"
+        raise Problem(408, "too_slow", detail, headers={"Connection": "close"}) from None
 
 
 async def _body(asked: Asked, receive: Receive) -> bytes:

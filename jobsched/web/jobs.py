@@ -17,8 +17,10 @@ from jobsched.schedule.zones import zone_of
 from jobsched.web import shapes
 from jobsched.web.definitions import check_definition
 from jobsched.web.job_index import JobIndex
+from jobsched.web.once import Answer, Made, TheOnce, made_once
 from jobsched.web.problems import Problem
-from jobsched.web.routes import By, Limit, TheAccess, TheClient, answers, older, page
+from jobsched.web.routes import Limit, TheAccess, TheClient, answers, older, page
+from jobsched.web.runs import one_made, runs_made
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
@@ -71,24 +73,30 @@ def one_as_json(client: Client, name: str) -> dict[str, Any]:
     return job_as_json(stored, client.last_run(name), pause)
 
 
-@router.post("", **answers(shapes.Job, "The job that was declared.", 201, 409))
-def create_job(client: TheClient, access: TheAccess, by: By, sent: shapes.Create) -> JSONResponse:
+@router.post("", **answers(shapes.Job, "The job that was declared.", 201, 404, 409))
+def create_job(client: TheClient, access: TheAccess, once: TheOnce, sent: shapes.Create) -> JSONResponse:
     """Declare a job that no file declares; no sync removes or changes it."""
     check_definition(sent.definition, access)
-    client.create_job(sent.name, sent.definition, by=by)
-    return JSONResponse(one_as_json(client, sent.name), 201, {"Location": f"/api/jobs/{sent.name}"})
+
+    def make() -> Made:
+        return {"job": client.create_job(sent.name, sent.definition, once=once).job.name}
+
+    def tell(made: Made) -> Answer:
+        return Answer(201, one_as_json(client, made["job"]), f"/api/jobs/{made['job']}")
+
+    return made_once(client, once, make, tell)
 
 
 @router.put("/{name}", **answers(shapes.Job, "The job as it is declared now.", 200, 404, 409))
-def update_job(name: str, client: TheClient, access: TheAccess, by: By, sent: shapes.Define) -> JSONResponse:
+def update_job(name: str, client: TheClient, access: TheAccess, sent: shapes.Define) -> JSONResponse:
     check_definition(sent.definition, access)
-    client.update_job(name, sent.definition, by=by)
+    client.update_job(name, sent.definition)
     return JSONResponse(one_as_json(client, name))
 
 
 @router.delete("/{name}", **answers(None, "It is gone; its waiting runs are cancelled.", 204, 404, 409))
-def delete_job(name: str, client: TheClient, by: By) -> Response:
-    client.delete_job(name, by=by)
+def delete_job(name: str, client: TheClient) -> Response:
+    client.delete_job(name)
     return Response(status_code=204)
 
 
@@ -149,16 +157,20 @@ def _instant(of: str, text: str) -> Any:
 @router.post(
     "/{name}/trigger", **answers(shapes.Run, "The run that was made; with a limit it waits its turn.", 201, 404)
 )
-def trigger(name: str, client: TheClient, sent: shapes.Trigger | None = None) -> JSONResponse:
-    made = client.trigger(name, None if sent is None else sent.payload)
-    headers = {"Location": f"/api/runs/{made.id}"}
-    return JSONResponse(run_as_json(client.run(made.id)), 201, headers)
+def trigger(name: str, client: TheClient, once: TheOnce, sent: shapes.Trigger | None = None) -> JSONResponse:
+    payload = None if sent is None else sent.payload
+    return made_once(
+        client,
+        once,
+        lambda: runs_made([client.trigger(name, payload, once=once)]),
+        lambda made: one_made(client, made),
+    )
 
 
 @router.post("/{name}/pause", **answers(shapes.Pause, "The pause as it stands now.", 200, 404))
-def pause(name: str, client: TheClient, by: By, sent: shapes.PauseFor | None = None) -> JSONResponse:
+def pause(name: str, client: TheClient, sent: shapes.PauseFor | None = None) -> JSONResponse:
     asked = sent or shapes.PauseFor()
-    [held] = client.pause(name, duration=asked.duration, reason=asked.reason, by=by)
+    [held] = client.pause(name, duration=asked.duration, reason=asked.reason)
     return JSONResponse(pause_as_json(held))
 
 

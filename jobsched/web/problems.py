@@ -31,6 +31,7 @@ from jobsched.errors import (
     UnknownJobError,
     UnknownRunError,
 )
+from jobsched.model.overview import Place
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -84,8 +85,8 @@ _TRY_AGAIN_SECONDS = "5"
 _MOST_ERRORS = 20
 
 
-def of_error(error: JobschedError) -> Problem:
-    """What jobsched raised, for whoever asked; 500 is what no caller can mend."""
+def of_error(error: JobschedError, declared: Place | None = None) -> Problem:
+    """What jobsched raised, for whoever asked; 500 is what no caller can mend. `declared`: where the job that it is about is."""
     status, code = next(
         ((status, code) for kind, status, code in _STATUSES if isinstance(error, kind)), (500, "internal")
     )
@@ -100,6 +101,8 @@ def of_error(error: JobschedError) -> Problem:
         ]
     elif isinstance(error, JobExistsError | FileJobError):
         more["generation"] = error.generation
+        if declared is not None:
+            more |= {"file": declared.file, "line": declared.line}
     elif isinstance(error, RefusedError):
         more["refused"] = error.refusal
     elif isinstance(error, UniqueKeyError):
@@ -107,7 +110,8 @@ def of_error(error: JobschedError) -> Problem:
     elif isinstance(error, QueueFull):
         more |= {"queue": error.queue, "depth": error.depth, "limit": error.limit}
     headers = {"Retry-After": _TRY_AGAIN_SECONDS} if status in (429, 503) else {}
-    return Problem(status, code, str(error), headers=headers, **more)
+    detail = str(error) if declared is None else f"{declared.file}:{declared.line}: {error}"
+    return Problem(status, code, detail, headers=headers, **more)
 
 
 def internal() -> Problem:

@@ -16,7 +16,7 @@ from jobsched.model.report import pause_as_json
 from jobsched.model.run import RunState
 from jobsched.web import shapes
 from jobsched.web.problems import Problem
-from jobsched.web.routes import By, TheClient, answers
+from jobsched.web.routes import TheClient, answers
 
 router = APIRouter(prefix="/api", tags=["queues"])
 
@@ -58,9 +58,9 @@ def as_json(client: Client, counted: Depths | None = None) -> list[dict[str, Any
 
 
 @router.post("/queues/{queue}/pause", **answers(shapes.Pause, "The pause as it stands now: none of its runs starts."))
-def pause_queue(queue: str, client: TheClient, by: By, sent: shapes.PauseFor | None = None) -> JSONResponse:
+def pause_queue(queue: str, client: TheClient, sent: shapes.PauseFor | None = None) -> JSONResponse:
     asked = sent or shapes.PauseFor()
-    [held] = client.pause(queue=_queue(queue), duration=asked.duration, reason=asked.reason, by=by)
+    [held] = client.pause(queue=_queue(queue), duration=asked.duration, reason=asked.reason)
     return JSONResponse(pause_as_json(held))
 
 
@@ -81,9 +81,9 @@ def list_pauses(client: TheClient) -> JSONResponse:
 
 
 @router.post("/pause", **answers(shapes.Pause, "The pause as it stands now: it holds everything of the namespace."))
-def pause_all(client: TheClient, by: By, sent: shapes.PauseFor | None = None) -> JSONResponse:
+def pause_all(client: TheClient, sent: shapes.PauseFor | None = None) -> JSONResponse:
     asked = sent or shapes.PauseFor()
-    [held] = client.pause(all=True, duration=asked.duration, reason=asked.reason, by=by)
+    [held] = client.pause(all=True, duration=asked.duration, reason=asked.reason)
     return JSONResponse(pause_as_json(held))
 
 

@@ -10,6 +10,7 @@ from starlette.datastructures import QueryParams
 from starlette.responses import JSONResponse
 
 from jobsched.client import Client
+from jobsched.model.audit import Actor
 from jobsched.model.instants import instant_or_ago
 from jobsched.model.run import Run
 from jobsched.web import shapes
@@ -19,7 +20,8 @@ from jobsched.web.problems import Problem
 
 def _client(request: Request) -> Client:
     client: Client = request.app.state.client
-    return client
+    actor: Actor = request.state.actor
+    return client.acting_as(actor)
 
 
 def _access(request: Request) -> Access:
@@ -27,14 +29,9 @@ def _access(request: Request) -> Access:
     return access
 
 
-def _by(request: Request) -> str:
-    return str(request.state.by)
-
-
+#: It acts in the name of whoever asks, for the records.
 TheClient: TypeAlias = Annotated[Client, Depends(_client)]
 TheAccess: TypeAlias = Annotated[Access, Depends(_access)]
-#: Who asks, for the records.
-By: TypeAlias = Annotated[str, Depends(_by)]
 RunId: TypeAlias = Annotated[int, Path(ge=0, le=2**63 - 1)]
 Limit: TypeAlias = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
 Since: TypeAlias = Annotated[
@@ -50,9 +47,17 @@ def since_of(text: str, client: Client) -> datetime:
         raise Problem(422, "invalid", f"since: {error}") from None
 
 
-def answers(shape: Any, what: str, status: int = 200, *problems: int) -> dict[str, Any]:
-    """Arguments of a route: what it answers, for OpenAPI alone, since what is answered is made to that shape."""
-    described: dict[int | str, dict[str, Any]] = {status: {"model": shape, "description": what}}
+def answers(
+    shape: Any, what: str, status: int = 200, *problems: int, also: Mapping[int, str] | None = None
+) -> dict[str, Any]:
+    """Arguments of a route: what it answers, for OpenAPI alone, since what is answered is made to that shape.
+
+    `also`: other statuses of the same shape.
+    """
+    good = {status: what, **(also or {})}
+    described: dict[int | str, dict[str, Any]] = {
+        each: {"model": shape, "description": text} for each, text in good.items()
+    }
     for problem in (*problems, 422, 503):
         described[problem] = {"model": shapes.Problem, "description": _PROBLEMS[problem]}
     return {"status_code": status, "response_model": None, "responses": described}
@@ -64,7 +69,8 @@ EVERYWHERE: dict[int | str, dict[str, Any]] = {
     for status, what in {
         400: "Another Host, or no JSON.",
         401: "No token, or a wrong one.",
-        403: "The token is for reading, or a page of another site asks.",
+        403: "The token's role does not suffice, or a page of another site asks.",
+        408: "The body did not come in time.",
         413: "The body is too large.",
         415: "The body is of another kind.",
         429: "Too many wrong tokens from this address, or the queue is full.",

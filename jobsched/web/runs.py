@@ -1,6 +1,7 @@
 """/api/runs: enqueueing, looking, and what can be done to a run by hand."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -8,12 +9,15 @@ from starlette.responses import JSONResponse, Response
 
 from jobsched.client import Client
 from jobsched.errors import UnknownRunError
+from jobsched.model.audit import Action
 from jobsched.model.enqueue import Enqueue
 from jobsched.model.report import answer_as_json, run_as_json, stats_as_json
-from jobsched.model.run import Answer, Run, RunState
+from jobsched.model.run import Answer as RunAnswer
+from jobsched.model.run import Created, Run, RunState
 from jobsched.web import shapes
 from jobsched.web.access import Access
 from jobsched.web.definitions import check_handler
+from jobsched.web.once import Answer, Made, TheOnce, made_once
 from jobsched.web.problems import Problem
 from jobsched.web.routes import Limit, RunId, Since, TheAccess, TheClient, answers, older, page, since_of
 
@@ -24,16 +28,39 @@ _PAGE = 1000
 
 @router.post(
     "",
-    **answers(shapes.Run | list[shapes.Run], "The run, or as many as were sent, in their order.", 201, 409),
+    **answers(
+        shapes.Run | list[shapes.Run],
+        "The run, or as many as were sent, in their order.",
+        201,
+        404,
+        409,
+        also={200: "The run that has the `unique_key` already."},
+    ),
 )
-def enqueue(client: TheClient, access: TheAccess, sent: shapes.OneOrMany) -> JSONResponse:
+def enqueue(client: TheClient, access: TheAccess, once: TheOnce, sent: shapes.OneOrMany) -> JSONResponse:
     """Make runs, all or none. One whose `unique_key` an unfinished run has is that one: 200, if it alone was sent."""
     many = isinstance(sent, list)
-    made = client.enqueue_many([_wanted(one, access) for one in (sent if isinstance(sent, list) else [sent])])
-    items = [run_as_json(run) for run in client.runs_of([one.id for one in made])]
-    if many:
-        return JSONResponse(items, 201)
-    return JSONResponse(items[0], 200 if made[0].existing else 201, {"Location": f"/api/runs/{made[0].id}"})
+    wanted = [_wanted(one, access) for one in (sent if isinstance(sent, list) else [sent])]
+
+    def tell(made: Made) -> Answer:
+        return _all_of(client, made) if many else one_made(client, made)
+
+    return made_once(client, once, lambda: runs_made(client.enqueue_many(wanted, once=once)), tell)
+
+
+def runs_made(created: Sequence[Created]) -> Made:
+    """What is told of, and noted with the key that it was made under: ids, and whether they were there before."""
+    return {"runs": [[one.id, one.existing] for one in created]}
+
+
+def one_made(client: Client, made: Made) -> Answer:
+    """The one run that was made. Raises UnknownRunError, should it be gone already."""
+    [[run_id, existing]] = made["runs"]
+    return Answer(200 if existing else 201, run_as_json(client.run(run_id)), f"/api/runs/{run_id}")
+
+
+def _all_of(client: Client, made: Made) -> Answer:
+    return Answer(201, [run_as_json(run) for run in client.runs_of([run_id for run_id, _ in made["runs"]])])
 
 
 def _wanted(sent: shapes.EnqueueRun, access: Access) -> Enqueue:
@@ -76,14 +103,15 @@ def stats(client: TheClient, since: Since = "1d") -> JSONResponse:
     return JSONResponse(stats_as_json(client.namespace, found, client.pauses()))
 
 
-@router.post("/requeue", **answers(list[shapes.Answer], "What became of each.", 200))
+@router.post("/requeue", **answers(list[shapes.Answer], "What became of each.", 200, 404))
 def requeue_runs(client: TheClient, sent: shapes.RequeueRuns) -> JSONResponse:
     """Run those again that failed, were cancelled or skipped."""
     chosen = [name for name in ("job", "handler", "queue", "tag", "batch", "since") if getattr(sent, name) is not None]
     if (sent.ids is None) == (not chosen):
         raise Problem(422, "invalid", "give `ids`, or at least one of job, handler, queue, tag, batch, since")
     run_ids = _in_namespace(client, sent.ids) if sent.ids else _matching(client, sent)
-    return JSONResponse([answer_as_json(answer) for answer in _in_parts(client.requeue_all, run_ids)])
+    again = partial(client.requeue_all, act=client.act(Action.REQUEUE))
+    return JSONResponse([answer_as_json(answer) for answer in _in_parts(again, run_ids)])
 
 
 def _matching(client: Client, sent: shapes.RequeueRuns) -> list[int]:
@@ -115,7 +143,7 @@ def _in_namespace(client: Client, run_ids: Sequence[int]) -> list[int]:
     return list(run_ids)
 
 
-def _in_parts(act: Callable[[Sequence[int]], list[Answer]], run_ids: Sequence[int]) -> list[Answer]:
+def _in_parts(act: Callable[[Sequence[int]], list[RunAnswer]], run_ids: Sequence[int]) -> list[RunAnswer]:
     return [answer for start in range(0, len(run_ids), _PAGE) for answer in act(run_ids[start : start + _PAGE])]
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from jobsched.web.app import Web
+from jobsched.web.patience import PatientProtocol
 
 #: Requests under way at the end get so long.
 _GRACE_SECONDS = 3
@@ -26,6 +27,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 web.asgi,
+                http=PatientProtocol,
                 log_config=None,
                 access_log=False,
                 lifespan="off",

@@ -46,6 +46,22 @@ def _some(duration: timedelta) -> timedelta:
 State: TypeAlias = Literal["scheduled", "pending", "blocked", "running", "succeeded", "failed", "cancelled", "skipped"]
 
 
+Action: TypeAlias = Literal[
+    "pause",
+    "resume",
+    "trigger",
+    "enqueue",
+    "backfill",
+    "cancel",
+    "requeue",
+    "reschedule",
+    "delete",
+    "create",
+    "update",
+    "remove",
+]
+
+
 class Sent(BaseModel):
     """What is sent has these fields and no others, and nothing is converted on the way."""
 
@@ -245,10 +261,35 @@ class Answer(Answered):
     state: State | None
     refused: (
         Literal[
-            "unknown", "finished", "unfinished", "running", "succeeded", "covers", "abandoned", "job_gone", "unique_key"
+            "unknown",
+            "finished",
+            "unfinished",
+            "running",
+            "succeeded",
+            "covers",
+            "abandoned",
+            "job_gone",
+            "unique_key",
+            "unique_for",
         ]
         | None
     )
+
+
+class Act(Answered):
+    """What somebody did. `job`, `queue`, `run`: to what, if it was one; `count`: to how many; `details`: reason, until and so on."""
+
+    id: int
+    namespace: str
+    at: str
+    by: str
+    via: Literal["cli", "http", "dashboard", "python"]
+    action: Action
+    job: str | None
+    queue: str | None
+    run: int | None
+    count: int
+    details: dict[str, Any]
 
 
 class QueueRuns(Answered):
@@ -273,6 +314,27 @@ class Stats(Answered):
     since: str
     queues: list[QueueRuns]
     jobs: list[JobRuns]
+
+
+class BatchStates(Answered):
+    scheduled: int
+    pending: int
+    blocked: int
+    running: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    skipped: int
+
+
+class Batch(Answered):
+    """`done`: none of its runs is unfinished."""
+
+    namespace: str
+    batch: str
+    total: int
+    done: bool
+    states: BatchStates
 
 
 class Queue(Answered):

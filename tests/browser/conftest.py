@@ -23,7 +23,7 @@ from jobsched.runner.options import Options
 from jobsched.runner.runner import Runner
 from jobsched.store.open import open_store
 from jobsched.sync.apply import sync
-from jobsched.web.access import Access
+from jobsched.web.access import Access, Role, Token
 from jobsched.web.app import Web
 from jobsched.web.server import Server, listen
 
@@ -137,7 +137,7 @@ class Site:
 @pytest.fixture
 def site(database_url: str) -> Iterator[Site]:
     """With a token, on either database."""
-    made = Site(database_url, Access(admin_token=TOKEN))
+    made = Site(database_url, Access(tokens=(Token("admin", Role.ADMIN, TOKEN),)))
     yield made
     made.close()
 

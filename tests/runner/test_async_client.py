@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PATIENCE = timedelta(seconds=20)
 #: What gives line after line, for as long as a run lasts, and what `wait` and `wait_batch` are made of.
-NOT_AWAITED = {"follow", "looks", "batch_looks"}
+NOT_AWAITED = {"follow", "looks", "batch_looks", "acting_as", "act"}
 
 
 def public(kind: type) -> set[str]:

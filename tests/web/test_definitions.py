@@ -66,7 +66,10 @@ def test_a_job_of_a_file_is_changed_in_its_file(api: "Api") -> None:
     shadow = api.problem("POST", "/api/jobs", json={"name": "send", "definition": DIGEST})
 
     assert [(each["status"], each["code"], each["generation"]) for each in refusals] == [(409, "file_job", 1)] * 2
-    assert "a file declares job 'send', as of generation 1: change it there" in refusals[0]["detail"]
+    assert refusals[0]["detail"].startswith(
+        "jobs.yaml:10: a file declares job 'send', as of generation 1: change it there"
+    )
+    assert {(each["file"], each["line"]) for each in (*refusals, shadow)} == {("jobs.yaml", 10)}
     assert (shadow["status"], shadow["code"]) == (409, "job_exists")
     assert len(api.client.generations()) == 1
 

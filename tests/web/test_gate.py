@@ -1,21 +1,28 @@
 """Who is let in, and what is looked at before anything is made of it."""
 
+import asyncio
+import hmac
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.web.conftest import routes_of
 
 from jobsched.client import Client
 from jobsched.store.open import open_store
 from jobsched.testing.clock import FakeClock
-from jobsched.web.access import Access, Role
+from jobsched.web.access import Access, Caller, Role, Token
 from jobsched.web.bodies import MOST_BYTES
 
 if TYPE_CHECKING:
     from tests.web.conftest import Api
 
-ADMIN, READ = "a" * 40, "r" * 40
+ADMIN, OPERATE, READ = "a" * 40, "o" * 40, "r" * 40
+GUARDED = Access(
+    tokens=(Token("admin", Role.ADMIN, ADMIN), Token("ci", Role.OPERATE, OPERATE), Token("read", Role.READ, READ))
+)
 JSON = {"content-type": "application/json"}
 RUN = b'{"handler": "a"}'
 
@@ -28,6 +35,7 @@ def bearer(token: str) -> dict[str, str]:
 def client(sqlite_url: str, clock: FakeClock) -> Iterator[Client]:
     """What the gate refuses reaches no database, so one of them serves."""
     with Client(open_store(sqlite_url, clock=clock), clock=clock) as made:
+        made.create_job("hourly", {"handler": "tests.hourly", "concurrency": "allow"})
         yield made
         made.store.close()
 
@@ -40,10 +48,11 @@ def refused(api: "Api", method: str = "POST", path: str = "/api/runs", content: 
 
 
 @pytest.mark.parametrize(
-    ("authorization", "role"),
+    ("authorization", "caller"),
     [
-        (f"Bearer {ADMIN}", Role.ADMIN),
-        (f"bearer {READ}", Role.READ),
+        (f"Bearer {ADMIN}", Caller("admin", Role.ADMIN)),
+        (f"bearer {OPERATE}", Caller("ci", Role.OPERATE)),
+        (f"bearer {READ}", Caller("read", Role.READ)),
         (f"Bearer {ADMIN}x", None),
         ("Bearer", None),
         ("Bearer ", None),
@@ -53,25 +62,39 @@ def refused(api: "Api", method: str = "POST", path: str = "/api/runs", content: 
         (None, None),
     ],
 )
-def test_a_token_is_good_for_its_role(authorization: str | None, role: Role | None) -> None:
-    access = Access(admin_token=ADMIN, read_token=READ)
+def test_a_token_is_good_for_its_role(authorization: str | None, caller: Caller | None) -> None:
+    assert GUARDED.caller(None if authorization is None else authorization.encode()) == caller
+    assert ADMIN not in repr(GUARDED)
 
-    assert access.role_of(None if authorization is None else authorization.encode()) == role
-    assert ADMIN not in repr(access)
+
+def test_every_token_is_compared_in_constant_time_whichever_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[bytes] = []
+    compare = hmac.compare_digest
+
+    def counted(given: bytes, secret: bytes) -> bool:
+        compared.append(secret)
+        return compare(given, secret)
+
+    monkeypatch.setattr("jobsched.web.access.hmac.compare_digest", counted)
+    for given in (ADMIN, READ, "guess"):
+        GUARDED.caller(f"Bearer {given}".encode())
+
+    assert compared == [ADMIN.encode(), OPERATE.encode(), READ.encode()] * 3
 
 
 def test_without_tokens_everybody_is_an_admin() -> None:
-    assert Access().role_of(None) is Role.ADMIN
+    assert Access().caller(None) == Caller(None, Role.ADMIN)
 
 
 def test_with_a_token_to_read_alone_nobody_acts() -> None:
-    access = Access(read_token=READ)
+    access = Access(tokens=(Token("read", Role.READ, READ),))
 
-    assert (access.role_of(None), access.role_of(f"Bearer {READ}".encode())) == (None, Role.READ)
+    assert (access.caller(None), access.caller(f"Bearer {READ}".encode())) == (None, Caller("read", Role.READ))
 
 
 def test_an_address_is_served_where_others_reach_it_and_a_name_never_unless_listed() -> None:
-    local, open_to_others = Access(), Access(admin_token=ADMIN, hosts=frozenset({"jobs.example"}), any_address=True)
+    local = Access()
+    open_to_others = Access(tokens=GUARDED.tokens, hosts=frozenset({"jobs.example"}), any_address=True)
 
     assert local.serves("127.0.0.1:8321")
     assert not local.serves("10.0.0.5")
@@ -81,9 +104,22 @@ def test_an_address_is_served_where_others_reach_it_and_a_name_never_unless_list
     assert not open_to_others.serves(None)
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/api/runs"), ("GET", "/healthz"), ("POST", "/api/runs")])
-def test_a_name_that_was_bent_to_lead_here_is_refused(api: "Api", method: str, path: str) -> None:
-    assert refused(api, method, path, host="evil.com", headers=JSON) == (400, "host")
+def test_52_a_name_that_was_bent_to_lead_here_is_refused_on_every_route(api: "Api") -> None:
+    routes = [
+        (method, re.sub(r"\{run_id\}", "1", re.sub(r"\{name\}|\{queue\}|\{file\}", "hourly", route.path)))
+        for route in routes_of(api.web.app.routes)
+        for method in route.methods or ()
+    ]
+
+    answers = {
+        (method, path, host): api.send(method, path, host=host, headers=JSON).status_code
+        for method, path in [*routes, ("GET", "/api/openapi.json"), ("GET", "/static/style.css")]
+        for host in ("evil.com", "localhost.evil.com", "evil.com:80")
+    }
+
+    assert len(routes) > 50
+    assert {request: status for request, status in answers.items() if status != 400} == {}
+    assert (api.client.runs(), api.client.pauses()) == ([], [])
 
 
 @pytest.mark.parametrize("headers", [JSON, bearer("wrong"), {**JSON, "authorization": "Basic x"}])
@@ -111,6 +147,44 @@ def test_a_reader_looks_and_does_not_act(guarded: "Api") -> None:
         ("PUT", "/api/jobs/a"),
     ):
         assert refused(guarded, method, path, headers=bearer(READ)) == (403, "role")
+
+
+def test_an_operator_operates_and_declares_nothing(guarded: "Api") -> None:
+    given = bearer(OPERATE)
+    run = guarded.ask("POST", "/api/jobs/hourly/trigger", headers=bearer(ADMIN), content=b"{}").json()["id"]
+
+    operated = [
+        guarded.ask("POST", path, headers=given, content=content).status_code
+        for path, content in (
+            ("/api/jobs/hourly/pause", b"{}"),
+            ("/api/jobs/hourly/resume", b"{}"),
+            ("/api/jobs/hourly/trigger", b"{}"),
+            ("/api/queues/mail/pause", b"{}"),
+            ("/api/queues/mail/resume", b"{}"),
+            ("/api/pause", b"{}"),
+            ("/api/resume", b"{}"),
+            (f"/api/runs/{run}/reschedule", b'{"delay": 5}'),
+            (f"/api/runs/{run}/cancel", b"{}"),
+            (f"/api/runs/{run}/requeue", b"{}"),
+            ("/api/runs/requeue", b'{"job": "hourly"}'),
+        )
+    ]
+    refusals = [
+        guarded.problem(method, path, headers=given, content=RUN)
+        for method, path in (
+            ("POST", "/api/runs"),
+            ("DELETE", f"/api/runs/{run}"),
+            ("POST", "/api/jobs"),
+            ("PUT", "/api/jobs/pause"),
+            ("DELETE", "/api/jobs/pause"),
+            ("POST", "/api/jobs/pause/"),
+        )
+    ]
+
+    assert operated == [200, 200, 201, *[200] * 8]
+    assert {(each["status"], each["code"]) for each in refusals} == {(403, "role")}
+    assert refusals[0]["detail"] == "this takes the role admin, and the token has operate"
+    assert guarded.client.audit(limit=1)[0].by == "api-ci@127.0.0.1"
 
 
 def test_an_admin_acts_and_is_on_record(guarded: "Api", caplog: pytest.LogCaptureFixture) -> None:
@@ -228,3 +302,55 @@ def test_openapi_describes_every_route_and_its_problems(api: "Api") -> None:
         list(each["responses"]["503"]["content"]) == ["application/problem+json"] for each in operations.values()
     )
     assert "/api/runs/{run_id}/log" in schema["paths"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/runs/..%2f..%2fetc%2fpasswd",
+        "/api/runs/1%00",
+        "/api/runs/9999999999999999999999",
+        "/api/runs/-1",
+        "/api/runs/1e3",
+        "/api/jobs/..%2f..%2fetc",
+        "/api/jobs/%3Cscript%3E",
+        "/api/jobs/%00",
+        "/api/jobs/%ff",
+        "/api/jobs/" + "x" * 5000,
+        "/api/batches/%00%1b",
+        "/static/..%2f..%2fgate.py",
+        "/static/%2e%2e/gate.py",
+        "/jobs/%00",
+        "/api/%2e%2e/healthz/x",
+    ],
+)
+def test_52_an_address_that_is_made_up_is_not_found_and_no_error_of_the_server(api: "Api", path: str) -> None:
+    answer = api.send("GET", path)
+
+    assert answer.status_code in (200, 404, 422)
+    assert answer.status_code != 200 or path.startswith("/api/batches/")
+    assert answer.headers["content-type"].partition(";")[0] != "text/html" or "<script>" not in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "\x1b" not in answer.text
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "a\x1b[31m", "../x", "", "x" * 101, "\u202eevil", "a b"])
+def test_52_a_name_that_is_markup_is_no_name(api: "Api", name: str) -> None:
+    job = api.problem("POST", "/api/jobs", json={"name": name, "definition": {"handler": "a.b"}})
+    queue = api.problem("POST", "/api/runs", json={"handler": "a.b", "queue": name})
+
+    assert (job["status"], queue["status"]) == (422, 422)
+    assert not {"<script>alert(1)</script>", "\x1b"} & {
+        part for part in (job["detail"], queue["detail"]) if "\x1b" in part
+    }
+    assert [stored.job.name for stored in api.client.jobs()] == ["hourly"]
+
+
+def test_52_a_body_that_comes_too_slowly_is_given_up(api: "Api", monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never() -> Any:
+        yield b'{"handler": '
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("jobsched.web.gate.BODY_SECONDS", 0.01)
+
+    assert refused(api, content=never(), headers=JSON) == (408, "too_slow")

@@ -18,14 +18,15 @@ from jobsched.model.instants import format_instant
 from jobsched.model.run import LogLine, RunState, Transition
 from jobsched.store.open import open_store
 from jobsched.testing.clock import FakeClock
-from jobsched.web.access import Access, Role
+from jobsched.web.access import Access, Caller, Role, Token
 from jobsched.web.kept import Kept
 from jobsched.web.pages import runs_list
 from jobsched.web.pages.site import way_back
 from jobsched.web.sessions import COOKIE, LIFETIME, Sessions
 
-ADMIN, READ = "a" * 40, "r" * 40
-GUARDED = Access(admin_token=ADMIN, read_token=READ)
+ADMIN, OPERATE, READ = "a" * 40, "o" * 40, "r" * 40
+TOKENS = (Token("admin", Role.ADMIN, ADMIN), Token("ci", Role.OPERATE, OPERATE), Token("read", Role.READ, READ))
+GUARDED = Access(tokens=TOKENS)
 EVIL = "<script>alert(1)</script>"
 FORM = "application/x-www-form-urlencoded"
 
@@ -496,7 +497,7 @@ def test_what_is_not_there_is_told_on_a_page(guarded: Pages) -> None:
 
 def test_an_error_of_the_server_tells_nothing_more(guarded: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
     guarded.log_in(READ)
-    monkeypatch.setattr(guarded.client, "nodes", lambda: 1 / 0)
+    monkeypatch.setattr(Client, "nodes", lambda _: 1 / 0)
 
     text = guarded.get("/nodes", 500)
 
@@ -583,7 +584,7 @@ def test_a_page_says_nothing_that_its_address_makes_up(lite: Pages) -> None:
 
 
 def test_without_a_session_every_page_leads_to_the_login(guarded: Pages) -> None:
-    for path in ("/", "/jobs", "/jobs/hourly", "/runs", "/runs/1", "/queues"):
+    for path in ("/", "/jobs", "/jobs/hourly", "/runs", "/runs/1", "/queues", "/audit"):
         answer = guarded.ask("GET", path)
         assert answer.status_code == 303
         assert answer.headers["location"].startswith("/login")
@@ -629,6 +630,13 @@ def test_a_reader_sees_no_buttons_and_is_refused_what_they_would_do(guarded: Pag
         assert guarded.forge(action, urlencode(hidden)) == 403
     assert guarded.client.run(run).state is RunState.PENDING
     assert (guarded.client.pauses(), len(guarded.client.runs())) == ([], 1)
+
+
+def test_an_operator_has_the_buttons_and_is_on_record_by_name(guarded: Pages) -> None:
+    guarded.log_in(OPERATE)
+
+    assert guarded.send("/jobs/hourly", "/jobs/hourly/pause").status_code == 303
+    assert guarded.client.audit()[0].by == "web-ci@127.0.0.1"
 
 
 def test_a_session_is_for_pages_and_never_for_programs(guarded: Pages) -> None:
@@ -686,23 +694,26 @@ def test_the_form_of_another_session_is_refused(guarded: Pages) -> None:
 
 def test_a_session_ends_with_its_time_and_with_its_token(clock: FakeClock) -> None:
     sessions = Sessions(GUARDED, clock)
-    cookies = {role: sessions.begin(role) for role in Role}
-    elsewhere, changed = Sessions(GUARDED, clock), Sessions(Access(admin_token="b" * 40, read_token=READ), clock)
+    cookies = {token.name: sessions.begin(token.name) for token in TOKENS}
+    elsewhere = Sessions(GUARDED, clock)
+    changed = Sessions(Access(tokens=(Token("admin", Role.ADMIN, "b" * 40), *TOKENS[1:])), clock)
 
-    assert {role: elsewhere.role_of(cookie) for role, cookie in cookies.items()} == {role: role for role in Role}
-    assert (changed.role_of(cookies[Role.ADMIN]), changed.role_of(cookies[Role.READ])) == (None, Role.READ)
+    assert [elsewhere.caller(cookies[token.name]) for token in TOKENS] == [
+        Caller(token.name, token.role) for token in TOKENS
+    ]
+    assert (changed.caller(cookies["admin"]), changed.caller(cookies["read"])) == (None, Caller("read", Role.READ))
     clock.advance(LIFETIME)
-    assert [sessions.role_of(cookie) for cookie in cookies.values()] == [None, None]
+    assert [sessions.caller(cookie) for cookie in cookies.values()] == [None, None, None]
 
 
 def test_a_session_cannot_be_made_up_or_raised(clock: FakeClock) -> None:
     sessions = Sessions(GUARDED, clock)
-    reader = sessions.begin(Role.READ)
-    forged = Sessions(Access(read_token=READ), clock).begin(Role.READ).replace("read", "admin", 1)
+    reader = sessions.begin("read")
+    forged = Sessions(Access(tokens=TOKENS[2:]), clock).begin("read").replace("read", "admin", 1)
 
     for cookie in (None, "", "admin", reader.replace("read", "admin", 1), reader[:-1], reader[:-1] + "\u00e4", forged):
-        assert sessions.role_of(cookie) is None
-    assert Sessions(Access(), clock).role_of(reader) is None
+        assert sessions.caller(cookie) is None
+    assert Sessions(Access(), clock).caller(reader) is None
 
 
 @pytest.mark.parametrize(
@@ -729,3 +740,31 @@ def test_a_page_is_open_to_a_bearer_of_a_token_too(guarded: Pages) -> None:
 
     assert answer.status_code == 200
     assert guarded.session == ""
+
+
+def test_the_audit_tells_who_did_what_and_leads_there(pages: Pages) -> None:
+    pages.send("/jobs/hourly", "/jobs/hourly/pause", reason=EVIL)
+    pages.send("/jobs/hourly", "/jobs/hourly/trigger")
+
+    text = pages.get("/audit")
+    chosen = pages.get("/audit?action=pause&job=hourly&by=WEB&since=1h")
+
+    assert "web@127.0.0.1" in text
+    assert "dashboard" in text
+    assert 'href="/runs/1"' in text
+    assert 'href="/jobs/hourly"' in text
+    assert EVIL not in text
+    assert "run 1 of hourly" not in chosen
+    assert "Nothing of that kind" in pages.get("/audit?action=delete")
+    assert "is no action" in pages.get("/audit?action=x", 422)
+
+
+def test_the_audit_goes_on_where_a_page_ends(pages: Pages) -> None:
+    for _ in range(51):
+        pages.client.pause("hourly")
+
+    newest, oldest = pages.get("/audit"), pages.get("/audit?before_id=2")
+
+    assert newest.count("<tr>") == 51
+    assert "before_id=2" in newest
+    assert (oldest.count("<tr>"), "Newest" in oldest, "Older" in oldest) == (2, True, False)

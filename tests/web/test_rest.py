@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from jobsched.errors import OutcomeUnknownError, StoreError, StoreUnavailableError
 from jobsched.model.alert import AlertKind, NewBreach
+from jobsched.model.enqueue import Enqueue
 from jobsched.testing.builders import a_node, a_transition, claim
 from jobsched.web.access import Access
 from jobsched.web.app import Web
@@ -34,6 +35,17 @@ def test_queues_tell_depth_limit_age_and_pause(api: "Api") -> None:
     assert (held["queue"], held["limit"], held["oldest_pending_at"]) == ("held", None, None)
     assert held["pause"]["scope"] == "queue"
     assert (small["max_queued"], small["rate"], small["limit"]) == (1, None, None)
+
+
+def test_a_batch_is_counted_by_state(api: "Api") -> None:
+    api.client.enqueue_many([Enqueue("a"), Enqueue("a", delay="1h")], batch="import 42")
+    api.client.cancel(1)
+
+    batch, none = api.get("/api/batches/import%2042"), api.get("/api/batches/none")
+
+    assert (batch["batch"], batch["total"], batch["done"]) == ("import 42", 2, False)
+    assert {state: count for state, count in batch["states"].items() if count} == {"cancelled": 1, "scheduled": 1}
+    assert (none["total"], none["done"]) == (0, True)
 
 
 def test_a_queue_and_all_are_paused_and_resumed(api: "Api") -> None:

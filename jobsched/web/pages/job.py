@@ -22,7 +22,7 @@ from jobsched.web.pages.rates import rates_of
 from jobsched.web.pages.render import TheRenderer
 from jobsched.web.pages.shown import error_text
 from jobsched.web.pages.yaml_markup import highlighted
-from jobsched.web.routes import By, TheClient
+from jobsched.web.routes import TheClient
 
 router = APIRouter(include_in_schema=False)
 
@@ -87,8 +87,8 @@ def trigger(name: str, request: Request, client: TheClient, renderer: TheRendere
 
 
 @router.post("/jobs/{name}/pause", response_model=None)
-def pause(name: str, request: Request, client: TheClient, renderer: TheRenderer, by: By) -> Response:
-    client.pause(name, duration=duration_of(request), reason=reason_of(request), by=by)
+def pause(name: str, request: Request, client: TheClient, renderer: TheRenderer) -> Response:
+    client.pause(name, duration=duration_of(request), reason=reason_of(request))
     return renderer.redirect(f"/jobs/{name}", "paused")
 
 

@@ -24,17 +24,19 @@ def show_login(request: Request, access: TheAccess, renderer: TheRenderer) -> Re
 async def log_in(request: Request, access: TheAccess, renderer: TheRenderer) -> Response:
     form = sent_form(request.state)
     following = way_back(form.get("next"))
-    role = access.role_of(b"Bearer " + form.get("token", "").strip().encode())
-    if role is None:
+    caller = access.caller(b"Bearer " + form.get("token", "").strip().encode())
+    if caller is None:
         request.app.state.failures.note(request.client.host if request.client else "unknown")
         return await run_in_threadpool(
             renderer.page, "login.html", request, status=401, following=following, wrong=True
         )
     sessions: Sessions = request.app.state.sessions
     answer = renderer.redirect(following)
+    if caller.name is None:  # nobody is asked for a token here
+        return answer
     answer.set_cookie(
         COOKIE,
-        sessions.begin(role),
+        sessions.begin(caller.name),
         max_age=int(LIFETIME.total_seconds()),
         path=renderer.root or "/",
         secure=request.url.scheme == "https",

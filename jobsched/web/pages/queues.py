@@ -11,7 +11,7 @@ from jobsched.web.figures import Figures
 from jobsched.web.pages.forms import duration_of, reason_of
 from jobsched.web.pages.render import TheRenderer
 from jobsched.web.problems import Problem
-from jobsched.web.routes import By, TheClient
+from jobsched.web.routes import TheClient
 
 router = APIRouter(include_in_schema=False)
 
@@ -41,8 +41,8 @@ def show_queues(
 
 
 @router.post("/queues/{queue}/pause", response_model=None)
-def pause_queue(queue: str, request: Request, client: TheClient, renderer: TheRenderer, by: By) -> Response:
-    client.pause(queue=_known(queue), duration=duration_of(request), reason=reason_of(request), by=by)
+def pause_queue(queue: str, request: Request, client: TheClient, renderer: TheRenderer) -> Response:
+    client.pause(queue=_known(queue), duration=duration_of(request), reason=reason_of(request))
     return renderer.redirect("/queues", "queue_paused")
 
 
@@ -53,8 +53,8 @@ def resume_queue(queue: str, client: TheClient, renderer: TheRenderer) -> Respon
 
 
 @router.post("/everything/pause", response_model=None)
-def pause_everything(request: Request, client: TheClient, renderer: TheRenderer, by: By) -> Response:
-    client.pause(all=True, duration=duration_of(request), reason=reason_of(request), by=by)
+def pause_everything(request: Request, client: TheClient, renderer: TheRenderer) -> Response:
+    client.pause(all=True, duration=duration_of(request), reason=reason_of(request))
     return renderer.redirect("/queues", "all_paused")
 
 

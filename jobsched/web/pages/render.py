@@ -73,7 +73,7 @@ class Renderer:
         role, session = request.state.role, request.state.session
         text = self._templates.get_template(template).render(
             **shown.beside(now),
-            may_act=role is Role.ADMIN,
+            may_act=role is not None and role.includes(Role.OPERATE),
             role=role,
             logged_in=not self._access.open,
             form_key=self._sessions.form_key(session),
@@ -100,7 +100,7 @@ class Renderer:
             problem=problem,
             title=HTTPStatus(problem.status).phrase,
             place="",
-            may_act=role is Role.ADMIN,
+            may_act=role is not None and role.includes(Role.OPERATE),
             role=role,
             logged_in=False,
             form_key="",

@@ -20,6 +20,7 @@ _PAGES = frozenset(
         "nodes",
         "generations",
         "doctor",
+        "audit",
         "login",
         "logout",
         "static",

@@ -1,9 +1,12 @@
 """Where the HTTP API listens and who may ask, as it is told."""
 
+from pathlib import Path
+
 import pytest
 
 from jobsched.cli.errors import Failure
 from jobsched.cli.http_server import Place, access_of, place_of
+from jobsched.cli.http_tokens import FILE, MANY, SINGLE, tokens_of
 from jobsched.model.desired import ApiSettings, Settings
 
 TOKEN, OTHER = "t" * 32, "o" * 32
@@ -11,7 +14,7 @@ TOKEN, OTHER = "t" * 32, "o" * 32
 
 @pytest.fixture(autouse=True)
 def no_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("JOBSCHED_API_TOKEN", "JOBSCHED_API_TOKEN_READ"):
+    for name in (*SINGLE.values(), MANY, FILE):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -35,14 +38,15 @@ def test_what_is_no_place_is_refused(text: str) -> None:
 
 
 def test_the_environment_goes_before_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = Settings(api=ApiSettings(admin_token="${ADMIN}", read_token="${LOOK}", hosts=("Jobs.Example",)))
+    references = {"admin": "${ADMIN}", "read": "${LOOK}"}
+    settings = Settings(api=ApiSettings(tokens=references, hosts=("Jobs.Example",)))
     monkeypatch.setenv("ADMIN", OTHER)
     monkeypatch.setenv("LOOK", OTHER)
     monkeypatch.setenv("JOBSCHED_API_TOKEN", TOKEN)
 
     access = access_of(settings, Place("10.0.0.5", names=["other.example"]))
 
-    assert (access.admin_token, access.read_token) == (TOKEN, OTHER)
+    assert [(token.name, token.secret) for token in access.tokens] == [("admin", TOKEN), ("read", OTHER)]
     assert access.serves("jobs.example")
     assert access.serves("other.example:8321")
     assert access.serves("10.0.0.9")
@@ -59,7 +63,53 @@ def test_a_poor_token_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("ADMIN", token)
 
     with pytest.raises(Failure) as refused:
-        access_of(Settings(api=ApiSettings(admin_token="${ADMIN}")), Place())
+        access_of(Settings(api=ApiSettings(tokens={"admin": "${ADMIN}"})), Place())
 
     assert "${ADMIN} is no token" in refused.value.message
     assert token not in refused.value.message
+
+
+def test_tokens_with_names_stand_in_a_variable_or_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text(f"# who looks\n\nboard:read:{'b' * 32}\n  ann:admin:{'a' * 32}\n")
+    environ = {MANY: f"ci:operate:{TOKEN},\n bob:admin:{OTHER}", FILE: str(file), SINGLE["operate"]: "s" * 32}
+
+    tokens = tokens_of({}, environ)
+
+    assert [(token.name, str(token.role)) for token in tokens] == [
+        ("bob", "admin"),
+        ("ann", "admin"),
+        ("operate", "operate"),
+        ("ci", "operate"),
+        ("board", "read"),
+    ]
+    assert tokens[3].secret == TOKEN
+    assert TOKEN not in repr(tokens)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (TOKEN, "entry 1 of JOBSCHED_API_TOKENS is no NAME:ROLE:TOKEN, with one of the roles read, operate, admin"),
+        (f"ci:root:{TOKEN}", "entry 1 of JOBSCHED_API_TOKENS is no NAME:ROLE:TOKEN"),
+        (f"a.b:read:{TOKEN}", "entry 1 of JOBSCHED_API_TOKENS is no NAME:ROLE:TOKEN"),
+        (f"ci:read:{TOKEN} ann:read:short", "entry 2 of JOBSCHED_API_TOKENS is no token: at least 32 characters"),
+        (f"ci:read:{TOKEN} ci:admin:{OTHER}", "two tokens have the name ci"),
+        (f"ci:read:{TOKEN} ann:admin:{TOKEN}", "two tokens have the same secret"),
+    ],
+)
+def test_what_is_no_list_of_tokens_is_refused_and_shows_none(given: str, told: str) -> None:
+    with pytest.raises(Failure) as refused:
+        tokens_of({}, {MANY: given})
+
+    assert refused.value.message.startswith(told)
+    assert TOKEN not in refused.value.message
+
+
+def test_a_file_of_tokens_that_cannot_be_read_or_has_a_poor_line_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    with pytest.raises(Failure, match=r"JOBSCHED_API_TOKENS_FILE: .*tokens cannot be read: No such file"):
+        tokens_of({}, {FILE: str(file)})
+    file.write_text(f"# all\nci:{TOKEN}\n")
+    with pytest.raises(Failure, match=r"line 2 of .*tokens is no NAME:ROLE:TOKEN"):
+        tokens_of({}, {FILE: str(file)})

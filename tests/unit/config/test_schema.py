@@ -108,6 +108,7 @@ FILE_VALUES: dict[str, list[Any]] = {
     "settings.poll": ["5s"],
     "settings.log_format": ["json"],
     "settings.api.tokens.read": ["${READ}"],
+    "settings.api.tokens.operate": ["${OPERATE}"],
     "settings.api.tokens.admin": ["${ADMIN}"],
     "settings.api.hosts": [["jobs.example.com"]],
     "settings.api.allow_definitions": [True],

@@ -6,7 +6,7 @@ from alembic import op
 from jobsched_sql.types import Document
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,44 @@
+"""jobsched update."""
+
+from typing import Any
+
+import click
+
+from jobsched.cli.declared import pointing_at_files
+from jobsched.cli.definition_options import changed, definition_of, definition_options
+from jobsched.cli.job_names import job_names
+from jobsched.cli.output import print_json, say
+from jobsched.cli.target import client_of, database_option, find_target, namespace_option, text_output_option
+
+
+@click.command("update")
+@click.argument("job", shell_complete=job_names)
+@definition_options
+@click.option("--unset", metavar="FIELD", multiple=True, help="A field to be as if it was never said; may be repeated.")
+@database_option
+@namespace_option
+@text_output_option
+def command(
+    job: str, *, unset: tuple[str, ...], database: str | None, namespace: str | None, output: str, **given: Any
+) -> None:
+    """Change fields of JOB, which was declared at run time; the others stay. A job of a file is changed in its file.
+
+    With --definition all of it is replaced. As of an edit of a file: slots to come follow the new definition.
+    """
+    fields, whole = definition_of(given), given["file"] is not None
+    if not fields and not unset:
+        raise click.UsageError("say what is to be changed; see: jobsched update --help")
+    with client_of(find_target(database, namespace)) as client, pointing_at_files(client):
+        from jobsched.model.definition import definition
+
+        before = client.job(job)
+        stored = client.update_job(job, changed({} if whole else definition(before.job), fields, unset))
+        last = client.last_run(job) if output == "json" else None
+    if output == "json":
+        from jobsched.model.report import job_as_json
+
+        print_json(job_as_json(stored, last))
+    elif stored.generation == before.generation:
+        say(f"{job} is so already")
+    else:
+        say(f"{job} is changed, as of generation {stored.generation}")
