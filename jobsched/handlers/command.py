@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobsched.clock import Clock
 from jobsched.errors import CommandError
+from jobsched.handlers.guard import guard
 from jobsched.handlers.identity import Identity, identity_of
 from jobsched.handlers.output import Output
 from jobsched.handlers.process import KILL_AFTER_SECONDS, Follow, Spawned, signal_name
@@ -35,18 +36,19 @@ def perform_command(call: "Call", secrets: "Secrets", clock: Clock, environ: Map
     mark = new_mark()
     identity = None if call.user is None else identity_of(call.user)
     environment = _environment(call, payload, secrets, environ, identity)
-    process = _start(call, environment | {MARK: mark}, identity)
     stdout, stderr = Output("stdout", call.log, secrets), Output("stderr", call.log, secrets)
     kill_after = call.timeout.kill_after.total_seconds() if call.timeout else KILL_AFTER_SECONDS
-    try:
-        spawned = Spawned(process)
-        outputs = ((spawned.stdout, stdout.feed), (spawned.stderr, stderr.feed))
-        follow = Follow(spawned, payload, outputs, call.cancel, kill_after, clock, mark)
-    except OSError as error:
-        # No file descriptors left for following it: better not run than run unwatched.
-        process.kill()
-        process.communicate()
-        raise CommandError(f"cannot follow the command, so it was killed: {_system_text(error)}") from error
+    with guard.expecting(mark):
+        process = _start(call, environment | {MARK: mark}, identity)
+        try:
+            spawned = Spawned(process)
+            outputs = ((spawned.stdout, stdout.feed), (spawned.stderr, stderr.feed))
+            follow = Follow(spawned, payload, outputs, call.cancel, kill_after, clock, mark)
+        except OSError as error:
+            # No file descriptors left for following it: better not run than run unwatched.
+            process.kill()
+            process.communicate()
+            raise CommandError(f"cannot follow the command, so it was killed: {_system_text(error)}") from error
     exit_code = follow.until_end()
     stdout.close()
     stderr.close()

@@ -9,7 +9,8 @@ import logging
 import os
 import signal
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from jobsched.handlers.survivors import MARK
 
@@ -18,7 +19,7 @@ log = logging.getLogger("jobsched")
 #: Where a guard can be: not on Windows, say, which has no process groups to kill either.
 _POSSIBLE = hasattr(os, "posix_spawn") and hasattr(os, "register_at_fork")
 
-# One `+ group:mark` or `- group:mark` a line; an empty one only tries whether it listens.
+# One `+ group:mark` or `- group:mark` a line, `+ :mark` of what is about to start; an empty one only tries whether it listens.
 # The group first; then those that left it, on Linux, by their mark.
 _SCRIPT = """
 watched=' '
@@ -28,7 +29,12 @@ while read -r sign each; do
         -) watched="${watched%% $each *} ${watched#* $each }" ;;
     esac
 done
-for each in $watched; do kill -s KILL -- "-${each%%:*}" 2>/dev/null; done
+for each in $watched; do
+    case $each in
+        :*) ;;
+        *) kill -s KILL -- "-${each%%:*}" 2>/dev/null ;;
+    esac
+done
 for each in $watched; do
     for file in $(grep -lsaF "MARK=${each#*:}" /proc/[0-9]*/environ 2>/dev/null); do
         pid=${file#/proc/}
@@ -47,14 +53,32 @@ class Guard:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._watched: dict[int, str] = {}
+        self._expected: set[str] = set()
         self._pipe: int | None = None
         self._pid = 0
         # A fork of the node (multiprocessing) must not keep the pipe open when the node has died.
         if _POSSIBLE:
             os.register_at_fork(after_in_child=self._forked)
 
+    @contextmanager
+    def expecting(self, mark: str) -> Iterator[None]:
+        """Kill what has this mark, should we die here: between the start of a command and `watch` lies a moment."""
+        if not _POSSIBLE:
+            yield
+            return
+        with self._lock:
+            self._expected.add(mark)
+            self._tell(f"+ :{mark}\n")
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._expected.discard(mark)
+                if self._pipe is not None:
+                    self._tell(f"- :{mark}\n")
+
     def watch(self, group: int, mark: str) -> None:
-        """Kill this process group, and what has this mark, should we die. Between its start and this call lies a moment without guard."""
+        """Kill this process group, and what has this mark, should we die."""
         if not _POSSIBLE:
             return
         with self._lock:
@@ -112,7 +136,8 @@ class Guard:
         finally:
             os.close(reading)
         self._pipe = writing
-        os.write(writing, "".join(f"+ {group}:{mark}\n" for group, mark in self._watched.items()).encode())
+        watched = [f"+ {group}:{mark}\n" for group, mark in self._watched.items()]
+        os.write(writing, "".join([*watched, *(f"+ :{mark}\n" for mark in self._expected)]).encode())
         # A guard that somebody has stopped must not stop us.
         os.set_blocking(writing, False)
 
@@ -126,7 +151,7 @@ class Guard:
 
     def _forked(self) -> None:
         self._lock = threading.Lock()
-        self._watched = {}
+        self._watched, self._expected = {}, set()
         if self._pipe is not None:
             os.close(self._pipe)
             self._pipe = None

@@ -79,6 +79,7 @@ class Follow:
         self._close_at: float | None = None
         self._pipes = (process.stdin, *(pipe for pipe, _ in outputs))
         self._register(outputs)
+        guard.watch(process.pid, mark)
 
     @property
     def stopped(self) -> bool:
@@ -90,7 +91,6 @@ class Follow:
         forget = self._cancel.on_cancel(self._wakeup.ring)
         self._cancel.on_hurry(self._wakeup.ring)
         try:
-            guard.watch(self._process.pid, self._mark)
             threading.Thread(target=self._await_exit, name="jobsched-command", daemon=True).start()
             while not self._at_end():
                 for key, _ in self._selector.select(self._patience()):

@@ -11,6 +11,7 @@ import pytest
 
 from jobsched.handlers import guard as guard_module
 from jobsched.handlers.guard import Guard
+from jobsched.handlers.survivors import MARK
 
 NODE = """
 import os, subprocess, sys, threading
@@ -108,6 +109,27 @@ def test_a_guard_that_is_gone_is_replaced_while_the_same_commands_run(
 
     assert guarded.wait(30) == -signal.SIGKILL
     ends(guard._pid)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc")
+def test_what_has_started_is_killed_though_nobody_had_the_time_to_watch_it() -> None:
+    guard, marks = Guard(), ("begun" * 8, "ended" * 8)
+    begun, ended = (
+        subprocess.Popen(["sleep", "3600"], start_new_session=True, env={"PATH": os.environ["PATH"], MARK: mark})
+        for mark in marks
+    )
+    with begun, ended:
+        with guard.expecting(marks[1]):
+            pass
+        with guard.expecting(marks[0]):
+            assert guard._pipe is not None
+            os.close(guard._pipe)
+            guard._pipe = None
+
+            assert begun.wait(30) == -signal.SIGKILL
+            ends(guard._pid)
+        assert ended.poll() is None
+        ended.kill()
 
 
 def test_without_commands_no_guard_is_looked_for() -> None:
