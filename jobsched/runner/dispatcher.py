@@ -112,7 +112,7 @@ class Dispatcher(Service):
         self._return_excess()
         self._return_paused()
         if not self._heartbeat.fit:
-            raise NotNowError(self._options.poll.total_seconds())
+            raise NotNowError
         asked = self._pool.size + self.buffer.room - self._pool.load
         if asked > 0:
             claimed = self._claim(asked)

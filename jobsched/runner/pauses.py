@@ -9,8 +9,7 @@ from jobsched.model.pause import Pause, Pauses, PauseScope
 from jobsched.observe.events import Event, Paused, Resumed
 from jobsched.observe.listeners import Events
 from jobsched.runner.heartbeat import Heartbeat
-from jobsched.runner.options import Options
-from jobsched.runner.service import Service
+from jobsched.runner.service import NotNowError, Service
 from jobsched.store.port import Store
 
 log = logging.getLogger("jobsched")
@@ -31,7 +30,6 @@ class NodePauses(Service):
         self,
         store: Store,
         clock: Clock,
-        options: Options,
         namespaces: Sequence[str],
         heartbeat: Heartbeat,
         on_change: Callable[[], None],
@@ -39,7 +37,7 @@ class NodePauses(Service):
     ) -> None:
         super().__init__(clock)
         self._events = events
-        self._store, self._options, self._heartbeat, self._on_change = store, options, heartbeat, on_change
+        self._store, self._heartbeat, self._on_change = store, heartbeat, on_change
         self._clients = {name: Client(store, namespace=name, clock=clock) for name in namespaces}
         self._standing: dict[_Key, Pause] = {}
         self._by_namespace: dict[str, Pauses] = {}
@@ -59,7 +57,7 @@ class NodePauses(Service):
         self._read()
         now = self._heartbeat.now()
         if not self._heartbeat.fit:
-            return self._options.poll.total_seconds()
+            raise NotNowError
         over = {pause.namespace for pause in self._standing.values() if pause.is_over(now)}
         for namespace in over:
             # Every node may: one of them does, and the others find it done.

@@ -141,9 +141,7 @@ class Runner:
         """From the store to a thread."""
         store, clock, options = self._store, self.clock, self.options
         self.pool = Pool(options.threads, self._perform, self._thread_freed)
-        self.pauses = NodePauses(
-            store, clock, options, self._namespaces, self.heartbeat, self._pauses_changed, self.events
-        )
+        self.pauses = NodePauses(store, clock, self._namespaces, self.heartbeat, self._pauses_changed, self.events)
         self.dispatcher = Dispatcher(
             store,
             clock,

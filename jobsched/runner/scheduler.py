@@ -55,7 +55,7 @@ class Scheduler(Service):
 
     def step(self) -> float | None:
         if not self._heartbeat.fit:
-            raise NotNowError(self._options.poll.total_seconds())
+            raise NotNowError
         namespaces = self._definitions.namespaces
         has_come = not self._options.once and self._has_come(namespaces)
         found, created = self._fire_due() if has_come else (0, 0)
