@@ -388,6 +388,39 @@ def test_a_pooler_that_was_not_seen_and_forgets_what_was_prepared_loses_no_run(s
     assert prepared(store) == []
 
 
+def test_a_rollback_on_a_connection_of_the_pool_costs_no_statement_its_preparation(store: Store) -> None:
+    node = a_node(store)
+    store.enqueue([a_run()])
+    store.finish([a_transition(one) for one in claim(store, node)])
+    dialect = store._dialect  # type: ignore[attr-defined]
+    by_the_kept_connection(dialect, "select 1")
+    dialect._direct._kept.pop()[1].close()  # to the pool, as when two threads ask at once
+
+    def fail(connection: Any) -> None:
+        connection.exec_driver_sql("select 1")
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011 - our own
+        dialect.write(fail)
+    assert prepared(store) == []
+    store.enqueue([a_run()])
+
+    assert len(prepared(store)) == 1
+    assert len(runs(store)) == 2
+
+
+def test_a_server_that_has_become_a_standby_is_left_at_once(store: Store) -> None:
+    """A connection to it that rests is found out by the first statement, and no second one is sent to it."""
+    store.enqueue([a_run()])
+    by_the_kept_connection(store._dialect, "set default_transaction_read_only = on")  # type: ignore[attr-defined]
+
+    with pytest.raises(StoreUnavailableError):
+        store.enqueue([a_run()])
+    store.enqueue([a_run()])
+
+    assert len(runs(store)) == 2
+
+
 # -- races that only several connections can have
 
 
