@@ -351,6 +351,25 @@ def test_a_forked_child_leaves_the_connection_of_its_parent_alone(
         each.close()
 
 
+def test_a_forked_child_that_begins_with_a_question_asks_it_by_a_connection_of_its_own(
+    store: Store, admin: "psycopg.Connection[tuple[object, ...]]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pid() -> int:
+        read: Any = store._dialect.read  # type: ignore[attr-defined]
+        return int(read(lambda connection: connection.exec_driver_sql("select pg_backend_pid()").scalar_one()))
+
+    parents, again = pid(), pid()
+
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    childs = pid()
+
+    assert parents == again != childs
+    assert pid() == childs
+    assert admin.execute("select 1 from pg_stat_activity where pid = %s", [parents]).fetchone() == (1,)
+    for each in store._dialect._connector._parents:  # type: ignore[attr-defined]
+        each.close()
+
+
 def test_what_is_prepared_is_planned_anew_once_a_second(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = FakeClock()
     connector, info = Connector(parse(postgres_url), clock), dict[Any, Any]()
