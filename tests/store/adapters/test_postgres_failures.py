@@ -243,6 +243,22 @@ def test_a_server_without_an_answer_is_cut_off(postgres_url: str) -> None:
     assert len(failed) == 1
 
 
+def test_a_watchdog_without_a_thread_as_in_a_forked_child_gets_one(postgres_url: str) -> None:
+    gone = threading.Thread(target=str)
+    gone.start()
+    gone.join()
+    with (
+        closing(Connector(parse(postgres_url), SystemClock()).connect()) as connection,
+        closing(Watchdog(FakeClock())) as dog,
+    ):
+        dog._thread = gone
+
+        dog.watch(connection)
+
+        assert dog._thread is not gone
+        assert dog._thread.is_alive()
+
+
 def test_a_connection_in_use_is_not_cut_off(postgres_url: str) -> None:
     clock = FakeClock()
     with (
