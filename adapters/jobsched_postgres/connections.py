@@ -6,6 +6,7 @@ The time-outs go as start-up options, which cost nothing later; a pooler that re
 each transaction sets its own. What a lost network leaves hanging is cut off by the watchdog.
 """
 
+import logging
 import os
 import select
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ from jobsched.clock import Clock
 from jobsched.errors import StoreError
 from jobsched_postgres.location import Location
 from jobsched_postgres.watchdog import Watchdog
+
+log = logging.getLogger("jobsched")
 
 STATEMENT_SECONDS = 15
 #: MATERIALIZED came with it.
@@ -153,10 +156,13 @@ class Connector:
     def _used(self, connection: Connection, *_: object) -> None:
         self.watchdog.touch(_driver_connection(connection))
 
-    def prepares_nothing(self) -> bool:
-        """From now on; False if it was so already. For a pooler that passes on the server's number, so that none was seen."""
-        could, self._may_prepare = self._may_prepare, False
-        return could
+    def prepare_nothing(self) -> None:
+        """From now on. For a pooler that passes on the server's number, so that none was seen."""
+        if self._may_prepare:
+            log.warning(
+                "a pooler before the database forgets what is prepared: nothing is from now on, which is slower"
+            )
+        self._may_prepare = False
 
     def prepares(self, connection: psycopg.Connection[Any]) -> bool:
         """Whether a statement that asks for it is prepared on this connection."""

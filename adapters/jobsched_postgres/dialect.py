@@ -159,9 +159,9 @@ class PostgresDialect(Dialect):
             try:
                 return self._alone_once(work)
             except (errors.InvalidSqlStatementName, errors.DuplicatePreparedStatement):
-                # A pooler after all: it has done nothing, and is not asked to prepare again.
-                if not self._connector.prepares_nothing():
-                    raise
+                # A pooler after all: it has done nothing, and is not asked to prepare again. Nor if another thread has just
+                # found that out.
+                self._connector.prepare_nothing()
                 return self._alone_once(work)
 
     def _alone_once(self, work: Callable[[PoolProxiedConnection], list[Any]]) -> list[Any]:

@@ -423,6 +423,23 @@ def test_a_pooler_that_was_not_seen_and_forgets_what_was_prepared_loses_no_run(s
     assert prepared(store) == []
 
 
+def test_of_two_threads_that_find_such_a_pooler_at_once_neither_fails(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    dialect: Any = store._dialect  # type: ignore[attr-defined]
+    asked: list[object] = []
+
+    def work(pooled: object) -> list[Any]:
+        asked.append(pooled)
+        dialect._connector.prepare_nothing()  # as the other one does meanwhile
+        if len(asked) == 1:
+            raise errors.InvalidSqlStatementName
+        return [1]
+
+    assert dialect._alone(work) == [1]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
 def test_a_rollback_on_a_connection_of_the_pool_costs_no_statement_its_preparation(store: Store) -> None:
     node = a_node(store)
     store.enqueue([a_run()])
