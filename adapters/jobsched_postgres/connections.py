@@ -6,6 +6,8 @@ The time-outs go as start-up options, which cost nothing later; a pooler that re
 each transaction sets its own. What a lost network leaves hanging is cut off by the watchdog.
 """
 
+import logging
+import os
 import select
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -16,13 +18,15 @@ import psycopg
 from psycopg.types.numeric import Int8BinaryLoader
 from psycopg.types.string import TextBinaryLoader, TextLoader
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import InvalidatePoolError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from jobsched.clock import Clock
 from jobsched.errors import StoreError
 from jobsched_postgres.location import Location
 from jobsched_postgres.watchdog import Watchdog
+
+log = logging.getLogger("jobsched")
 
 STATEMENT_SECONDS = 15
 #: MATERIALIZED came with it.
@@ -54,6 +58,9 @@ _HAS_TIMEOUTS = "jobsched_has_timeouts"
 #: Statements are prepared when they ask for it, never because they come often: their plans have to follow the tables.
 _ONLY_IF_ASKED = 2**31 - 1
 _IDLE_SINCE = "jobsched_idle_since"
+#: Whoever had it since may have rolled back, and then the driver has the server forget whatever was prepared.
+WAS_IN_POOL = "jobsched_was_in_pool"
+_PROCESS = "jobsched_process"
 _PLANNED_AT = "jobsched_planned_at"
 _PLAN_SECONDS = 1.0
 #: A connection that rested so long is asked whether it still lives; one that rested less is only looked at.
@@ -76,6 +83,7 @@ class Connector:
         self._location, self._clock = location, clock
         self._options_refused = False
         self._may_prepare = True
+        self._parents: list[psycopg.Connection[Any]] = []  #: kept, so that none is closed
         self.watchdog = Watchdog(clock)
 
     def engine(self) -> Engine:
@@ -123,7 +131,14 @@ class Connector:
             self._options_refused = True
             return psycopg.connect(*args, **arguments)
 
-    def _taken(self, connection: psycopg.Connection[Any], entry: ConnectionPoolEntry, _: object) -> None:
+    def _taken(
+        self, connection: psycopg.Connection[Any], entry: ConnectionPoolEntry, pooled: PoolProxiedConnection
+    ) -> None:
+        if entry.info[_PROCESS] != os.getpid():
+            self._parents.append(connection)
+            # As SQLAlchemy's documentation has it: the pool neither uses nor closes it, and connects anew.
+            entry.dbapi_connection = pooled.dbapi_connection = None  # type: ignore[misc]
+            raise DisconnectionError("it is of the process that this one was forked from")
         self.watchdog.watch(connection)
         rested = self._clock.monotonic() - entry.info.get(_IDLE_SINCE, self._clock.monotonic())
         if rested > TRUSTED_SECONDS or was_told_something(connection):
@@ -131,6 +146,7 @@ class Connector:
 
     def _given_back(self, connection: psycopg.Connection[Any] | None, entry: ConnectionPoolEntry) -> None:
         entry.info[_IDLE_SINCE] = self._clock.monotonic()
+        entry.info[WAS_IN_POOL] = True
         if connection is not None:
             self.watchdog.forget(connection)
 
@@ -140,10 +156,13 @@ class Connector:
     def _used(self, connection: Connection, *_: object) -> None:
         self.watchdog.touch(_driver_connection(connection))
 
-    def prepares_nothing(self) -> bool:
-        """From now on; False if it was so already. For a pooler that passes on the server's number, so that none was seen."""
-        could, self._may_prepare = self._may_prepare, False
-        return could
+    def prepare_nothing(self) -> None:
+        """From now on. For a pooler that passes on the server's number, so that none was seen."""
+        if self._may_prepare:
+            log.warning(
+                "a pooler before the database forgets what is prepared: nothing is from now on, which is slower"
+            )
+        self._may_prepare = False
 
     def prepares(self, connection: psycopg.Connection[Any]) -> bool:
         """Whether a statement that asks for it is prepared on this connection."""
@@ -217,6 +236,7 @@ def _make_ready(connection: psycopg.Connection[Any], entry: ConnectionPoolEntry)
     row = connection.execute("select current_setting('statement_timeout'), pg_backend_pid()").fetchone()
     assert row is not None, "it always has a row"
     entry.info[_HAS_TIMEOUTS] = row[0] != "0"
+    entry.info[_PROCESS] = os.getpid()
     if row[1] == connection.info.backend_pid and connection.prepare_threshold is None:
         connection.prepare_threshold = _ONLY_IF_ASKED
 

@@ -159,9 +159,9 @@ class PostgresDialect(Dialect):
             try:
                 return self._alone_once(work)
             except (errors.InvalidSqlStatementName, errors.DuplicatePreparedStatement):
-                # A pooler after all: it has done nothing, and is not asked to prepare again.
-                if not self._connector.prepares_nothing():
-                    raise
+                # A pooler after all: it has done nothing, and is not asked to prepare again. Nor if another thread has just
+                # found that out.
+                self._connector.prepare_nothing()
                 return self._alone_once(work)
 
     def _alone_once(self, work: Callable[[PoolProxiedConnection], list[Any]]) -> list[Any]:
@@ -172,16 +172,19 @@ class PostgresDialect(Dialect):
             if connection_lost(error):
                 pooled.invalidate(error)
                 raise outcome_unknown(self._where, error) from error
-            self._forget_standby(error)
+            if self._forget_standby(error):
+                pooled.invalidate(error)  # or it would be kept for the next statement
             raise
         finally:
             self._direct.give_back(pooled)
 
-    def _forget_standby(self, error: DBAPIError | psycopg.Error) -> None:
-        """After a fail-over the pool is full of connections to what is now the standby."""
-        if code_of(error) == READ_ONLY:
-            self._direct.drop()
-            self._engine.dispose()
+    def _forget_standby(self, error: DBAPIError | psycopg.Error) -> bool:
+        """After a fail-over the pool is full of connections to what is now the standby; whether it was so."""
+        if code_of(error) != READ_ONLY:
+            return False
+        self._direct.drop()
+        self._engine.dispose()
+        return True
 
     def within(self, given: object, work: Work[Result]) -> Result:
         raw = driver_connection(given, psycopg.Connection, "psycopg")

@@ -5,6 +5,7 @@ connection of the pool is kept from one statement to the next, and libpq itself 
 """
 
 import os
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from psycopg import errors, pq
 from sqlalchemy import Engine, PoolProxiedConnection
 
 from jobsched.clock import Clock
-from jobsched_postgres.connections import TRUSTED_SECONDS, as_driver, was_told_something
+from jobsched_postgres.connections import TRUSTED_SECONDS, WAS_IN_POOL, as_driver, was_told_something
 from jobsched_postgres.watchdog import Watchdog
 
 _PREPARED = "jobsched_prepared"
@@ -27,6 +28,7 @@ class Direct:
         self._kept: list[tuple[float, PoolProxiedConnection]] = []
         self._closed = False
         self._process = os.getpid()
+        self._forking = threading.Lock()
         self._parents: list[tuple[float, PoolProxiedConnection]] = []
 
     def take(self) -> PoolProxiedConnection:
@@ -66,9 +68,12 @@ class Direct:
 
     def _leave_to_parent(self) -> None:
         """In a forked child: whatever is open is our parent's, neither to be used nor to be closed."""
-        self._process = os.getpid()
-        self._parents, self._kept = self._kept, []
-        self._engine.dispose(close=False)
+        with self._forking:
+            if self._process != os.getpid():
+                self._parents, self._kept = self._kept, []
+                self._engine.dispose(close=False)
+                # Last: other threads of the child go on once there is nothing of the parent's to be found.
+                self._process = os.getpid()
 
 
 def execute_prepared(
@@ -78,11 +83,23 @@ def execute_prepared(
 
     Raises the driver's errors.
     """
-    driver = as_driver(pooled.driver_connection)
     prepared: set[str] = pooled.info.setdefault(_PREPARED, set())
+    if name in prepared and pooled.info.get(WAS_IN_POOL):
+        try:
+            return _rows_of(pooled, name, asked)
+        except errors.InvalidSqlStatementName:
+            # Forgotten by a rollback: nothing was done, and it is prepared again.
+            prepared.clear()
     if name not in prepared:
+        driver = as_driver(pooled.driver_connection)
         _checked(driver, driver.pgconn.prepare(name.encode(), statement.encode()), pq.ExecStatus.COMMAND_OK)
         prepared.add(name)
+        pooled.info[WAS_IN_POOL] = False
+    return _rows_of(pooled, name, asked)
+
+
+def _rows_of(pooled: PoolProxiedConnection, name: str, asked: Sequence[str | None]) -> list[tuple[str, ...]]:
+    driver = as_driver(pooled.driver_connection)
     encoding = driver.info.encoding
     values = [None if value is None else value.encode(encoding) for value in asked]
     # None is NULL, as `exec_params` says it in its types.

@@ -42,9 +42,9 @@ class Ringer:
     def ring(self, topic: Topic) -> None:
         """At once, or within `PAUSE_SECONDS`. Never raises."""
         with self._lock:
-            if topic in self._waiting or self._closing.is_set():
+            if self._closing.is_set():
                 return
-            if not self._take():
+            if topic in self._waiting or not self._take():
                 self._wait_with(topic)
                 return
         self._try(topic)
@@ -73,7 +73,8 @@ class Ringer:
     def _wait_with(self, topic: Topic) -> None:
         self._waiting.add(topic)
         self._wanted.set()
-        if self._thread is None:
+        # A forked child has none of the threads of its parent.
+        if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._trail, name="jobsched-ringer", daemon=True)
             self._thread.start()
 

@@ -36,7 +36,9 @@ class Watchdog:
         """From now on the connection must show life before `SILENT_SECONDS` are over."""
         with self._lock:
             self._calls[id(connection)] = _Call(connection, self._clock.monotonic() + SILENT_SECONDS)
-            if self._thread is None and not self._stopping.is_set():
+            # A forked child has none of the threads of its parent.
+            gone = self._thread is None or not self._thread.is_alive()
+            if gone and not self._stopping.is_set():
                 self._thread = threading.Thread(target=self._look, name="jobsched-watchdog", daemon=True)
                 self._thread.start()
 

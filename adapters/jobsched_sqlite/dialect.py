@@ -136,8 +136,7 @@ class SqliteDialect(Dialect):
         return runs.insert(connection, placed, self._time.now(), however_many=True)
 
     def insert_alone(self, placed: Sequence[Placed], *, however_many: bool) -> InsertedAlone:
-        now = self._time.now()
-        made = self._alone(lambda driver: runs.insert(driver, placed, now, however_many=however_many))
+        made = self._alone(lambda driver: runs.insert(driver, placed, self._time.now(), however_many=however_many))
         return InsertedAlone(made, rung=False)
 
     def slots_taken(self, connection: Connection, slots: Sequence[NewRun]) -> set[tuple[str, str, datetime]]:

@@ -28,6 +28,7 @@ def command(
     fields, whole = definition_of(given), given["file"] is not None
     if not fields and not unset:
         raise click.UsageError("say what is to be changed; see: jobsched update --help")
+    _check_known(unset)
     with client_of(find_target(database, namespace)) as client, pointing_at_files(client):
         from jobsched.model.definition import definition
 
@@ -42,3 +43,12 @@ def command(
         say(f"{job} is so already")
     else:
         say(f"{job} is changed, as of generation {stored.generation}")
+
+
+def _check_known(unset: tuple[str, ...]) -> None:
+    """A name that no job has would be unset in vain, and nobody would be told."""
+    from jobsched.config.schema import JOB
+
+    for name in unset:
+        if name not in JOB.fields:
+            raise click.BadParameter(f"no job has a field {name!r}", param_hint="--unset")

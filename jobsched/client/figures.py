@@ -1,7 +1,7 @@
 """What a client asks of the whole: nodes, generations, queues, numbers."""
 
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from jobsched.client.runs import Runs
 from jobsched.model.instants import as_utc
@@ -11,6 +11,7 @@ from jobsched.model.state import Generation, Node
 from jobsched.model.stats import Stats
 
 _PAGE = 1000
+_DAY = timedelta(days=1)
 _FINAL = tuple(state for state in RunState if state.final)
 
 
@@ -37,8 +38,9 @@ class Figures(Runs):
         """When the pending run of each queue came due that has waited longest for a thread."""
         return self.store.oldest_pending(self.namespace)
 
-    def stats(self, *, since: datetime) -> Stats:
-        """Numbers for people; reads each finished run made since then, so ask for a day rather than for ever."""
+    def stats(self, *, since: datetime | None = None) -> Stats:
+        """Numbers for people, of the last day or since then; reads each finished run, so do not ask for all that ever was."""
+        since = self.store.now() - _DAY if since is None else since
         finished: Counter[tuple[str | None, RunState]] = Counter()
         before = None
         while page := self.runs(states=_FINAL, since=since, before_id=before, limit=_PAGE):

@@ -16,11 +16,14 @@ _CONFIG = CoreConfig(strict=True, regex_engine="rust-regex")
 
 
 class Kind(NamedTuple):
-    """A kind of value. `group`: what a mapping is checked against, where it has keys of ours."""
+    """A kind of value. `group`: what a mapping is checked against, where it has keys of ours; `each`: what each value of
+    one is, where its keys are the user's own.
+    """
 
     check: CoreSchema
     shown: Mapping[str, Any]
     group: Optional["Group"] = None
+    each: Optional["Group"] = None
 
 
 class Field(NamedTuple):
@@ -129,7 +132,7 @@ def mapping(keys: Kind, values: Kind) -> Kind:
         shown["additionalProperties"] = values.shown or True
     if "maxLength" in keys.shown:
         shown["propertyNames"] = {"maxLength": keys.shown["maxLength"]}
-    return Kind(core.dict_schema(keys.check, values.check), shown)
+    return Kind(core.dict_schema(keys.check, values.check), shown, each=values.group)
 
 
 # -- what our own functions have a say in
@@ -147,17 +150,17 @@ def before(function: Callable[[Any], Any], kind: Kind, *also: Kind) -> Kind:
         if each.shown not in choices:
             choices.append(each.shown)
     shown = {"anyOf": choices} if also else kind.shown
-    return Kind(core.no_info_before_validator_function(function, kind.check), shown, kind.group)
+    return Kind(core.no_info_before_validator_function(function, kind.check), shown, kind.group, kind.each)
 
 
 def after(function: Callable[[Any], Any], kind: Kind) -> Kind:
     """A checked value that the function has the last word on."""
-    return Kind(core.no_info_after_validator_function(function, kind.check), kind.shown, kind.group)
+    return Kind(core.no_info_after_validator_function(function, kind.check), kind.shown, kind.group, kind.each)
 
 
 def or_none(kind: Kind) -> Kind:
     """A value that a function before it may have turned into None."""
-    return Kind(core.nullable_schema(kind.check), kind.shown, kind.group)
+    return Kind(core.nullable_schema(kind.check), kind.shown, kind.group, kind.each)
 
 
 def _without_none(**parts: Any) -> dict[str, Any]:

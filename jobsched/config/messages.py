@@ -41,10 +41,14 @@ def unknown_key(key: str, called: str, valid: tuple[str, ...]) -> tuple[str, str
 
 
 def _unknown_key(path: tuple[Step, ...], called: str, group: Group) -> Finding:
+    each: Group | None = None
     for step in path[:-1]:
-        field = group.fields.get(str(step))
-        if field is not None and field.kind.group is not None:
-            called, group = str(step), field.kind.group
+        if each is not None:  # this is a name that the user gave
+            group, each = each, None
+        elif (field := group.fields.get(str(step))) is not None:
+            each = field.kind.each
+            if each is not None or field.kind.group is not None:
+                called, group = str(step), field.kind.group or group
     return Finding(path, *unknown_key(str(path[-1]), called, field_names(group)), of_key=True)
 
 

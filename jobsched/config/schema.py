@@ -412,8 +412,8 @@ API = Group(
     ),
     allow_definitions=may(
         boolean(),
-        "Whether jobs made over HTTP may perform commands, HTTP calls and import paths: whoever has the admin token is then "
-        "as good as the nodes' user. Else they name registered handlers.",
+        "Whether jobs made over HTTP may perform commands, HTTP calls and import paths, and `ping` URLs: whoever has the "
+        "admin token is then as good as the nodes' user. Else they name registered handlers.",
     ),
 )
 

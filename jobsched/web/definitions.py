@@ -7,7 +7,8 @@ from jobsched.handlers.registry import REGISTERED_NAME
 from jobsched.web.access import Access
 from jobsched.web.problems import Problem
 
-_CODE = ("command", "shell", "http")
+#: `ping` too: its URLs are called by nodes, which put their own environment in place of `${VAR}`.
+_CODE = ("command", "shell", "http", "ping")
 
 
 def check_handler(name: str, access: Access) -> None:
@@ -22,7 +23,7 @@ def check_handler(name: str, access: Access) -> None:
 
 
 def check_definition(definition: Mapping[str, Any], access: Access) -> None:
-    """Raise Problem if it, or its `on_failure`, performs anything but a registered handler."""
+    """Raise Problem if it, or its `on_failure`, performs anything but a registered handler, or calls a URL."""
     on_failure = definition.get("on_failure")
     for part in (definition, on_failure if isinstance(on_failure, Mapping) else {}):
         kind = next((kind for kind in _CODE if kind in part), None)

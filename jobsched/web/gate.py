@@ -44,11 +44,12 @@ BODY_SECONDS = 30.0
 
 
 class Asked(NamedTuple):
-    """What is known of a request before its body is read."""
+    """What is known of a request before its body is read. `query` is as it was sent."""
 
     method: str
     path: str
     headers: Headers
+    query: bytes
 
     @property
     def is_page(self) -> bool:
@@ -83,6 +84,12 @@ def check_host(asked: Asked, access: Access) -> None:
         raise Problem(
             400, "host", "this server does not go by that name; settings.api.hosts lists those that it does go by"
         )
+
+
+def check_address(asked: Asked) -> None:
+    """Raise Problem for one that holds what not every database can be asked for."""
+    if "\0" in asked.path or b"%00" in asked.query:
+        raise Problem(400, "address", "the address holds NUL, which nothing here has in its name")
 
 
 def check_role(asked: Asked, caller: Caller | None) -> None:
@@ -135,7 +142,7 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        asked = Asked(scope["method"], scope["path"], Headers(scope=scope))
+        asked = Asked(scope["method"], scope["path"], Headers(scope=scope), scope["query_string"])
         address = (scope.get("client") or ("unknown",))[0]
         status = 0
 
@@ -181,6 +188,7 @@ class Gate:
 
     def _admit(self, asked: Asked, address: str) -> Caller | None:
         check_host(asked, self._access)
+        check_address(asked)
         if asked.path in UNGUARDED and asked.method in _READING:
             return None
         self._failures.check(address)

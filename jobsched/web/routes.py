@@ -67,7 +67,7 @@ def answers(
 EVERYWHERE: dict[int | str, dict[str, Any]] = {
     status: {"model": shapes.Problem, "description": what}
     for status, what in {
-        400: "Another Host, or no JSON.",
+        400: "Another Host, no JSON, or NUL in the address.",
         401: "No token, or a wrong one.",
         403: "The token's role does not suffice, or a page of another site asks.",
         408: "The body did not come in time.",

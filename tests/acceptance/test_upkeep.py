@@ -85,6 +85,7 @@ def test_stats_count_more_than_a_page_of_runs(workplace: "Workplace", monkeypatc
     stats = workplace.client.stats(since=workplace.client.store.now() - timedelta(hours=1))
 
     assert dict(stats.finished) == {("good", RunState.SUCCEEDED): 2, ("bad", RunState.FAILED): 1}
+    assert workplace.client.stats().finished == stats.finished  # of a day, as the command
 
 
 def test_stats_leave_out_what_was_made_before(workplace: "Workplace") -> None:

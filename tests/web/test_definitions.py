@@ -119,6 +119,7 @@ CODE: list[dict[str, Any]] = [
     {"handler": "os:system"},
     {"handler": "x", "on_failure": {"shell": "ls"}},
     {"handler": "x", "on_failure": {"handler": "os:system"}},
+    {"handler": "x", "ping": {"start": "http://x/${HOME}"}},
 ]
 
 

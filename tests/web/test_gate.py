@@ -321,14 +321,15 @@ def test_openapi_describes_every_route_and_its_problems(api: "Api") -> None:
         "/static/..%2f..%2fgate.py",
         "/static/%2e%2e/gate.py",
         "/jobs/%00",
+        "/api/runs?tag=%00",
         "/api/%2e%2e/healthz/x",
     ],
 )
 def test_52_an_address_that_is_made_up_is_not_found_and_no_error_of_the_server(api: "Api", path: str) -> None:
     answer = api.send("GET", path)
 
-    assert answer.status_code in (200, 404, 422)
-    assert answer.status_code != 200 or path.startswith("/api/batches/")
+    # No query of PostgreSQL takes NUL, so nothing is asked.
+    assert answer.status_code in ((400,) if "%00" in path else (404, 422))
     assert answer.headers["content-type"].partition(";")[0] != "text/html" or "<script>" not in answer.text
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "\x1b" not in answer.text

@@ -428,6 +428,11 @@ def test_the_coming_week_shows_herds_and_the_jobs_of_an_hour(lite: Pages) -> Non
     assert 'href="/jobs/send"' not in hour
 
 
+def test_an_hour_at_the_end_of_time_is_refused(lite: Pages) -> None:
+    for at in ("9999-12-31T23:30:00Z", "0001-01-01T00:00:00Z"):
+        assert "no hour of the years" in lite.get(f"/week?at={at}", 422)
+
+
 def test_now_draws_what_ended_and_what_comes(pages: Pages) -> None:
     given_failed(pages.client, "no")
 

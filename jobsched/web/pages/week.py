@@ -19,6 +19,8 @@ from jobsched.web.routes import TheClient
 router = APIRouter(include_in_schema=False)
 
 _HOUR, _MINUTE, _DAY = timedelta(hours=1), timedelta(minutes=1), timedelta(days=1)
+#: What is reckoned around an hour of these ends before time does.
+_FIRST_YEAR, _LAST_YEAR = 1970, 9000
 _HEATS = 5
 _FULLEST = 8
 _MOST = 200
@@ -54,9 +56,12 @@ def show_week(
 
 def _hour(text: str) -> datetime:
     try:
-        return parse_instant(text).replace(minute=0, second=0, microsecond=0)
+        hour = parse_instant(text).replace(minute=0, second=0, microsecond=0)
     except ValueError as error:
         raise Problem(422, "invalid", f"at: {error}") from None
+    if not _FIRST_YEAR <= hour.year <= _LAST_YEAR:
+        raise Problem(422, "invalid", f"at: no hour of the years {_FIRST_YEAR} to {_LAST_YEAR}")
+    return hour
 
 
 def _jobs_of(client: Client, timings: Mapping[str, Timing], hour: datetime) -> dict[str, int]:

@@ -243,6 +243,22 @@ def test_a_server_without_an_answer_is_cut_off(postgres_url: str) -> None:
     assert len(failed) == 1
 
 
+def test_a_watchdog_without_a_thread_as_in_a_forked_child_gets_one(postgres_url: str) -> None:
+    gone = threading.Thread(target=str)
+    gone.start()
+    gone.join()
+    with (
+        closing(Connector(parse(postgres_url), SystemClock()).connect()) as connection,
+        closing(Watchdog(FakeClock())) as dog,
+    ):
+        dog._thread = gone
+
+        dog.watch(connection)
+
+        assert dog._thread is not gone
+        assert dog._thread.is_alive()
+
+
 def test_a_connection_in_use_is_not_cut_off(postgres_url: str) -> None:
     clock = FakeClock()
     with (
@@ -351,6 +367,25 @@ def test_a_forked_child_leaves_the_connection_of_its_parent_alone(
         each.close()
 
 
+def test_a_forked_child_that_begins_with_a_question_asks_it_by_a_connection_of_its_own(
+    store: Store, admin: "psycopg.Connection[tuple[object, ...]]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pid() -> int:
+        read: Any = store._dialect.read  # type: ignore[attr-defined]
+        return int(read(lambda connection: connection.exec_driver_sql("select pg_backend_pid()").scalar_one()))
+
+    parents, again = pid(), pid()
+
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    childs = pid()
+
+    assert parents == again != childs
+    assert pid() == childs
+    assert admin.execute("select 1 from pg_stat_activity where pid = %s", [parents]).fetchone() == (1,)
+    for each in store._dialect._connector._parents:  # type: ignore[attr-defined]
+        each.close()
+
+
 def test_what_is_prepared_is_planned_anew_once_a_second(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = FakeClock()
     connector, info = Connector(parse(postgres_url), clock), dict[Any, Any]()
@@ -386,6 +421,56 @@ def test_a_pooler_that_was_not_seen_and_forgets_what_was_prepared_loses_no_run(s
 
     assert len(runs(store)) == 3
     assert prepared(store) == []
+
+
+def test_of_two_threads_that_find_such_a_pooler_at_once_neither_fails(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    dialect: Any = store._dialect  # type: ignore[attr-defined]
+    asked: list[object] = []
+
+    def work(pooled: object) -> list[Any]:
+        asked.append(pooled)
+        dialect._connector.prepare_nothing()  # as the other one does meanwhile
+        if len(asked) == 1:
+            raise errors.InvalidSqlStatementName
+        return [1]
+
+    assert dialect._alone(work) == [1]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def test_a_rollback_on_a_connection_of_the_pool_costs_no_statement_its_preparation(store: Store) -> None:
+    node = a_node(store)
+    store.enqueue([a_run()])
+    store.finish([a_transition(one) for one in claim(store, node)])
+    dialect = store._dialect  # type: ignore[attr-defined]
+    by_the_kept_connection(dialect, "select 1")
+    dialect._direct._kept.pop()[1].close()  # to the pool, as when two threads ask at once
+
+    def fail(connection: Any) -> None:
+        connection.exec_driver_sql("select 1")
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011 - our own
+        dialect.write(fail)
+    assert prepared(store) == []
+    store.enqueue([a_run()])
+
+    assert len(prepared(store)) == 1
+    assert len(runs(store)) == 2
+
+
+def test_a_server_that_has_become_a_standby_is_left_at_once(store: Store) -> None:
+    """A connection to it that rests is found out by the first statement, and no second one is sent to it."""
+    store.enqueue([a_run()])
+    by_the_kept_connection(store._dialect, "set default_transaction_read_only = on")  # type: ignore[attr-defined]
+
+    with pytest.raises(StoreUnavailableError):
+        store.enqueue([a_run()])
+    store.enqueue([a_run()])
+
+    assert len(runs(store)) == 2
 
 
 # -- races that only several connections can have

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -13,6 +14,7 @@ from jobsched.errors import DatabaseUrlError, SchemaError, StoreError, StoreUnav
 from jobsched.store.open import open_store
 from jobsched.store.port import Store
 from jobsched.testing.builders import a_run, runs
+from jobsched.testing.clock import FakeClock
 from jobsched_sqlite import connections
 from jobsched_sqlite.failures import translated
 from jobsched_sqlite.mounts import refuse_network
@@ -129,6 +131,25 @@ def test_a_file_that_another_process_holds_is_worth_another_try(
         other.execute("rollback")
         store.enqueue([a_run()])
         assert len(runs(store)) == 1
+
+
+def test_a_run_is_made_when_the_file_is_to_be_had_not_when_it_was_asked_for(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock()
+    with closing(open_store(sqlite_url, clock=clock)) as store:
+        dialect: Any = store._dialect  # type: ignore[attr-defined]
+        alone = dialect._alone
+
+        def after_others(work: Any) -> Any:
+            clock.advance("5s")
+            return alone(work)
+
+        monkeypatch.setattr(dialect, "_alone", after_others)
+        store.enqueue([a_run()])
+        [made] = runs(store)
+
+    assert made.created_at == made.available_at == clock.now()
 
 
 def test_a_file_that_was_replaced_is_opened_anew(store: Store, path: Path, tmp_path: Path) -> None:

@@ -95,6 +95,22 @@ def test_closing_sends_what_waits() -> None:
     assert len(sent.now) == BURST + 1
 
 
+def test_a_forked_child_which_has_no_thread_of_its_parent_rings_by_one_of_its_own() -> None:
+    sent, clock, gone = Sent(), FakeClock(), threading.Thread(target=str)
+    gone.start()
+    gone.join()
+    with closing(Ringer(sent.send, clock)) as ringer:
+        for _ in range(BURST):
+            ringer.ring("runs")
+        # As the fork found it: with a ring that the thread was about to send.
+        ringer._thread, ringer._waiting = gone, {"runs"}
+
+        ringer.ring("runs")
+        clock.advance(PAUSE_SECONDS * 2)
+
+        assert sent.once_there_are(BURST + 1) == ["runs"] * (BURST + 1)
+
+
 def test_a_ring_that_cannot_be_sent_harms_nobody() -> None:
     def fail(_topic: Topic) -> None:
         raise OSError("no network")

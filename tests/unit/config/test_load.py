@@ -264,6 +264,14 @@ WRONG = [
         'jobs: {x: {command: ["true"], timeout: {after: 5s, zzz: 1}}}\n',
         "1:52: error: jobs.x.timeout.zzz: unknown field (known here: after, kill_after)",
     ),
+    (
+        "jobs: {}\nnotifiers: {hook: {shell: ls, webhook: x}}\n",
+        "2:31: error: notifiers.hook.webhook: unknown field (known here: apprise, http, command, shell, handler, title, text)",
+    ),
+    (
+        "jobs: {}\nsettings: {queues: {mail: {limt: 1}}}\n",
+        "2:28: error: settings.queues.mail.limt: unknown field (did you mean `limit`?)",
+    ),
     ("jobs: {}\nschedules: {}\n", "2:1: error: schedules: unknown field (write `jobs`)"),
     ("jobs: {}\nsettings:\n", "2:10: error: settings: has no value"),
     ("jobs: {}\nsettings: {threads: 0}\n", "2:21: error: settings.threads: must be at least 1, not 0"),
