@@ -18,6 +18,23 @@ if TYPE_CHECKING:
 AWAY = StoreUnavailableError("away")
 
 
+def test_a_node_that_is_held_up_while_it_starts_works_all_the_same(bench: "Bench") -> None:
+    def slow(real: Callable[..., Any], *args: Any) -> Any:
+        threading.Event().wait(1.5)  # two thirds of the lease are 1.3 s
+        bench.store.clear()
+        return real(*args)
+
+    @bench.handler
+    def work() -> str:
+        return "done"
+
+    bench.declare("work")
+    bench.store.on("pauses", slow)
+    bench.node()
+
+    assert bench.ended(bench.trigger("work")).state is RunState.SUCCEEDED
+
+
 @pytest.mark.parametrize("error", [AWAY, StoreError("broken")])
 def test_an_error_between_claim_and_start_loses_nothing(bench: "Bench", error: Exception) -> None:
     @bench.handler
