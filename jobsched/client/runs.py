@@ -40,14 +40,16 @@ class Runs(Opened):
         queue: str | None = None,
         tag: str | None = None,
         batch: str | None = None,
-        states: Sequence[RunState] = (),
+        state: str | None = None,
+        states: Sequence[str] = (),
         since: datetime | None = None,
         before_id: int | None = None,
         limit: int = 50,
     ) -> list[Run]:
         """Runs, newest first. `before_id` continues a list after its last id, whatever was made meanwhile.
 
-        `tag`: one of those that they have; a job's runs have the tags that it had when they were made.
+        `state`: this one alone, `states`: any of these; as a `RunState` or its word, else ValueError. `tag`: one of those
+        that they have; a job's runs have the tags that it had when they were made.
         """
         wanted = RunFilter(
             namespace=namespace or self.namespace,
@@ -56,7 +58,7 @@ class Runs(Opened):
             queue=queue,
             tag=tag,
             batch=batch,
-            states=tuple(states),
+            states=tuple(map(_state, states if state is None else (*states, state))),
             since=as_utc(since) if since else None,
             before_id=before_id,
             limit=limit,
@@ -80,3 +82,10 @@ class Runs(Opened):
     def recent_runs(self, names: Sequence[str], count: int = 30) -> dict[str, list[Glance]]:
         """The newest runs of each of these jobs that has one, newest first, without what may be large; skipped ones too."""
         return self.store.recent_runs(self.namespace, names, count)
+
+
+def _state(word: str) -> RunState:
+    try:
+        return RunState(word)
+    except ValueError:
+        raise ValueError(f"{word!r} is no state of a run; there are {', '.join(RunState)}") from None

@@ -157,3 +157,13 @@ def test_a_handler_is_enqueued_by_its_own_parameters_also_awaited(either_bench: 
 
     runs = [either_bench.ended(one) for one in made]
     assert [(run.result, run.queue) for run in runs] == [("1 ana none", "default"), ("1 bob hi", "mail")]
+
+
+def test_runs_are_listed_by_the_word_of_their_state(either_bench: "Bench") -> None:
+    client = either_bench.client
+    scheduled, pending = client.enqueue("a", delay="1h").id, client.enqueue("a").id
+
+    assert [run.id for run in client.runs(state="scheduled")] == [scheduled]
+    assert [run.id for run in client.runs(states=["pending", "scheduled"])] == [pending, scheduled]
+    with pytest.raises(ValueError, match="'done' is no state of a run; there are scheduled, pending"):
+        client.runs(state="done")
