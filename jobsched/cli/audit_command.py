@@ -59,7 +59,7 @@ def command(
         print_json([audit_as_json(row) for row in rows])
         return
     headings = ["ID", "WHEN", "WHO", "VIA", "WHAT", "TO", "NOTES"]
-    print_table(headings, [_row(row, now) for row in rows], empty="nothing of that kind is on record")
+    print_table(headings, [_row(row, now) for row in rows], empty="nothing that was done by hand is on record")
     if len(rows) == count:
         say(f"older ones: --before {rows[-1].id}", err=True)
 
