@@ -11,6 +11,7 @@ from jobsched.model.run import LogLine, NewRun, Transition
 from jobsched.model.state import Firing, JobWrite
 from jobsched_sql.alike import Alike, WellAlike, alike
 from jobsched_sql.dialect import Key, Placed
+from jobsched_sql.plain_slots import counted_key, plain_run
 from jobsched_sql.texts import clean, encode, encode_anyhow, tags_text
 from jobsched_sql.types import to_millis
 
@@ -136,18 +137,39 @@ def numbered_keys(numbers: Mapping[Key, int], number: str) -> str:
     return batch({"namespace": key.namespace, "key": key.key, number: value} for key, value in numbers.items())
 
 
-def firings(wanted: Sequence[Firing]) -> str:
-    return batch(
-        {
-            "namespace": firing.namespace,
-            "job": firing.job,
-            "seen_cursor": _instant(firing.seen_cursor),
-            "schedule_revision": firing.schedule_revision,
-            "cursor_at": _instant(firing.cursor),
-            "next_at": _instant(firing.next_at),
+def firing(one: Firing) -> str:
+    """A record of it, as text: with its run if that is a plain one."""
+    record: dict[str, Any] = {
+        "namespace": one.namespace,
+        "job": one.job,
+        "seen_cursor": _instant(one.seen_cursor),
+        "schedule_revision": one.schedule_revision,
+        "cursor_at": _instant(one.cursor),
+        "concurrency_key": counted_key(one),
+    }
+    if one.next_at is not None:
+        record["next_at"] = _instant(one.next_at)
+    run = plain_run(one)
+    if run is not None:
+        record |= {
+            "handler": clean(run.handler),
+            "queue": clean(run.queue),
+            "priority": run.priority,
+            "max_attempts": run.max_attempts,
+            "scheduled_at": _instant(run.scheduled_at),
+            "available_at": _instant(run.available_at),
+            "generation": run.generation,
+            "payload": encode(run.payload),
         }
-        for firing in wanted
-    )
+        if run.start_by is not None:
+            record["start_by"] = _instant(run.start_by)
+        if run.tags:
+            record["tags"] = tags_text(run.tags)
+    return _encoder.encode(record)
+
+
+def firings(each: Iterable[str]) -> str:
+    return f"[{','.join(each)}]"
 
 
 def jobs(writes: Sequence[JobWrite]) -> str:

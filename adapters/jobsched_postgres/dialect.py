@@ -24,7 +24,7 @@ from jobsched.model.run import Became, Claim, LogLine, NewRun, Reason, RunState,
 from jobsched.model.state import Firing, JobWrite
 from jobsched.store.faults import fault_point
 from jobsched.store.port import Doorbell, Topic
-from jobsched_postgres import batches, inspection, statements
+from jobsched_postgres import batches, fires, inspection, statements
 from jobsched_postgres.connections import (
     BEGIN,
     BEGIN_SNAPSHOT,
@@ -41,7 +41,7 @@ from jobsched_postgres.wake import CHANNEL, Ringer
 from jobsched_postgres.wake import Doorbell as ListenDoorbell
 from jobsched_sql.alike import well_and_alike
 from jobsched_sql.borrowing import borrowed, driver_connection
-from jobsched_sql.dialect import ClaimWish, Dialect, Inserted, InsertedAlone, Key, Load, Placed, Result, Work
+from jobsched_sql.dialect import ClaimWish, Dialect, Fired, Inserted, InsertedAlone, Key, Load, Placed, Result, Work
 from jobsched_sql.rows import CLAIM_COLUMNS, claim_of, driver_rows, leaves_for_good
 from jobsched_sql.tables import nodes
 from jobsched_sql.texts import clean
@@ -267,12 +267,11 @@ class PostgresDialect(Dialect):
 
     # -- slots and jobs
 
-    def advance(self, connection: Connection, firings: Sequence[Firing]) -> list[Firing]:
-        moved = connection.exec_driver_sql(statements.ADVANCE, (batches.firings(firings),)).fetchall()
-        if len(moved) == len(firings):
-            return list(firings)
-        names = {(namespace, name) for namespace, name in moved}
-        return [firing for firing in firings if (firing.namespace, firing.job) in names]
+    def prepared(self, firing: Firing) -> object:
+        return fires.prepared(firing)
+
+    def fire(self, connection: Connection, firings: Sequence[Firing]) -> Fired:
+        return fires.fire(connection, self.given_now(), firings)
 
     def write_jobs(self, connection: Connection, namespace: str, generation: int, writes: Sequence[JobWrite]) -> None:
         connection.exec_driver_sql(statements.WRITE_JOBS, self._written(namespace, generation, writes))

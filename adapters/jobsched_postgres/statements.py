@@ -141,21 +141,68 @@ where state || '' = 'blocked' and id = any(array(
     order by r.priority, r.available_at, r.id limit free.places) oldest))
 """
 
-#: Jobs that are still as seen, and that nobody else is firing. No key is changed, so this lock lets `finish` look
-#: whether the job exists.
+#: Jobs that are still as seen, and that nobody else is firing; then the keys of their runs, in order. No key of a job's row
+#: is changed, so its lock lets `finish` look whether the job exists. How many of each, and which if that is not all.
 ADVANCE = """
 with firing as materialized (
-  select * from json_to_recordset(%s) as firing (namespace text, job text, seen_cursor timestamptz,
-    schedule_revision bigint, cursor_at timestamptz, next_at timestamptz)),
+  select * from rows from (
+    json_to_recordset(%(firings)s) as (namespace text, job text, seen_cursor timestamptz, schedule_revision bigint,
+      cursor_at timestamptz, next_at timestamptz, concurrency_key text)
+  ) with ordinality as firing (
+    namespace, job, seen_cursor, schedule_revision, cursor_at, next_at, concurrency_key, position)),
 held as materialized (
-  select job.namespace, job.name, firing.cursor_at, firing.next_at
+  select firing.position, job.namespace, job.name, firing.cursor_at, firing.next_at, firing.concurrency_key
   from firing join jobsched_jobs job on job.namespace = firing.namespace and job.name = firing.job
   where job.cursor_at = firing.seen_cursor and job.schedule_revision = firing.schedule_revision
   order by job.namespace collate "C", job.name collate "C"
-  for no key update of job skip locked)
-update jobsched_jobs job set cursor_at = held.cursor_at, next_at = held.next_at
-from held where job.namespace = held.namespace and job.name = held.name
-returning job.namespace, job.name
+  for no key update of job skip locked),
+moved as (
+  update jobsched_jobs job set cursor_at = held.cursor_at, next_at = held.next_at
+  from held where job.namespace = held.namespace and job.name = held.name
+  returning held.position),
+locked as materialized (
+  select held.position from held
+  join jobsched_keys k on k.namespace = held.namespace and k.key = held.concurrency_key
+  order by k.namespace collate "C", k.key collate "C"
+  for update of k)
+select
+  (select case when count(*) < %(all)s then coalesce(array_agg(position), '{}') end from moved),
+  (select case when count(*) < %(keyed)s then coalesce(array_agg(position), '{}') end from locked)
+"""
+
+#: A second statement after ADVANCE: it sees what was committed while that one waited for keys. What it leaves out is counted.
+INSERT_PLAIN = """
+with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now)
+insert into jobsched_runs
+  (namespace, job, handler, source, queue, priority, state, max_attempts, scheduled_at, available_at, start_by, generation,
+   concurrency_key, payload, created_at, tags)
+select slot.namespace, slot.job, slot.handler, 'slot', slot.queue, slot.priority,
+  case when slot.available_at > clock.now then 'scheduled' when limited.starts then 'blocked' else 'pending' end,
+  slot.max_attempts, slot.scheduled_at, coalesce(slot.available_at, clock.now), slot.start_by, slot.generation, slot.concurrency_key,
+  slot.payload::json, clock.now, slot.tags::json
+from rows from (
+  json_to_recordset(%(firings)s) as (namespace text, job text, handler text, queue text, priority bigint, max_attempts int,
+    scheduled_at timestamptz, available_at timestamptz, start_by timestamptz, generation bigint, concurrency_key text,
+    payload text, tags text)
+) with ordinality as slot (namespace, job, handler, queue, priority, max_attempts, scheduled_at, available_at, start_by,
+  generation, concurrency_key, payload, tags, position)
+cross join clock
+left join (select namespace, queue, max_running is not null or rate is not null as starts from jobsched_queues)
+  limited on limited.namespace = slot.namespace and limited.queue = slot.queue
+where slot.handler is not null and (%(among)s::int[] is null or slot.position = any(%(among)s::int[]))
+  and (slot.concurrency_key is null or not exists (
+    select 1 from jobsched_runs r where r.state in ('pending', 'running') and r.concurrency_key is not null
+      and r.namespace = slot.namespace and r.concurrency_key = slot.concurrency_key
+    union all select 1 from jobsched_runs r
+      where r.state = 'blocked' and r.namespace = slot.namespace and r.concurrency_key = slot.concurrency_key
+    union all select 1 from jobsched_runs r
+      where r.state = 'scheduled' and r.concurrency_key is not null and (r.claim_no > 0 or r.source = 'slot')
+        and r.namespace = slot.namespace and r.concurrency_key = slot.concurrency_key
+    union all select 1 from jobsched_runs r where r.abandoned_by is not null
+      and r.namespace = slot.namespace and r.concurrency_key = slot.concurrency_key))
+order by slot.position
+on conflict do nothing
+returning id, state, namespace, job
 """
 
 WRITE_JOBS = """

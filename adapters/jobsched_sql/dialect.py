@@ -50,6 +50,13 @@ class Inserted(NamedTuple):
     state: RunState
 
 
+class Fired(NamedTuple):
+    """The firings whose cursors were moved, and of each what became of its run; None: that is still to be inserted."""
+
+    moved: Sequence[Firing]
+    inserted: Sequence[Inserted | None]
+
+
 class InsertedAlone(NamedTuple):
     """What became of runs that needed nobody's leave. `rung`: other processes have been told."""
 
@@ -189,8 +196,15 @@ class Dialect(ABC):
     # -- slots and jobs
 
     @abstractmethod
-    def advance(self, connection: Connection, firings: Sequence[Firing]) -> list[Firing]:
-        """Move the cursors of jobs that are still as seen and that nobody else is firing; which."""
+    def prepared(self, firing: Firing) -> object:
+        """What can be made of it before it is fired; nothing is asked of the database."""
+
+    @abstractmethod
+    def fire(self, connection: Connection, firings: Sequence[Firing]) -> Fired:
+        """Move the cursors of jobs that are still as seen and that nobody else is firing, and lock their keys, in order.
+
+        Of these jobs the plain slots whose key is idle are inserted: see `plain_slots`.
+        """
 
     @abstractmethod
     def write_jobs(self, connection: Connection, namespace: str, generation: int, writes: Sequence[JobWrite]) -> None:

@@ -73,23 +73,6 @@ def _refusable(runs: Sequence[NewRun], made: Sequence[Created | None]) -> Iterat
             yield Queue(run.namespace, run.queue)
 
 
-class SlotTaken(Exception):  # noqa: N818 - no error: the transaction is made again, by `insert_runs`
-    """A slot with a row already has been counted as a run of its key, and so may have kept another from its place."""
-
-
-def insert_slots(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]) -> list[Created | None]:
-    """`insert_runs` for slots without unique keys, without looking first which have a row already; or SlotTaken."""
-    rooms = lock_rooms(connection, dialect, runs)
-    placed = _place_all(connection, dialect, runs, rooms)
-    made = [
-        None if inserted is None else _created(one, inserted)
-        for one, inserted in zip(placed, _insert(connection, dialect, placed), strict=True)
-    ]
-    if any(one is None and key_of(run) is not None for one, run in zip(made, runs, strict=True)):
-        raise SlotTaken
-    return _after_replacing(connection, dialect, runs, made, rooms)
-
-
 def enqueue_within(connection: Connection, dialect: Dialect, runs: Sequence[NewRun]) -> list[Created]:
     """Make runs in a transaction of somebody else's, all or none.
 

@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import cache
+from typing import Any, cast
 
 from sqlalchemy import BindParameter, ColumnElement, Connection, Integer, bindparam, select
 
 from jobsched.model.run import Created, NewRun
 from jobsched.model.state import DueJob, Firing
-from jobsched_sql.dialect import Dialect
-from jobsched_sql.insertion import SlotTaken, insert_runs, insert_slots
+from jobsched_sql.dialect import Dialect, Fired
+from jobsched_sql.insertion import insert_runs
+from jobsched_sql.rows import driver_rows
 from jobsched_sql.tables import NAMESPACE, jobs, pauses
 from jobsched_sql.types import Instant
-
-_Insert = Callable[[Connection, Dialect, Sequence[NewRun]], list[Created | None]]
 
 
 def next_due(connection: Connection, namespaces: Sequence[str]) -> datetime | None:
@@ -63,42 +64,40 @@ def due(connection: Connection, namespaces: Sequence[str], until: datetime, limi
 
 
 def _due_in(connection: Connection, namespace: str, until: datetime, limit: int) -> list[DueJob]:
-    found = connection.execute(_DUE, {"namespace": namespace, "until": until, "most": limit}).all()
+    found = driver_rows(connection.execute(_DUE, {"namespace": namespace, "until": until, "most": limit}))
+    instant = cache(_instant_of(connection))  # many jobs have the same
     return [
-        DueJob(
-            namespace=namespace,
-            name=name,
-            revision=revision,
-            schedule_revision=schedule_revision,
-            cursor=cursor_at,
-            next_at=next_at,
-            generation=generation,
-        )
+        DueJob(namespace, name, revision, schedule_revision, instant(cursor_at), instant(next_at), generation)
         for name, revision, schedule_revision, cursor_at, next_at, generation in found
     ]
 
 
-def fire(dialect: Dialect, firings: Sequence[Firing]) -> list[Created]:
-    """Move the cursors of jobs that nobody moved before us, and insert the runs of just those.
+def _instant_of(connection: Connection) -> Callable[[Any], datetime]:
+    return cast("Callable[[Any], datetime]", Instant().result_processor(connection.dialect, None))
 
-    That a slot has a row already is so rare that it is looked for only once it has been in the way: see SlotTaken.
-    """
-    try:
-        return dialect.write(lambda connection: _fire(connection, dialect, firings, insert_slots))
-    except SlotTaken:
-        return dialect.write(lambda connection: _fire(connection, dialect, firings, insert_runs))
+
+def fire(dialect: Dialect, firings: Sequence[Firing]) -> list[Created]:
+    """Move the cursors of jobs that nobody moved before us, and insert the runs of just those."""
+    return dialect.write(lambda connection: _made(connection, dialect, dialect.fire(connection, firings)))
 
 
 def fire_all(connection: Connection, dialect: Dialect, firings: Sequence[Firing]) -> list[Created] | None:
-    """The same, of all jobs or none; None: somebody moved a cursor, and nothing was inserted."""
-    ours = dialect.advance(connection, firings) if firings else []
-    return _inserted(connection, dialect, ours, insert_runs) if len(ours) == len(firings) else None
+    """The same, of all jobs or none. None, for a rollback: somebody moved a cursor."""
+    fired = dialect.fire(connection, firings)
+    return _made(connection, dialect, fired) if len(fired.moved) == len(firings) else None
 
 
-def _fire(connection: Connection, dialect: Dialect, firings: Sequence[Firing], insert: _Insert) -> list[Created]:
-    return _inserted(connection, dialect, dialect.advance(connection, firings), insert)
-
-
-def _inserted(connection: Connection, dialect: Dialect, firings: Sequence[Firing], insert: _Insert) -> list[Created]:
-    runs = [run for firing in firings for run in firing.runs]
-    return [created for created in insert(connection, dialect, runs) if created is not None] if runs else []
+def _made(connection: Connection, dialect: Dialect, fired: Fired) -> list[Created]:
+    """What was inserted, and what there is to count, or to look for, before it may be."""
+    made: list[Created] = []
+    rest: list[NewRun] = []
+    for firing, row in zip(fired.moved, fired.inserted, strict=True):
+        if row is None:
+            rest += firing.runs
+        else:
+            run = firing.runs[0]
+            # In the order of the fields: this is made for each run.
+            made.append(Created._make((row.id, run.namespace, run.job, run.scheduled_at, row.state, None, False)))
+    if rest:
+        made += [created for created in insert_runs(connection, dialect, rest) if created is not None]
+    return made

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -134,6 +135,9 @@ class SqlStore:
 
     def due(self, namespaces: Sequence[str], until: datetime, limit: int) -> list[DueJob]:
         return self._dialect.read(lambda connection: slots.due(connection, namespaces, until, limit))
+
+    def prepare(self, firings: Sequence[Firing]) -> list[Firing]:
+        return [replace(firing, prepared=self._dialect.prepared(firing)) for firing in firings]
 
     def fire(self, firings: Sequence[Firing]) -> list[Created]:
         if not firings:

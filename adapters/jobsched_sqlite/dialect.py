@@ -18,9 +18,9 @@ from jobsched.model.run import Became, Claim, LogLine, NewRun, Transition
 from jobsched.model.state import Firing, JobWrite
 from jobsched.store.port import Doorbell, Topic
 from jobsched_sql.borrowing import borrowed, driver_connection
-from jobsched_sql.dialect import ClaimWish, Dialect, Inserted, InsertedAlone, Key, Load, Placed, Result, Work
+from jobsched_sql.dialect import ClaimWish, Dialect, Fired, Inserted, InsertedAlone, Key, Load, Placed, Result, Work
 from jobsched_sql.tables import nodes
-from jobsched_sqlite import inspection, runs, statements, work
+from jobsched_sqlite import fires, inspection, runs, statements, work
 from jobsched_sqlite.connections import BUSY_SECONDS, Driver, engines, set_wal
 from jobsched_sqlite.failures import translated
 from jobsched_sqlite.location import Location
@@ -161,8 +161,11 @@ class SqliteDialect(Dialect):
 
     # -- slots and jobs
 
-    def advance(self, connection: Connection, firings: Sequence[Firing]) -> list[Firing]:
-        return runs.advance(connection, firings)
+    def prepared(self, firing: Firing) -> object:
+        return fires.prepared(firing)
+
+    def fire(self, connection: Connection, firings: Sequence[Firing]) -> Fired:
+        return fires.fire(connection, self._time.now(), firings)
 
     def write_jobs(self, connection: Connection, namespace: str, generation: int, writes: Sequence[JobWrite]) -> None:
         runs.write_jobs(connection, namespace, generation, writes, self._time.now())

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from jobsched.model.definition import stored_definition
 from jobsched.model.run import NewRun, RunState
-from jobsched.model.state import Firing, JobWrite
+from jobsched.model.state import JobWrite
 from jobsched_sql.alike import alike
 from jobsched_sql.dialect import Inserted, Placed, Queue
 from jobsched_sql.texts import clean, encode, tags_text
@@ -97,31 +97,6 @@ def slots_taken(connection: Connection, slots: Sequence[NewRun]) -> set[tuple[st
     asked = json.dumps([[run.namespace, run.job, _micros(run.scheduled_at)] for run in slots])
     found = (json.loads(row[0]) for row in connection.exec_driver_sql(statements.SLOT_TAKEN, (asked,)))
     return {(namespace, job, from_micros(at)) for namespace, job, at in found}
-
-
-def advance(connection: Connection, firings: Sequence[Firing]) -> list[Firing]:
-    """Move the cursors that are still as seen; which. All at once, and one by one only if some were not."""
-    rows = [_advanced(firing) for firing in firings]
-    connection.exec_driver_sql("savepoint advancing")
-    if connection.exec_driver_sql(statements.ADVANCE, rows).rowcount == len(rows):
-        return list(firings)
-    connection.exec_driver_sql("rollback to advancing")
-    return [
-        firing
-        for firing, row in zip(firings, rows, strict=True)
-        if connection.exec_driver_sql(statements.ADVANCE, row).rowcount
-    ]
-
-
-def _advanced(firing: Firing) -> tuple[object, ...]:
-    return (
-        to_micros(firing.cursor),
-        _micros(firing.next_at),
-        firing.namespace,
-        firing.job,
-        to_micros(firing.seen_cursor),
-        firing.schedule_revision,
-    )
 
 
 def write_jobs(

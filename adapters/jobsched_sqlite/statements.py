@@ -90,10 +90,50 @@ update jobsched_runs set state = 'pending' where id in (
   order by priority, available_at, id limit ?)
 """
 
+#: All in one statement: a step a row would ask each time for Python's lock, which the handlers hold. `+` leaves no index but
+#: that of names.
 ADVANCE = """
-update jobsched_jobs set cursor_at = ?, next_at = ?
-where namespace = ? and name = ? and cursor_at = ? and schedule_revision = ?
+update jobsched_jobs set cursor_at = json_extract(f.value, '$[2]'), next_at = json_extract(f.value, '$[3]')
+from json_each(?) f
+where jobsched_jobs.namespace = json_extract(f.value, '$[0]') and jobsched_jobs.name = json_extract(f.value, '$[1]')
+  and +jobsched_jobs.cursor_at = json_extract(f.value, '$[4]')
+  and +jobsched_jobs.schedule_revision = json_extract(f.value, '$[5]')
 """
+#: Which of them are still as seen.
+AS_SEEN = """
+select f.key from json_each(?) f cross join jobsched_jobs job
+where job.namespace = json_extract(f.value, '$[0]') and job.name = json_extract(f.value, '$[1]')
+  and job.cursor_at = json_extract(f.value, '$[4]') and job.schedule_revision = json_extract(f.value, '$[5]')
+"""
+
+#: Plain slots that share what is bound by name; those whose key is not idle, or not known, are left out. Their ids are in
+#: order from the first on. The conditions are those of the partial indexes, word for word.
+INSERT_PLAIN = """
+insert into jobsched_runs
+  (id, namespace, job, handler, source, queue, priority, state, max_attempts, scheduled_at, available_at, start_by,
+   generation, concurrency_key, payload, created_at, tags)
+select :first + slot.key, :namespace, json_extract(slot.value, '$[0]'), json_extract(slot.value, '$[6]'), 'slot', :queue, :priority,
+  case when json_extract(slot.value, '$[2]') > :now then 'scheduled' else :due end, :max_attempts,
+  json_extract(slot.value, '$[1]'), coalesce(json_extract(slot.value, '$[2]'), :now), json_extract(slot.value, '$[3]'),
+  :generation,
+  json_extract(slot.value, '$[4]'), json_extract(slot.value, '$[5]'), :now, :tags
+from json_each(:slots) slot
+where json_extract(slot.value, '$[4]') is null or (
+  exists (select 1 from jobsched_keys k where k.namespace = :namespace and k.key = json_extract(slot.value, '$[4]'))
+  and not exists (
+    select 1 from jobsched_runs r where r.state in ('pending', 'running') and r.concurrency_key is not null
+      and r.namespace = :namespace and r.concurrency_key = json_extract(slot.value, '$[4]')
+    union all select 1 from jobsched_runs r
+      where r.state = 'blocked' and r.namespace = :namespace and r.concurrency_key = json_extract(slot.value, '$[4]')
+    union all select 1 from jobsched_runs r
+      where r.state = 'scheduled' and r.concurrency_key is not null and (r.claim_no > 0 or r.source = 'slot')
+        and r.namespace = :namespace and r.concurrency_key = json_extract(slot.value, '$[4]')
+    union all select 1 from jobsched_runs r where r.abandoned_by is not null
+      and r.namespace = :namespace and r.concurrency_key = json_extract(slot.value, '$[4]')))
+on conflict do nothing
+"""
+#: What became of them, by their ids.
+INSERTED_STATES = "select id, state from jobsched_runs where id > ?"
 
 WRITE_JOB = """
 insert into jobsched_jobs

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from jobsched.model.job import Job
 from jobsched.model.pause import Pause
@@ -112,8 +112,7 @@ class SyncChange:
         return [*(write.job.name for write in self.writes), *(removal.name for removal in self.removals)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DueJob:
+class DueJob(NamedTuple):
     """A job whose next slot has come: enough to look up its definition and to compute its slots."""
 
     namespace: str
@@ -136,6 +135,7 @@ class Firing:
     cursor: datetime
     next_at: datetime | None
     runs: tuple[NewRun, ...]
+    prepared: object = field(default=None, compare=False, repr=False)  #: what the store made of it beforehand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

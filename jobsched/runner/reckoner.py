@@ -1,7 +1,7 @@
 """Reckoner: what due jobs fire. For those due soon it is reckoned before, so that at the instant only the writing remains."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from jobsched.model.job import Job
@@ -15,17 +15,17 @@ log = logging.getLogger("jobsched")
 class Reckoner:
     """What was reckoned ahead is used only for a job that the store still shows as it was then, and only while it holds."""
 
-    def __init__(self, definitions: Definitions) -> None:
-        self._definitions = definitions
+    def __init__(self, definitions: Definitions, prepare: Callable[[Sequence[Firing]], list[Firing]]) -> None:
+        self._definitions, self._prepare = definitions, prepare
         self._ahead: dict[DueJob, Firing] = {}
         self._unreckoned: dict[tuple[str, str], int] = {}
 
     def reckon_ahead(self, soon: Sequence[DueJob]) -> None:
         """What these jobs will fire at their next slots; it takes the place of all that was reckoned ahead before."""
         self._load(soon)
-        self._ahead = {
-            due: firing for due in soon if (firing := self._firing(due, due.next_at, ahead=True)) is not None
-        }
+        reckoned = [(due, self._firing(due, due.next_at, ahead=True)) for due in soon]
+        known = {due: firing for due, firing in reckoned if firing is not None}
+        self._ahead = dict(zip(known, self._prepare(list(known.values())), strict=True))
 
     def firings(self, due: Sequence[DueJob], now: datetime) -> list[Firing]:
         """Of those of these jobs that this node can reckon."""

@@ -22,9 +22,10 @@ log = logging.getLogger("jobsched")
 _BATCH = 1000
 #: Jobs that are fired in one transaction, and how many such follow each other in one round.
 _SLICE, _SLICES = 500, 4
-#: So long before a slot what it fires is reckoned, of so many jobs.
-_AHEAD = timedelta(milliseconds=500)
-_MOST_AHEAD = 2000
+#: So long before a slot what it fires is reckoned, of so many jobs; but the handlers of what was just fired go first.
+_AHEAD = timedelta(seconds=2)
+_MOST_AHEAD = 10_000
+_AFTER_FIRING = timedelta(milliseconds=500)
 _NOTHING_FIRED = 0.05
 
 
@@ -48,8 +49,9 @@ class Scheduler(Service):
         self._events = events
         self._store, self._options, self._definitions = store, options, definitions
         self._heartbeat, self._on_pending, self._on_more_history = heartbeat, on_pending, on_more_history
-        self._reckoner = Reckoner(definitions)
+        self._reckoner = Reckoner(definitions, store.prepare)
         self._reckoned_for: datetime | None = None
+        self._fired_at: datetime | None = None
         #: The next slot, as the store said at the last look.
         self._awaited: datetime | None = None
 
@@ -115,10 +117,13 @@ class Scheduler(Service):
     def _until_due(self, next_due: datetime | None) -> float:
         """Seconds to the next slot. The last moments before it are used to reckon what it fires."""
         until = self._until(next_due)
-        if next_due is None or next_due == self._reckoned_for:
+        if not until or next_due is None or next_due == self._reckoned_for:
             return until
-        if until > _AHEAD.total_seconds():
-            return until - _AHEAD.total_seconds()
+        begin = next_due - _AHEAD
+        if self._fired_at is not None:
+            begin = max(begin, self._fired_at + _AFTER_FIRING)
+        if early := self._until(begin):
+            return min(early, until)
         self._reckoner.reckon_ahead(self._store.due(self._definitions.namespaces, next_due, _MOST_AHEAD))
         self._reckoned_for = next_due
         return self._until(next_due)
@@ -126,6 +131,7 @@ class Scheduler(Service):
     def _fire(self, due: list[DueJob], now: datetime) -> list[Created]:
         firings = self._reckoner.firings(due, now)
         created = self._store.fire(firings)
+        self._fired_at = self._heartbeat.now()
         covered: dict[tuple[str | None, datetime | None], Covers] = {
             (one.job, run.scheduled_at): run.covers for one in firings for run in one.runs if run.covers is not None
         }

@@ -142,6 +142,9 @@ class Store(Protocol):
     def due(self, namespaces: Sequence[str], until: datetime, limit: int) -> list[DueJob]:
         """Jobs whose next slot is at or before `until`, the earliest first; none that a pause holds, be it over or not."""
 
+    def prepare(self, firings: Sequence[Firing]) -> list[Firing]:
+        """The same, each with what of `fire` can be done before its slots have come; nothing is asked or written."""
+
     def fire(self, firings: Sequence[Firing]) -> list[Created]:
         """Record slots and move cursors, for each job whose cursor and schedule are still those seen; the others insert nothing.
 

@@ -11,6 +11,7 @@ from jobsched.testing.builders import (
     a_firing,
     a_free_job,
     a_job,
+    a_limited_job,
     a_skipped_slot,
     a_slot,
     a_trigger,
@@ -153,6 +154,71 @@ class SlotContract:
 
         [moved] = store.jobs("default")
         assert (moved.cursor, moved.next_at) == (START + MINUTE, None)
+
+    def test_what_was_prepared_is_fired_as_what_was_not(self, store: Store) -> None:
+        many = {
+            "plain": a_free_job("plain", payload={"text": "\0 \ud800 \"'"}, tags=("a", "b"), queue="mail", priority=-3),
+            "keyed": a_limited_job("keyed"),
+            "twice": a_free_job("twice"),
+            "large": a_free_job("large", payload={"text": "x" * 20_000}),
+        }
+        stored = given_jobs(store, *many.values())
+        later = {"available_at": START + 2 * MINUTE, "start_by": START + 9 * MINUTE}
+        slots = {
+            "plain": [a_slot(many["plain"], START + MINUTE, tags=("a", "b"), **later)],
+            "keyed": [a_slot(many["keyed"], START + MINUTE)],
+            "twice": [a_slot(many["twice"], START + number * MINUTE) for number in (1, 2)],
+            "large": [a_slot(many["large"], START + MINUTE)],
+        }
+        firings = [a_firing(stored[name], *slots[name]) for name in many]
+
+        prepared = store.prepare(firings)
+        made = store.fire(prepared)
+
+        assert prepared == firings
+        assert sorted((one.job or "", one.state.value) for one in made) == [
+            ("keyed", "pending"),
+            ("large", "pending"),
+            ("plain", "scheduled"),
+            ("twice", "pending"),
+            ("twice", "pending"),
+        ]
+        plain = the_run(store, next(one.id for one in made if one.job == "plain"))
+        assert (plain.payload, plain.tags, plain.queue, plain.priority) == (
+            many["plain"].payload,
+            ("a", "b"),
+            "mail",
+            -3,
+        )
+        assert (plain.available_at, plain.scheduled_at) == (START + 2 * MINUTE, START + MINUTE)
+        assert [run.id for run in runs(store) if run.job == "large" and run.payload == many["large"].payload]
+        assert store.fire(prepared) == []
+
+    def test_of_slots_that_share_a_key_only_the_first_gets_its_place(self, store: Store) -> None:
+        jobs = [a_limited_job(name, key="shared") for name in ("a", "b", "c")]
+        stored = given_jobs(store, *jobs)
+
+        made = store.fire(store.prepare([a_firing(stored[job.name], a_slot(job, START + MINUTE)) for job in jobs]))
+
+        assert [(one.job, one.state) for one in made] == [
+            ("a", RunState.PENDING),
+            ("b", RunState.SKIPPED),
+            ("c", RunState.SKIPPED),
+        ]
+
+    def test_a_slot_waits_or_is_skipped_for_what_is_unfinished_and_its_neighbours_are_not(self, store: Store) -> None:
+        jobs = [a_limited_job(name) for name in ("a", "b", "c")]
+        stored = given_jobs(store, *jobs)
+        store.fire([a_firing(stored["b"], a_slot(stored["b"].job, START + MINUTE))])
+        seen = {one.job.name: one for one in store.jobs("default")}
+
+        made = store.fire(store.prepare([a_firing(seen[job.name], a_slot(job, START + 2 * MINUTE)) for job in jobs]))
+
+        assert {(one.job, one.state) for one in made} == {
+            ("a", RunState.PENDING),
+            ("b", RunState.SKIPPED),
+            ("c", RunState.PENDING),
+        }
 
     def test_firing_nothing_is_nothing(self, store: Store) -> None:
         assert store.fire([]) == []

@@ -51,7 +51,7 @@ def a_shelf(**fields: Any) -> Shelf:
 
 
 def a_reckoner(shelf: Shelf) -> Reckoner:
-    return Reckoner(Definitions(cast("Store", shelf), ["default"]))
+    return Reckoner(Definitions(cast("Store", shelf), ["default"]), list)
 
 
 def due(**fields: Any) -> DueJob:
@@ -64,7 +64,7 @@ def due(**fields: Any) -> DueJob:
         next_at=SLOT,
         generation=1,
     )
-    return replace(tick, **fields)
+    return tick._replace(**fields)
 
 
 def test_what_was_reckoned_ahead_is_not_reckoned_again(reckoned: list[datetime]) -> None:

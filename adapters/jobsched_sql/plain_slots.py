@@ -1,0 +1,47 @@
+"""Plain slots: one run of one job, to be performed, with nothing that excludes others. Most that is fired is of this kind.
+
+If nothing is unfinished under its key, which an adapter asks as it inserts, there is nothing to count and nothing to decide.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from jobsched.model.run import NewRun, Source
+from jobsched.model.state import Firing
+
+#: A batch of larger payloads than this is better not held in memory before its time.
+_SMALL = 10_000
+
+
+def plain_run(firing: Firing) -> NewRun | None:
+    """The run of a firing that makes a plain one; None: there is more to it."""
+    if len(firing.runs) != 1:
+        return None
+    run = firing.runs[0]
+    if run.replaces:
+        return None
+    more = (run.skipped, run.covers, run.unique_key, run.unique_for, run.timeout, run.batch, run.trace)
+    is_plain = run.source is Source.SLOT and run.job == firing.job and run.scheduled_at is not None
+    return run if is_plain and more == _NOTHING_MORE else None
+
+
+_NOTHING_MORE = (None,) * 7
+
+
+def is_small(payload: str) -> bool:
+    """Whether its text may be kept until it is fired."""
+    return len(payload) <= _SMALL
+
+
+def counted_key(firing: Firing) -> str | None:
+    """The key that the runs of a firing are counted by, all of the same, since they are of one job."""
+    return next((run.key for run in firing.runs if run.skipped is None), None)
+
+
+def without_rivals(firings: Sequence[Firing]) -> list[bool]:
+    """Of which of these no other has the same key. Those that share one have to be counted: each would find it free."""
+    keys = [(firing.namespace, counted_key(firing)) for firing in firings]
+    if len(set(keys)) == len(keys):
+        return [True] * len(keys)
+    times = Counter(keys)
+    return [key is None or times[namespace, key] == 1 for namespace, key in keys]

@@ -1,0 +1,115 @@
+"""Firing: cursors are moved, and plain slots inserted, by statements that take many at once."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from jobsched.model.run import RunState
+from jobsched.model.state import Firing
+from jobsched_sql.dialect import Fired, Inserted, Queue
+from jobsched_sql.plain_slots import is_small, plain_run, without_rivals
+from jobsched_sql.texts import clean, encode, tags_text
+from jobsched_sql.types import to_micros
+from jobsched_sqlite import statements
+
+_STATES = {state.value: state for state in RunState}
+
+
+class Shared(NamedTuple):
+    """What plain runs that are inserted together have in common."""
+
+    namespace: str
+    queue: str
+    priority: int
+    max_attempts: int
+    generation: int | None
+    tags: str | None
+
+
+class Prepared(NamedTuple):
+    """A firing as the statements read it, in JSON. `shared` None: it makes no plain run."""
+
+    cursor: str
+    shared: Shared | None
+    slot: str = ""
+
+
+def prepared(firing: Firing) -> Prepared | None:
+    """None: it is made when it is needed, since it is large."""
+    made = _prepared(firing)
+    return made if is_small(made.slot) else None
+
+
+def _prepared(firing: Firing) -> Prepared:
+    instants = map(_micros, (firing.cursor, firing.next_at, firing.seen_cursor))
+    cursor = json.dumps((firing.namespace, firing.job, *instants, firing.schedule_revision))
+    run = plain_run(firing)
+    if run is None:
+        return Prepared(cursor, None)
+    instants = map(_micros, (run.scheduled_at, run.available_at, run.start_by))
+    slot = (run.job, *instants, run.key, encode(run.payload), clean(run.handler))
+    tags = tags_text(run.tags) if run.tags else None
+    shared = Shared(run.namespace, clean(run.queue), run.priority, run.max_attempts, run.generation, tags)
+    return Prepared(cursor, shared, json.dumps(slot))
+
+
+def fire(connection: Connection, now: datetime, firings: Sequence[Firing]) -> Fired:
+    if not firings:
+        return Fired([], [])
+    each = [one.prepared if isinstance(one.prepared, Prepared) else _prepared(one) for one in firings]
+    ours = _advance(connection, each)
+    alone = without_rivals(firings)
+    plain = [n for n in ours if alone[n] and each[n].shared is not None]
+    inserted = _insert(connection, now, each, plain) if plain else {}
+    return Fired([firings[n] for n in ours], [inserted.get(n) for n in ours])
+
+
+def _advance(connection: Connection, each: Sequence[Prepared]) -> Sequence[int]:
+    """Move the cursors that are still as seen; which. All at once, and anew if some were not."""
+    connection.exec_driver_sql("savepoint advancing")
+    asked = _list([one.cursor for one in each])
+    if connection.exec_driver_sql(statements.ADVANCE, (asked,)).rowcount == len(each):
+        return range(len(each))
+    connection.exec_driver_sql("rollback to advancing")
+    ours = sorted(key for (key,) in connection.exec_driver_sql(statements.AS_SEEN, (asked,)).fetchall())
+    if ours:
+        connection.exec_driver_sql(statements.ADVANCE, (_list([each[n].cursor for n in ours]),))
+    return ours
+
+
+def _insert(
+    connection: Connection, now: datetime, each: Sequence[Prepared], plain: Sequence[int]
+) -> dict[int, Inserted]:
+    """What became of those that were inserted. Ids are given here, in order: nobody else writes."""
+    [(last,)] = connection.exec_driver_sql(statements.LAST_ID).fetchall()
+    queues = connection.exec_driver_sql(statements.LIMITED_QUEUES).fetchall()
+    limited = {Queue(row[0], row[1]) for row in queues if row[2]}
+    groups: dict[Shared, list[int]] = {}
+    for n in plain:
+        shared = each[n].shared
+        assert shared is not None  # it is plain
+        groups.setdefault(shared, []).append(n)
+    by_id: dict[int, int] = {}
+    first = last + 1
+    for shared, group in groups.items():
+        due = RunState.BLOCKED if (shared.namespace, shared.queue) in limited else RunState.PENDING
+        slots = _list([each[n].slot for n in group])
+        asked = shared._asdict() | {"first": first, "now": to_micros(now), "due": due.value, "slots": slots}
+        connection.exec_driver_sql(statements.INSERT_PLAIN, asked)
+        by_id |= dict(enumerate(group, first))
+        first += len(group)
+    if any(shared.tags is not None for shared in groups):
+        connection.exec_driver_sql(statements.INDEX_TAGS, (last,))
+    rows = connection.exec_driver_sql(statements.INSERTED_STATES, (last,)).fetchall()
+    return {by_id[id_]: Inserted(id_, _STATES[state]) for id_, state in rows}
+
+
+def _list(texts: Sequence[str]) -> str:
+    return f"[{','.join(texts)}]"
+
+
+def _micros(instant: datetime | None) -> int | None:
+    return None if instant is None else to_micros(instant)
