@@ -137,39 +137,58 @@ def numbered_keys(numbers: Mapping[Key, int], number: str) -> str:
     return batch({"namespace": key.namespace, "key": key.key, number: value} for key, value in numbers.items())
 
 
-def firing(one: Firing) -> str:
-    """A record of it, as text: with its run if that is a plain one."""
-    record: dict[str, Any] = {
-        "namespace": one.namespace,
-        "job": one.job,
-        "seen_cursor": _instant(one.seen_cursor),
-        "schedule_revision": one.schedule_revision,
-        "cursor_at": _instant(one.cursor),
-        "concurrency_key": counted_key(one),
-    }
-    if one.next_at is not None:
-        record["next_at"] = _instant(one.next_at)
+#: The columns of a firing, and behind them those of its run, if that is a plain one.
+_FIRING = ("namespace", "job", "seen_cursor", "schedule_revision", "cursor_at", "next_at", "concurrency_key")
+_PLAIN = (
+    "handler",
+    "queue",
+    "priority",
+    "max_attempts",
+    "scheduled_at",
+    "available_at",
+    "start_by",
+    "generation",
+    "payload",
+    "tags",
+)
+
+
+def firing(one: Firing) -> tuple[str, ...]:
+    """It as elements of arrays, a column each."""
+    cursors = (_instant(one.seen_cursor), one.schedule_revision, _instant(one.cursor), _instant(one.next_at))
+    return tuple(map(_element, (one.namespace, one.job, *cursors, counted_key(one), *_plain(one))))
+
+
+def _plain(one: Firing) -> tuple[str | int | None, ...]:
     run = plain_run(one)
-    if run is not None:
-        record |= {
-            "handler": clean(run.handler),
-            "queue": clean(run.queue),
-            "priority": run.priority,
-            "max_attempts": run.max_attempts,
-            "scheduled_at": _instant(run.scheduled_at),
-            "available_at": _instant(run.available_at),
-            "generation": run.generation,
-            "payload": encode(run.payload),
-        }
-        if run.start_by is not None:
-            record["start_by"] = _instant(run.start_by)
-        if run.tags:
-            record["tags"] = tags_text(run.tags)
-    return _encoder.encode(record)
+    if run is None:
+        return (None,) * len(_PLAIN)
+    return (
+        clean(run.handler),
+        clean(run.queue),
+        run.priority,
+        run.max_attempts,
+        _instant(run.scheduled_at),
+        _instant(run.available_at),
+        _instant(run.start_by),
+        run.generation,
+        encode(run.payload),
+        tags_text(run.tags) if run.tags else None,
+    )
 
 
-def firings(each: Iterable[str]) -> str:
-    return f"[{','.join(each)}]"
+def _element(value: str | int | None) -> str:
+    """As it stands in an array's text."""
+    if value is None:
+        return "NULL"
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def firings(each: Iterable[tuple[str, ...]]) -> dict[str, str]:
+    """An array for each column."""
+    columns = zip(*each, strict=True)
+    return {name: "{" + ",".join(column) + "}" for name, column in zip(_FIRING + _PLAIN, columns, strict=True)}
 
 
 def jobs(writes: Sequence[JobWrite]) -> str:

@@ -15,18 +15,18 @@ from jobsched_sql.plain_slots import counted_key, is_small, plain_run, without_r
 _STATES = {state.value: state for state in RunState}
 
 
-def prepared(firing: Firing) -> str | None:
-    """Its record; None: it is made when it is needed, since it is large."""
-    record = batches.firing(firing)
-    return record if is_small(record) else None
+def prepared(firing: Firing) -> tuple[str, ...] | None:
+    """Its elements; None: they are made when they are needed, since they are large."""
+    elements = batches.firing(firing)
+    return elements if is_small(elements) else None
 
 
 def fire(connection: Connection, now: datetime | None, firings: Sequence[Firing]) -> Fired:
     if not firings:
         return Fired([], [])
-    records = batches.firings([_record(firing) for firing in firings])
+    columns = batches.firings([_elements(firing) for firing in firings])
     keyed = [counted_key(firing) is not None for firing in firings]
-    asked: dict[str, Any] = {"firings": records, "all": len(firings), "keyed": sum(keyed)}
+    asked: dict[str, Any] = {**columns, "all": len(firings), "keyed": sum(keyed)}
     [(moved, locked)] = connection.exec_driver_sql(statements.ADVANCE, asked).fetchall()
     ours = range(len(firings)) if moved is None else sorted(position - 1 for position in moved)
     alone = without_rivals(firings)
@@ -39,13 +39,11 @@ def fire(connection: Connection, now: datetime | None, firings: Sequence[Firing]
     if not plain:
         return Fired([firings[n] for n in ours], [None] * len(ours))
     among = None if len(plain) == len(firings) else [n + 1 for n in plain]
-    rows = connection.exec_driver_sql(
-        statements.INSERT_PLAIN, {"now": now, "firings": records, "among": among}
-    ).fetchall()
+    rows = connection.exec_driver_sql(statements.INSERT_PLAIN, {**columns, "now": now, "among": among}).fetchall()
     inserted = {(namespace, job): Inserted(id_, _STATES[state]) for id_, state, namespace, job in rows}
     moved_ones = [firings[n] for n in ours]
     return Fired(moved_ones, [inserted.get((one.namespace, one.job)) for one in moved_ones])
 
 
-def _record(firing: Firing) -> str:
-    return firing.prepared if isinstance(firing.prepared, str) else batches.firing(firing)
+def _elements(firing: Firing) -> tuple[str, ...]:
+    return firing.prepared if isinstance(firing.prepared, tuple) else batches.firing(firing)

@@ -143,13 +143,12 @@ where state || '' = 'blocked' and id = any(array(
 
 #: Jobs that are still as seen, and that nobody else is firing; then the keys of their runs, in order. No key of a job's row
 #: is changed, so its lock lets `finish` look whether the job exists. How many of each, and which if that is not all.
+#: An array a column: records of JSON take the server six times as long to read.
 ADVANCE = """
 with firing as materialized (
-  select * from rows from (
-    json_to_recordset(%(firings)s) as (namespace text, job text, seen_cursor timestamptz, schedule_revision bigint,
-      cursor_at timestamptz, next_at timestamptz, concurrency_key text)
-  ) with ordinality as firing (
-    namespace, job, seen_cursor, schedule_revision, cursor_at, next_at, concurrency_key, position)),
+  select * from unnest(%(namespace)s::text[], %(job)s::text[], %(seen_cursor)s::timestamptz[],
+    %(schedule_revision)s::bigint[], %(cursor_at)s::timestamptz[], %(next_at)s::timestamptz[], %(concurrency_key)s::text[])
+  with ordinality as firing (namespace, job, seen_cursor, schedule_revision, cursor_at, next_at, concurrency_key, position)),
 held as materialized (
   select firing.position, job.namespace, job.name, firing.cursor_at, firing.next_at, firing.concurrency_key
   from firing join jobsched_jobs job on job.namespace = firing.namespace and job.name = firing.job
@@ -180,11 +179,10 @@ select slot.namespace, slot.job, slot.handler, 'slot', slot.queue, slot.priority
   case when slot.available_at > clock.now then 'scheduled' when limited.starts then 'blocked' else 'pending' end,
   slot.max_attempts, slot.scheduled_at, coalesce(slot.available_at, clock.now), slot.start_by, slot.generation, slot.concurrency_key,
   slot.payload::json, clock.now, slot.tags::json
-from rows from (
-  json_to_recordset(%(firings)s) as (namespace text, job text, handler text, queue text, priority bigint, max_attempts int,
-    scheduled_at timestamptz, available_at timestamptz, start_by timestamptz, generation bigint, concurrency_key text,
-    payload text, tags text)
-) with ordinality as slot (namespace, job, handler, queue, priority, max_attempts, scheduled_at, available_at, start_by,
+from unnest(%(namespace)s::text[], %(job)s::text[], %(handler)s::text[], %(queue)s::text[], %(priority)s::bigint[],
+  %(max_attempts)s::int[], %(scheduled_at)s::timestamptz[], %(available_at)s::timestamptz[], %(start_by)s::timestamptz[],
+  %(generation)s::bigint[], %(concurrency_key)s::text[], %(payload)s::text[], %(tags)s::text[])
+with ordinality as slot (namespace, job, handler, queue, priority, max_attempts, scheduled_at, available_at, start_by,
   generation, concurrency_key, payload, tags, position)
 cross join clock
 left join (select namespace, queue, max_running is not null or rate is not null as starts from jobsched_queues)

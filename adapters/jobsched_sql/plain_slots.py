@@ -4,12 +4,12 @@ If nothing is unfinished under its key, which an adapter asks as it inserts, the
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from jobsched.model.run import NewRun, Source
 from jobsched.model.state import Firing
 
-#: A batch of larger payloads than this is better not held in memory before its time.
+#: Thousands of larger ones than this are better not held in memory before their time.
 _SMALL = 10_000
 
 
@@ -28,9 +28,9 @@ def plain_run(firing: Firing) -> NewRun | None:
 _NOTHING_MORE = (None,) * 7
 
 
-def is_small(payload: str) -> bool:
-    """Whether its text may be kept until it is fired."""
-    return len(payload) <= _SMALL
+def is_small(texts: Iterable[str]) -> bool:
+    """Whether what was made of a firing may be kept until it is fired."""
+    return sum(map(len, texts)) <= _SMALL
 
 
 def counted_key(firing: Firing) -> str | None:

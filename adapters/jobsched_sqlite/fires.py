@@ -40,7 +40,7 @@ class Prepared(NamedTuple):
 def prepared(firing: Firing) -> Prepared | None:
     """None: it is made when it is needed, since it is large."""
     made = _prepared(firing)
-    return made if is_small(made.slot) else None
+    return made if is_small((made.cursor, made.slot)) else None
 
 
 def _prepared(firing: Firing) -> Prepared:
