@@ -314,10 +314,10 @@ def test_while_the_store_is_away_beginnings_wait_in_their_order_but_not_without_
     def away(_: object) -> int:
         raise StoreUnavailableError("away")
 
+    monkeypatch.setattr(desk.store, "note_beginnings", away)
     for number in range(5):
         watch.begins(a_beginning(number))
-        with monkeypatch.context() as patched, pytest.raises(StoreUnavailableError):
-            patched.setattr(desk.store, "note_beginnings", away)
+        with pytest.raises(StoreUnavailableError):
             desk.look(watch)
     monkeypatch.setattr(desk.store, "note_beginnings", noted.extend)
     desk.look(watch)
