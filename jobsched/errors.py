@@ -95,6 +95,17 @@ class FileJobError(JobschedError):
         self.name, self.generation = name, generation
 
 
+class JobChangedError(JobschedError):
+    """Somebody has changed this job since it was read; nothing was changed now."""
+
+    def __init__(self, name: str, expected: int, generation: int) -> None:
+        super().__init__(
+            f"job {name!r} was changed meanwhile: it is as of generation {generation}, not {expected}; "
+            "read it again, and say again what is to be changed"
+        )
+        self.name, self.expected, self.generation = name, expected, generation
+
+
 class MadeBeforeError(JobschedError):
     """Something was made under this idempotency key before, or is being made; nothing was made now."""
 

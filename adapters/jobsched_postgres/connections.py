@@ -7,7 +7,6 @@ each transaction sets its own. What a lost network leaves hanging is cut off by 
 """
 
 import logging
-import os
 import select
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -18,11 +17,12 @@ import psycopg
 from psycopg.types.numeric import Int8BinaryLoader
 from psycopg.types.string import TextBinaryLoader, TextLoader
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from jobsched.clock import Clock
 from jobsched.errors import StoreError
+from jobsched_postgres.failures import before_sending
 from jobsched_postgres.location import Location
 from jobsched_postgres.watchdog import Watchdog
 
@@ -60,7 +60,6 @@ _ONLY_IF_ASKED = 2**31 - 1
 _IDLE_SINCE = "jobsched_idle_since"
 #: Whoever had it since may have rolled back, and then the driver has the server forget whatever was prepared.
 WAS_IN_POOL = "jobsched_was_in_pool"
-_PROCESS = "jobsched_process"
 _PLANNED_AT = "jobsched_planned_at"
 _PLAN_SECONDS = 1.0
 #: A connection that rested so long is asked whether it still lives; one that rested less is only looked at.
@@ -83,7 +82,6 @@ class Connector:
         self._location, self._clock = location, clock
         self._options_refused = False
         self._may_prepare = True
-        self._parents: list[psycopg.Connection[Any]] = []  #: kept, so that none is closed
         self.watchdog = Watchdog(clock)
 
     def engine(self) -> Engine:
@@ -131,14 +129,7 @@ class Connector:
             self._options_refused = True
             return psycopg.connect(*args, **arguments)
 
-    def _taken(
-        self, connection: psycopg.Connection[Any], entry: ConnectionPoolEntry, pooled: PoolProxiedConnection
-    ) -> None:
-        if entry.info[_PROCESS] != os.getpid():
-            self._parents.append(connection)
-            # As SQLAlchemy's documentation has it: the pool neither uses nor closes it, and connects anew.
-            entry.dbapi_connection = pooled.dbapi_connection = None  # type: ignore[misc]
-            raise DisconnectionError("it is of the process that this one was forked from")
+    def _taken(self, connection: psycopg.Connection[Any], entry: ConnectionPoolEntry, _pooled: object) -> None:
         self.watchdog.watch(connection)
         rested = self._clock.monotonic() - entry.info.get(_IDLE_SINCE, self._clock.monotonic())
         if rested > TRUSTED_SECONDS or was_told_something(connection):
@@ -176,7 +167,8 @@ class Connector:
         """
         now = self._clock.monotonic()
         if now - info.setdefault(_PLANNED_AT, now) > _PLAN_SECONDS and self.prepares(connection):
-            connection.execute("discard plans")
+            with before_sending():
+                connection.execute("discard plans")
             info[_PLANNED_AT] = now
 
     def be_patient(self, connection: Connection) -> None:
@@ -236,7 +228,6 @@ def _make_ready(connection: psycopg.Connection[Any], entry: ConnectionPoolEntry)
     row = connection.execute("select current_setting('statement_timeout'), pg_backend_pid()").fetchone()
     assert row is not None, "it always has a row"
     entry.info[_HAS_TIMEOUTS] = row[0] != "0"
-    entry.info[_PROCESS] = os.getpid()
     if row[1] == connection.info.backend_pid and connection.prepare_threshold is None:
         connection.prepare_threshold = _ONLY_IF_ASKED
 

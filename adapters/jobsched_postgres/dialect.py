@@ -1,6 +1,7 @@
 """PostgreSQL's answers to what the shared store asks."""
 
 import json
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
@@ -35,17 +36,32 @@ from jobsched_postgres.connections import (
     told_pid,
 )
 from jobsched_postgres.direct import Direct, execute_prepared
-from jobsched_postgres.failures import READ_ONLY, code_of, connection_lost, lost_race, outcome_unknown, translated
+from jobsched_postgres.failures import (
+    READ_ONLY,
+    NotSentError,
+    code_of,
+    connection_lost,
+    lost_race,
+    outcome_unknown,
+    translated,
+)
 from jobsched_postgres.location import Location
 from jobsched_postgres.wake import CHANNEL, Ringer
 from jobsched_postgres.wake import Doorbell as ListenDoorbell
 from jobsched_sql.alike import well_and_alike
 from jobsched_sql.borrowing import borrowed, driver_connection
+<<<<<<< HEAD
 from jobsched_sql.dialect import ClaimWish, Dialect, Fired, Inserted, InsertedAlone, Key, Load, Placed, Result, Work
+=======
+from jobsched_sql.dialect import ClaimWish, Dialect, Inserted, InsertedAlone, Key, Load, Placed, Result, Work
+from jobsched_sql.forking import leave, leave_pool, mind_forks
+>>>>>>> w-six
 from jobsched_sql.rows import CLAIM_COLUMNS, claim_of, driver_rows, leaves_for_good
 from jobsched_sql.tables import nodes
 from jobsched_sql.texts import clean
 from jobsched_sql.types import Instant
+
+log = logging.getLogger("jobsched")
 
 _claim_order = itemgetter(CLAIM_COLUMNS.index("priority"), CLAIM_COLUMNS.index("available_at"), 0)
 _SUCCEEDED = Became(RunState.SUCCEEDED, None)
@@ -72,6 +88,7 @@ class PostgresDialect(Dialect):
         self._direct = Direct(self._engine, self._connector.watchdog, self._time)
         self._ringer = Ringer(self._notify, self._time)
         self._doorbells: list[ListenDoorbell] = []
+        mind_forks(self)
 
     # -- the database as a whole
 
@@ -89,6 +106,17 @@ class PostgresDialect(Dialect):
 
     def exists(self) -> bool:
         return True
+
+    def before_fork(self) -> None:
+        """What is open stays the parent's, and the child knows it not to be its own."""
+
+    def forked(self) -> None:
+        leave_pool(self._engine)
+        self._direct.forked()
+        leave(self._doorbells)
+        self._doorbells = []
+        self._connector.watchdog.forked()
+        self._ringer.forked()
 
     # -- transactions
 
@@ -157,17 +185,31 @@ class PostgresDialect(Dialect):
         """One statement that commits by itself: as `write_once`, without SQLAlchemy, which takes as long as the server for it."""
         with translated(self._where):
             try:
-                return self._alone_once(work)
+                return self._alone_sent(work)
             except (errors.InvalidSqlStatementName, errors.DuplicatePreparedStatement):
                 # A pooler after all: it has done nothing, and is not asked to prepare again. Nor if another thread has just
                 # found that out.
                 self._connector.prepare_nothing()
-                return self._alone_once(work)
+                return self._alone_sent(work)
+
+    def _alone_sent(self, work: Callable[[PoolProxiedConnection], list[Any]]) -> list[Any]:
+        """Once more, by another connection, if the first was lost before the statement went out."""
+        try:
+            return self._alone_once(work)
+        except NotSentError:
+            log.debug("a connection was lost before the statement was sent; another one is asked")
+        try:
+            return self._alone_once(work)
+        except NotSentError as error:
+            raise error.lost from error
 
     def _alone_once(self, work: Callable[[PoolProxiedConnection], list[Any]]) -> list[Any]:
         pooled = self._direct.take()
         try:
             return work(pooled)
+        except NotSentError as error:
+            pooled.invalidate(error)
+            raise
         except psycopg.Error as error:
             if connection_lost(error):
                 pooled.invalidate(error)

@@ -4,8 +4,6 @@ A pool and a driver look after much that such a statement never needs, which tak
 connection of the pool is kept from one statement to the next, and libpq itself is asked.
 """
 
-import os
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +13,9 @@ from sqlalchemy import Engine, PoolProxiedConnection
 
 from jobsched.clock import Clock
 from jobsched_postgres.connections import TRUSTED_SECONDS, WAS_IN_POOL, as_driver, was_told_something
+from jobsched_postgres.failures import before_sending
 from jobsched_postgres.watchdog import Watchdog
+from jobsched_sql.forking import leave
 
 _PREPARED = "jobsched_prepared"
 
@@ -27,14 +27,9 @@ class Direct:
         self._engine, self._watchdog, self._clock = engine, watchdog, clock
         self._kept: list[tuple[float, PoolProxiedConnection]] = []
         self._closed = False
-        self._process = os.getpid()
-        self._forking = threading.Lock()
-        self._parents: list[tuple[float, PoolProxiedConnection]] = []
 
     def take(self) -> PoolProxiedConnection:
         """A connection that looks alive, watched; to be given back."""
-        if self._process != os.getpid():
-            self._leave_to_parent()
         while self._kept:
             try:
                 since, pooled = self._kept.pop()
@@ -66,14 +61,10 @@ class Direct:
             pooled.invalidate()
             pooled.close()
 
-    def _leave_to_parent(self) -> None:
-        """In a forked child: whatever is open is our parent's, neither to be used nor to be closed."""
-        with self._forking:
-            if self._process != os.getpid():
-                self._parents, self._kept = self._kept, []
-                self._engine.dispose(close=False)
-                # Last: other threads of the child go on once there is nothing of the parent's to be found.
-                self._process = os.getpid()
+    def forked(self) -> None:
+        """In a forked child."""
+        leave(self._kept)
+        self._kept = []
 
 
 def execute_prepared(
@@ -81,7 +72,7 @@ def execute_prepared(
 ) -> list[tuple[str, ...]]:
     """The rows of a prepared statement that commits by itself, as text. `statement` has $1 and so on, and no NULL among its results.
 
-    Raises the driver's errors.
+    Raises the driver's errors, and NotSentError.
     """
     prepared: set[str] = pooled.info.setdefault(_PREPARED, set())
     if name in prepared and pooled.info.get(WAS_IN_POOL):
@@ -92,7 +83,8 @@ def execute_prepared(
             prepared.clear()
     if name not in prepared:
         driver = as_driver(pooled.driver_connection)
-        _checked(driver, driver.pgconn.prepare(name.encode(), statement.encode()), pq.ExecStatus.COMMAND_OK)
+        with before_sending():
+            _checked(driver, driver.pgconn.prepare(name.encode(), statement.encode()), pq.ExecStatus.COMMAND_OK)
         prepared.add(name)
         pooled.info[WAS_IN_POOL] = False
     return _rows_of(pooled, name, asked)

@@ -72,6 +72,25 @@ def connection_lost(error: BaseException) -> bool:
     )
 
 
+class NotSentError(Exception):
+    """The connection went before the statement itself was sent: nothing was done, so another one may be asked."""
+
+    def __init__(self, lost: psycopg.Error) -> None:
+        super().__init__(str(lost))
+        self.lost = lost
+
+
+@contextmanager
+def before_sending() -> Iterator[None]:
+    """What is asked of the server first, which changes nothing. Raises NotSentError for a lost connection."""
+    try:
+        yield
+    except psycopg.Error as error:
+        if connection_lost(error):
+            raise NotSentError(error) from error
+        raise
+
+
 @contextmanager
 def translated(where: str) -> Iterator[None]:
     """Raise the port's errors for the driver's."""

@@ -32,8 +32,12 @@ class Ringer:
 
     def __init__(self, send: Callable[[Topic], None], clock: Clock) -> None:
         self._send, self._clock = send, clock
+        self.forked()
+
+    def forked(self) -> None:
+        """As new, which it is in a forked child: locks may have been held by threads that are not there, and none sends."""
         self._lock = threading.Lock()
-        self._tokens, self._filled_at = float(BURST), clock.monotonic()
+        self._tokens, self._filled_at = float(BURST), self._clock.monotonic()
         self._waiting: set[Topic] = set()
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
@@ -73,8 +77,7 @@ class Ringer:
     def _wait_with(self, topic: Topic) -> None:
         self._waiting.add(topic)
         self._wanted.set()
-        # A forked child has none of the threads of its parent.
-        if self._thread is None or not self._thread.is_alive():
+        if self._thread is None:
             self._thread = threading.Thread(target=self._trail, name="jobsched-ringer", daemon=True)
             self._thread.start()
 

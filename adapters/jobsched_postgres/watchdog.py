@@ -27,6 +27,10 @@ class Watchdog:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.forked()
+
+    def forked(self) -> None:
+        """As new, which it is in a forked child: locks may have been held by threads that are not there, and none watches."""
         self._lock = threading.Lock()
         self._calls: dict[int, _Call] = {}
         self._stopping = threading.Event()
@@ -36,9 +40,7 @@ class Watchdog:
         """From now on the connection must show life before `SILENT_SECONDS` are over."""
         with self._lock:
             self._calls[id(connection)] = _Call(connection, self._clock.monotonic() + SILENT_SECONDS)
-            # A forked child has none of the threads of its parent.
-            gone = self._thread is None or not self._thread.is_alive()
-            if gone and not self._stopping.is_set():
+            if self._thread is None and not self._stopping.is_set():
                 self._thread = threading.Thread(target=self._look, name="jobsched-watchdog", daemon=True)
                 self._thread.start()
 

@@ -19,6 +19,7 @@ from jobsched.model.state import Firing, JobWrite
 from jobsched.store.port import Doorbell, Topic
 from jobsched_sql.borrowing import borrowed, driver_connection
 from jobsched_sql.dialect import ClaimWish, Dialect, Fired, Inserted, InsertedAlone, Key, Load, Placed, Result, Work
+from jobsched_sql.forking import leave, leave_pool, mind_forks
 from jobsched_sql.tables import nodes
 from jobsched_sqlite import fires, inspection, runs, statements, work
 from jobsched_sqlite.connections import BUSY_SECONDS, Driver, engines, set_wal
@@ -39,6 +40,7 @@ class SqliteDialect(Dialect):
         self._time: Clock = clock or SystemClock()
         self._writer, self._reader = engines(location)
         self._doorbells: list[SocketDoorbell] = []
+        mind_forks(self)
 
     # -- the database as a whole
 
@@ -58,6 +60,19 @@ class SqliteDialect(Dialect):
         if self._create:
             return False
         raise StoreError(f"{self._location.path} does not exist; `jobsched sync` or `jobsched db upgrade` makes it")
+
+    def before_fork(self) -> None:
+        """Close what rests: SQLite keeps in memory which locks the process has, and the child, which has none of them, would
+        rely on them.
+        """
+        for engine in (self._writer, self._reader):
+            engine.dispose()
+
+    def forked(self) -> None:
+        for engine in (self._writer, self._reader):
+            leave_pool(engine)
+        leave(self._doorbells)
+        self._doorbells = []
 
     # -- transactions
 

@@ -4,11 +4,10 @@ from typing import Any
 
 import click
 
-from jobsched.cli.declared import pointing_at_files
+from jobsched.cli.declared import pointing_at_files, say_next
 from jobsched.cli.definition_options import definition_of, definition_options
-from jobsched.cli.output import print_json, say, say_prose
+from jobsched.cli.output import print_json, say
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, text_output_option
-from jobsched.model.wording import moment
 
 
 @click.command("create")
@@ -24,16 +23,11 @@ def command(name: str, *, database: str | None, namespace: str | None, output: s
     """
     definition = definition_of(given)
     with client_of(find_target(database, namespace)) as client, pointing_at_files(client):
-        stored, now = client.create_job(name, definition), client.store.now()
-    if output == "json":
-        from jobsched.model.report import job_as_json
+        stored = client.create_job(name, definition)
+        if output == "json":
+            from jobsched.model.report import job_as_json
 
-        print_json(job_as_json(stored, None))
-        return
-    say(f"{name} is declared, as of generation {stored.generation}")
-    if stored.job.suspend:
-        say("it is suspended")
-    elif stored.next_at is not None:
-        say(f"next: {moment(stored.next_at, now)}")
-    else:
-        say_prose(f"it has no slot to come; to run it: jobsched trigger {name}")
+            print_json(job_as_json(stored, None))
+        else:
+            say(f"{name} is declared, as of generation {stored.generation}")
+            say_next(client, stored)

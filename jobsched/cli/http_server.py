@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import click
+
 from jobsched.cli.errors import Failure
 from jobsched.cli.http_tokens import MAKE_ONE, tokens_of
 from jobsched.hosts import LOOPBACK_NAMES, is_loopback
@@ -25,7 +27,7 @@ class Place(NamedTuple):
     port: int = DEFAULT_PORT
     names: Sequence[str] = ()
     root_path: str = ""
-    proxies: str = "127.0.0.1"
+    proxies: Sequence[str] = ()
 
 
 def place_of(text: str) -> Place:
@@ -34,6 +36,23 @@ def place_of(text: str) -> Place:
     if found is None or int(found["port"]) > 65535:
         raise ValueError(f"{text!r} is no address; write PORT or HOST:PORT, like 127.0.0.1:8321")
     return Place((found["host"] or DEFAULT_HOST).strip("[]"), int(found["port"]))
+
+
+def proxies_of(_context: object, _option: object, given: Sequence[str]) -> tuple[str, ...]:
+    """Addresses and networks, one or several in each. Raises click.BadParameter.
+
+    Not `*`: whoever reaches the server could then say that he is anybody, which the limit on wrong tokens and the audit
+    would believe.
+    """
+    import ipaddress
+
+    named = tuple(name.strip() for each in given for name in each.split(","))
+    for name in named:
+        try:
+            ipaddress.ip_network(name)
+        except ValueError as error:
+            raise click.BadParameter(f"{error}; name the proxies: 127.0.0.1, 10.0.0.0/24") from None
+    return named
 
 
 def open_server(
@@ -84,4 +103,6 @@ def access_of(settings: "Settings", place: Place) -> "Access":
             f"{place.host} is an address that others reach, and there is no token: set JOBSCHED_API_TOKEN "
             f"({MAKE_ONE}), or listen on {DEFAULT_HOST}"
         )
+    if access.open and place.proxies:
+        raise Failure(f"a proxy brings others here, and there is no token: set JOBSCHED_API_TOKEN ({MAKE_ONE})")
     return access

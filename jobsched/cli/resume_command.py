@@ -8,6 +8,7 @@ import click
 from jobsched.cli.elsewhere import say_if_elsewhere
 from jobsched.cli.output import print_json, say
 from jobsched.cli.pause_text import check_target, held, target_options, target_text
+from jobsched.cli.reason import reason_option
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     queue="The pause of a queue: its runs start again.",
     everything="The pause that --all made; those of single jobs and queues stand.",
 )
+@reason_option
 @database_option
 @namespace_option
 @output_option
@@ -28,6 +30,7 @@ def command(
     *,
     queue: str | None,
     everything: bool,
+    reason: str | None,
     database: str | None,
     namespace: str | None,
     output: str,
@@ -40,7 +43,7 @@ def command(
 
     check_target(jobs, queue, everything=everything)
     with client_of(find_target(database, namespace)) as client:
-        ended = client.resume(*jobs, queue=queue, all=everything)
+        ended = client.resume(*jobs, queue=queue, all=everything, reason=reason)
         if everything:
             say_if_elsewhere(client)
         left, suspended = Pauses(client.pauses()), _suspended(client, jobs)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobsched.cli.http_server import DEFAULT_HOST, DEFAULT_PORT, Place, open_server
+from jobsched.cli.http_server import DEFAULT_HOST, DEFAULT_PORT, Place, open_server, proxies_of
 from jobsched.cli.target import DEFAULT_FILE, database_option, find_target, namespace_option, refuse_other_schema
 from jobsched.errors import SchemaError, StoreUnavailableError
 
@@ -33,10 +33,11 @@ log = logging.getLogger("jobsched")
 @click.option(
     "--trust-proxy",
     "proxies",
-    default="127.0.0.1",
-    show_default=True,
-    metavar="ADDRESSES",
-    help="Proxies whose X-Forwarded-For is believed.",
+    multiple=True,
+    metavar="ADDRESS",
+    callback=proxies_of,
+    help="A proxy, or a network of them, whose word on clients is taken (X-Forwarded-For, X-Forwarded-Proto); may be repeated. "
+    "Without it, nobody's.",
 )
 @database_option
 @namespace_option
@@ -48,7 +49,7 @@ def command(
     port: int,
     names: tuple[str, ...],
     root_path: str,
-    proxies: str,
+    proxies: tuple[str, ...],
     database: str | None,
     namespace: str | None,
     log_format: str | None,

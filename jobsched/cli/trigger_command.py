@@ -10,6 +10,7 @@ from jobsched.cli.job_names import job_names
 from jobsched.cli.output import print_json, say
 from jobsched.cli.pause_text import line_with_way_out
 from jobsched.cli.payload import payload_of, payload_option
+from jobsched.cli.reason import reason_option
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 from jobsched.model.wording import lacks_text
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 @click.command("trigger")
 @click.argument("job", shell_complete=job_names)
 @payload_option
+@reason_option
 @click.option("--wait", is_flag=True, help="Wait for the run; exit code 1 if it does not succeed.")
 @click.option("--timeout", metavar="DURATION", help="With --wait: how long at most.")
 @database_option
@@ -30,6 +32,7 @@ def command(
     job: str,
     *,
     payload: str | None,
+    reason: str | None,
     wait: bool,
     timeout: str | None,
     database: str | None,
@@ -43,7 +46,7 @@ def command(
 
     given, limit = payload_of(payload), _timeout(timeout)
     with client_of(find_target(database, namespace)) as client:
-        stored, made = client.job(job), client.trigger(job, given)
+        stored, made = client.job(job), client.trigger(job, given, reason=reason)
         if output == "table":
             waits = f": {lacks_text(client.lacks(made.id))}" if made.state is RunState.BLOCKED else ""
             say(f"run {made.id} of {job} is {made.state}{waits}")

@@ -1,14 +1,21 @@
 """jobsched update."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from jobsched.cli.declared import pointing_at_files
+from jobsched.cli.declared import pointing_at_files, say_next
 from jobsched.cli.definition_options import changed, definition_of, definition_options
 from jobsched.cli.job_names import job_names
 from jobsched.cli.output import print_json, say
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, text_output_option
+
+if TYPE_CHECKING:
+    from jobsched.client import Client
+    from jobsched.model.state import StoredJob
+
+_TRIES = 8
 
 
 @click.command("update")
@@ -30,19 +37,35 @@ def command(
         raise click.UsageError("say what is to be changed; see: jobsched update --help")
     _check_known(unset)
     with client_of(find_target(database, namespace)) as client, pointing_at_files(client):
-        from jobsched.model.definition import definition
+        before, stored = _changed(client, job, lambda now: changed({} if whole else now, fields, unset))
+        if output == "json":
+            from jobsched.model.report import job_as_json
 
+            print_json(job_as_json(stored, client.last_run(job)))
+        elif stored.generation == before:
+            say(f"{job} is so already")
+        else:
+            say(f"{job} is changed, as of generation {stored.generation}")
+            say_next(client, stored)
+
+
+def _changed(
+    client: "Client", job: str, change: "Callable[[dict[str, Any]], dict[str, Any]]"
+) -> "tuple[int, StoredJob]":
+    """The generation that it was of, and what it is now. What somebody else changes meanwhile is kept: it is read again."""
+    from jobsched.errors import JobChangedError
+    from jobsched.model.definition import definition
+
+    for attempt in range(_TRIES):
         before = client.job(job)
-        stored = client.update_job(job, changed({} if whole else definition(before.job), fields, unset))
-        last = client.last_run(job) if output == "json" else None
-    if output == "json":
-        from jobsched.model.report import job_as_json
-
-        print_json(job_as_json(stored, last))
-    elif stored.generation == before.generation:
-        say(f"{job} is so already")
-    else:
-        say(f"{job} is changed, as of generation {stored.generation}")
+        try:
+            stored = client.update_job(job, change(definition(before.job)), expected_generation=before.generation)
+        except JobChangedError:
+            if attempt == _TRIES - 1:
+                raise
+            continue
+        return before.generation, stored
+    raise AssertionError("unreachable")
 
 
 def _check_known(unset: tuple[str, ...]) -> None:

@@ -97,16 +97,23 @@ class Enqueuing(Jobs):
         handlers = {run.handler for run in runs}
         return self.act(Action.ENQUEUE, handler=handlers.pop() if len(handlers) == 1 else None)
 
-    def trigger(self, name: str, payload: Mapping[str, Any] | None = None, *, once: Once | None = None) -> Created:
+    def trigger(
+        self,
+        name: str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        reason: str | None = None,
+        once: Once | None = None,
+    ) -> Created:
         """Run a job now, beside its schedule; with a limit it waits its turn. `payload` replaces the job's.
 
-        `once`: as of `create_job`. Raises UnknownJobError, PayloadError.
+        `reason`: why, for the audit. `once`: as of `create_job`. Raises UnknownJobError, PayloadError.
         """
         stored = self.job(name)
         if payload is not None:
             check_payload_size(payload)
         run = run_for(stored.job, source=Source.TRIGGER, payload=payload, generation=stored.generation)
-        return self.store.enqueue(_traced([run]), act=self.act(Action.TRIGGER, job=name), once=once)[0]
+        return self.store.enqueue(_traced([run]), act=self.act(Action.TRIGGER, job=name, reason=reason), once=once)[0]
 
 
 def _traced(runs: list[NewRun]) -> list[NewRun]:

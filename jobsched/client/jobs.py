@@ -42,20 +42,26 @@ class Jobs(Acting):
         self._edit("create", name, definition, self.act(Action.CREATE, by=by, job=name), once)
         return self.job(name)
 
-    def update_job(self, name: str, definition: Mapping[str, Any], *, by: str | None = None) -> StoredJob:
+    def update_job(
+        self, name: str, definition: Mapping[str, Any], *, by: str | None = None, expected_generation: int | None = None
+    ) -> StoredJob:
         """Replace the definition of a job that was declared at run time, as an edit of a file would.
 
-        Raises DefinitionError, UnknownJobError, and FileJobError for a job of a file.
+        `expected_generation`: of the job as you have read it (`StoredJob.generation`); JobChangedError if somebody has
+        changed it since, whose change would be lost. Raises DefinitionError, UnknownJobError, and FileJobError for a job
+        of a file.
         """
-        self._edit("update", name, definition, self.act(Action.UPDATE, by=by, job=name))
+        act = self.act(Action.UPDATE, by=by, job=name)
+        self._edit("update", name, definition, act, expected=expected_generation)
         return self.job(name)
 
-    def delete_job(self, name: str, *, by: str | None = None) -> None:
+    def delete_job(self, name: str, *, by: str | None = None, expected_generation: int | None = None) -> None:
         """Remove a job that was declared at run time: its waiting runs are cancelled, its history stays until it is pruned.
 
-        Raises UnknownJobError, and FileJobError for a job of a file.
+        `expected_generation`: as of `update_job`. Raises UnknownJobError, and FileJobError for a job of a file.
         """
-        self._edit("remove", name, None, self.act(Action.REMOVE, by=by, job=name))
+        act = self.act(Action.REMOVE, by=by, job=name)
+        self._edit("remove", name, None, act, expected=expected_generation)
 
     def _edit(
         self,
@@ -64,6 +70,7 @@ class Jobs(Acting):
         definition: Mapping[str, Any] | None,
         act: Act,
         once: Once | None = None,
+        expected: int | None = None,
     ) -> None:
         # Here: a program that only enqueues does not pay for the loader of files.
         from jobsched.config.entry import check_shared_limit, job_of
@@ -72,7 +79,7 @@ class Jobs(Acting):
         job = None if definition is None else job_of(self.namespace, name, definition)
         if job is not None and job.concurrency.key is not None:
             check_shared_limit(job, (stored.job for stored in self.jobs()))
-        edit = Edit(namespace=self.namespace, name=name, action=action, job=job)
+        edit = Edit(namespace=self.namespace, name=name, action=action, job=job, expected=expected)
         if not apply_edit(self.store, edit, act, once):
             raise self._unknown(name)
 

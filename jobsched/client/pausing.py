@@ -67,24 +67,30 @@ class Pausing(Jobs):
         )
         return [pause for pause in self.pauses() if pause.target in targets]
 
-    def resume(self, *jobs: str, queue: str | None = None, all: bool = False) -> list[Pause]:  # noqa: A002 - as in `pause`
+    def resume(
+        self,
+        *jobs: str,
+        queue: str | None = None,
+        all: bool = False,  # noqa: A002 - as in `pause`
+        reason: str | None = None,
+    ) -> list[Pause]:
         """End the pauses of jobs, of a queue, or that of all; those that were ended, which may be none.
 
-        What a job's slots became meanwhile is recorded: one skipped row for all of them. Raises UnknownJobError for a
-        job that is neither paused nor declared.
+        What a job's slots became meanwhile is recorded: one skipped row for all of them. `reason`: why, for the audit.
+        Raises UnknownJobError for a job that is neither paused nor declared.
         """
         targets = _targets(jobs, queue, all)
         paused = {pause.target for pause in self.pauses()}
         for scope, name in targets:
             if scope is PauseScope.JOB and (scope, name) not in paused:
                 self.job(name)
-        return [pause for pause in self._end_pauses(targets) if pause.target in targets]
+        return [pause for pause in self._end_pauses(targets, reason) if pause.target in targets]
 
     def end_expired_pauses(self) -> list[Pause]:
         """End the pauses that are over, as nodes do; those that were ended."""
         return self._end_pauses(())
 
-    def _end_pauses(self, targets: Container[tuple[PauseScope, str]]) -> list[Pause]:
+    def _end_pauses(self, targets: Container[tuple[PauseScope, str]], reason: str | None = None) -> list[Pause]:
         """Those that are over end with any other: the jobs that both held were held up to the later end."""
         for _ in range(_TRIES):
             now, standing = self.store.now(), self.pauses()
@@ -92,7 +98,8 @@ class Pausing(Jobs):
             if not ended:
                 return []
             change = resumption(self.namespace, standing, ended, self._held_by(ended), now)
-            acts = self._acts_on([pause.target for pause in ended if pause.target in targets], Action.RESUME)
+            resumed = [pause.target for pause in ended if pause.target in targets]
+            acts = self._acts_on(resumed, Action.RESUME, reason=reason)
             if self.store.resume(change, acts=acts):
                 for name in change.unreckoned:
                     log.warning("%s: its slots cannot be reckoned here; those missed are left to its catch_up", name)

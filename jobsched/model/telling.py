@@ -26,7 +26,8 @@ from jobsched.model.run import NewRun, OnConflict, Source
 from jobsched.model.template import filled_in
 
 _LONGEST_ERROR = 500
-
+#: Characters in a receiver's own words: a message is for people, and has to fit into a payload with all that stands beside it.
+_LONGEST_TITLE, _LONGEST_TEXT = 500, 50_000
 
 #: More jobs and kinds than this at once are told in one message for each receiver; so many at most.
 APART, TOGETHER = 5, 500
@@ -106,9 +107,9 @@ def _worded(payload: Mapping[str, Any], to: Notifier) -> Mapping[str, Any]:
     """In the receiver's own words, where it has any. A title is one line."""
     own: dict[str, str] = {}
     if to.title is not None:
-        own["title"] = " ".join(filled_in(to.title, payload).split())
+        own["title"] = " ".join(filled_in(to.title, payload, _LONGEST_TITLE).split())
     if to.text is not None:
-        own["text"] = filled_in(to.text, payload)
+        own["text"] = filled_in(to.text, payload, _LONGEST_TEXT)
     return {**payload, **own}
 
 

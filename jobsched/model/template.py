@@ -27,11 +27,22 @@ def template_problem(template: str) -> str | None:
     return None
 
 
-def filled_in(template: str, message: Mapping[str, Any]) -> str:
-    """With the message's words in place of the names; what it does not have is left out."""
+def filled_in(template: str, message: Mapping[str, Any], longest: int) -> str:
+    """With the message's words in place of the names; what it does not have is left out.
+
+    At most so many characters: a template may name what is long as often as it likes, and a message that became too large
+    for a payload would reach nobody.
+    """
     newest = message["breaches"][-1] if message["breaches"] else {}
     known = {**newest, **message}
-    return template.format(**{name: _shown(known.get(name)) for name in TEMPLATE_FIELDS})
+    parts, room = [], longest
+    for literal, name, _, _ in Formatter().parse(template):
+        for part in (literal, "" if name is None else _shown(known.get(name))):
+            parts.append(part)
+            room -= len(part)
+        if room < 0:
+            return "".join(parts)[: longest - 1] + "…"
+    return "".join(parts)
 
 
 def _shown(value: Any) -> str:

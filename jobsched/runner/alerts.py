@@ -1,11 +1,13 @@
 """Alerts: finds what is late, missed, stuck or lost, and has people told of it; nothing while no job has `alerts` or `ping`."""
 
 import hashlib
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from jobsched.clock import Clock
+from jobsched.errors import StoreError, StoreUnavailableError
 from jobsched.model.alert import OF_NAMESPACE, SLA_FIELDS, AlertKind, Alerts, Breach, NewBreach, Ping
 from jobsched.model.instants import format_instant
 from jobsched.model.job import Job
@@ -19,12 +21,16 @@ from jobsched.runner.held import Held
 from jobsched.runner.service import NotNowError, Service
 from jobsched.store.port import Store
 
+log = logging.getLogger("jobsched")
+
 #: How often is looked for what nobody notes: what is late, missed, stuck, without success, lost.
 _LOOK_SECONDS = 15.0
 #: Under load breaches are told together, at most so often.
 _TELL_SECONDS = 1.0
 #: What happened longer ago when a node first looks is no news.
 _NEWS = timedelta(hours=1)
+#: While the store is away so many beginnings are kept to be pinged; of more the oldest are forgotten: they are no news.
+MOST_BEGUN = 10_000
 _WAITED_FOR = frozenset({AlertKind.MISSED, *SLA_FIELDS, *OF_NAMESPACE})
 
 
@@ -56,7 +62,9 @@ class AlertWatch(Service):
         self._looked = self._told = float("-inf")
         self._missed_since: dict[str, datetime] = {}
         self._refused: set[str] = set()  #: subjects of the refusals that this node has noted
-        self._begun: deque[tuple[int, int]] = deque()  #: attempts whose beginning is to be pinged
+        #: Attempts whose beginning is to be pinged.
+        self._begun: deque[tuple[int, int]] = deque(maxlen=MOST_BEGUN)
+        self._refused_beginnings: str | None = None
 
     def noticed(self) -> None:
         """A sync may have been applied: it is another generation that counts."""
@@ -93,11 +101,24 @@ class AlertWatch(Service):
 
     def _note_beginnings(self) -> None:
         """At once, not with the rest: one that ends meanwhile is noted as ended alone."""
-        fences = list(self._begun)
-        if fences:
+        fences = []
+        while self._begun:
+            fences.append(self._begun.popleft())
+        if not fences:
+            return
+        try:
             self._store.note_beginnings(fences)
-            for _ in fences:
-                self._begun.popleft()
+        except StoreUnavailableError:
+            room = MOST_BEGUN - len(self._begun)
+            self._begun.extendleft(reversed(fences[-room:] if room > 0 else ()))
+            raise
+        except StoreError as error:
+            # The same again would be refused again, and hold up all other alerts.
+            if str(error) != self._refused_beginnings:
+                log.error("beginnings of runs are not pinged: %s", error)  # noqa: TRY400 - its words say it
+            self._refused_beginnings = str(error)
+        else:
+            self._refused_beginnings = None
 
     def _read_alerts(self) -> None:
         generations = self._definitions.generations

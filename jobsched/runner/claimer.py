@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 
 from jobsched.client import Client
 from jobsched.clock import Clock
+from jobsched.errors import UnknownRunError
 from jobsched.handlers.cancel import CancelToken
 from jobsched.handlers.raised import error_entry, names_of
 from jobsched.handlers.result import json_result
@@ -108,7 +109,7 @@ class Claimer:
         self._look_up(held)
         runner.held.add([held])
         runner.alerts.begins(held)
-        return Claimed(runner, held)
+        return Claimed(self.client, runner, held)
 
     def _look_up(self, held: Held) -> None:
         """How attempts of it are made: by its job, and by its handler's decorator where that is known in this process."""
@@ -123,8 +124,10 @@ class Claimer:
 class Claimed:
     """A run that this program owns, until it says what became of it. Nothing ends it but that, or the end of the lease."""
 
-    def __init__(self, runner: Runner, held: Held) -> None:
-        self._runner, self._held = runner, held
+    def __init__(self, client: Client, runner: Runner, held: Held) -> None:
+        self._client, self._runner, self._held = client, runner, held
+        self._said: Transition | None = None
+        self._stored: list[Became | None] = []
 
     @property
     def id(self) -> int:
@@ -163,9 +166,10 @@ class Claimed:
         return self._held.cancel.cancelled
 
     def complete(self, result: Any = None) -> bool:
-        """It has succeeded. False if it was no longer this program's, which changes nothing.
+        """It has succeeded. False if it was no longer this program's, which changes nothing; said again, True again.
 
-        Raises ResultError for what JSON cannot hold; then it is still this program's.
+        Raises ResultError for what JSON cannot hold; then it is still this program's. StoreUnavailableError: it is
+        written as soon as the database is back, if that is before the lease ends; to know whether it was, say it again.
         """
         return self._end(retry.after_success(self._held.claim, json_result(result)))
 
@@ -194,12 +198,34 @@ class Claimed:
         return self._end(retry.given_back(self._held.claim))
 
     def _end(self, transition: Transition) -> bool:
-        """Raises StoreUnavailableError; it is written as soon as the database is back, if that is before the lease ends."""
-        held, stored = self._held, list[Became | None]()
-        if not held.settle():
+        """Write it, or say again what became of it. Raises StoreUnavailableError."""
+        held, completer = self._held, self._runner.completer
+        if held.settle():
+            if held.started is not None:
+                held.took = self._runner.clock.monotonic() - held.started
+            self._said = transition
+            completer.put(held, transition, self._stored.append)
+        elif self._said is None or not _alike(self._said, transition):
             return False
-        if held.started is not None:
-            held.took = self._runner.clock.monotonic() - held.started
-        self._runner.completer.put(held, transition, stored.append)
-        self._runner.completer.flush()
-        return bool(stored) and stored[0] is not None
+        completer.flush()
+        return any(became is not None for became in self._stored) or self._stands(self._said or transition)
+
+    def _stands(self, said: Transition) -> bool:
+        """Whether it was written all the same: by a commit whose answer was lost, so that it was not ours when written again."""
+        try:
+            run = self._client.run(self.id)
+        except UnknownRunError:
+            return False
+        if said.error is not None:
+            return dict(said.error) in [dict(entry) for entry in run.error]
+        owner = said.node if run.state.final else None
+        return (run.state, run.attempt, run.node) == (said.state, said.attempt, owner)
+
+
+def _alike(said: Transition, again: Transition) -> bool:
+    """The same outcome, whenever it was said."""
+    return _outcome(said) == _outcome(again)
+
+
+def _outcome(told: Transition) -> tuple[Any, ...]:
+    return told.state, told.reason, told.attempt, told.result, (told.error or {}).get("message")

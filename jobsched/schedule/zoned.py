@@ -8,7 +8,7 @@ from jobsched.schedule.matcher import Matcher, matcher_of
 from jobsched.schedule.zones import Edge, edge_around, offset_at, offsets_of
 
 #: A longer jump is a correction of the clock, not a season: crontab(5) makes up for changes of less than 3 hours.
-_LONGEST_GAP_MADE_UP_FOR = timedelta(hours=3)
+LONGEST_GAP_MADE_UP_FOR = timedelta(hours=3)
 #: A schedule may demand nothing but missing times (02:30 on each day that summer time begins); the search must end.
 _MOST_GAPS = 64
 _SECOND = timedelta(seconds=1)
@@ -105,7 +105,7 @@ class ZonedMatcher:
         return None
 
     def _makes_up_for(self, gap: Edge) -> bool:
-        return self._run_after_gap and gap.size < _LONGEST_GAP_MADE_UP_FOR
+        return self._run_after_gap and gap.size < LONGEST_GAP_MADE_UP_FOR
 
     def stretch(self, instant: datetime, until: datetime) -> tuple[datetime, datetime] | None:
         """The wall-clock times of `instant` and of the end of its day (or of `until`, if that is earlier).

@@ -12,7 +12,7 @@ from jobsched.errors import ScheduleError
 _LOCAL_NAMES = frozenset({"localtime", "posixrules"})
 _LOCAL_FOLDERS = ("posix/", "right/")
 _LONGEST_NAME = 64
-_SECOND = timedelta(seconds=1)
+_SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
 
 
 def zone_of(name: str) -> ZoneInfo:
@@ -87,8 +87,23 @@ def edge_around(wall: datetime, zone: ZoneInfo) -> Edge | None:
     if before == after:
         return None
     utc = wall.replace(tzinfo=UTC, fold=0)
-    early, late = utc - max(before, after), utc - min(before, after)
-    # The change lies in (early, late]: halve it down to the second.
+    return _edge(utc - max(before, after), utc - min(before, after), before, after, zone)
+
+
+def edges_between(start: datetime, end: datetime, zone: ZoneInfo) -> list[Edge]:
+    """The changes of clocks in (start, end]; of two that undo each other within a day none is found."""
+    found = []
+    while start < end:
+        until = min(start + _DAY, end)
+        before, after = offset_at(start, zone), offset_at(until, zone)
+        if before != after:
+            found.append(_edge(start, until, before, after, zone))
+        start = until
+    return found
+
+
+def _edge(early: datetime, late: datetime, before: timedelta, after: timedelta, zone: ZoneInfo) -> Edge:
+    """The change lies in (early, late]: halve it down to the second."""
     while late - early > _SECOND:
         middle = early + (late - early) // _SECOND // 2 * _SECOND
         if offset_at(middle, zone) == before:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from jobsched.errors import FileJobError, JobExistsError, SyncConflictError
+from jobsched.errors import FileJobError, JobChangedError, JobExistsError, SyncConflictError
 from jobsched.model.audit import Act
 from jobsched.model.desired import DesiredState, Settings
 from jobsched.model.job import Job
@@ -18,19 +18,20 @@ _TRIES = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """`job` None: it is to be removed, and then was."""
+    """`job` None: it is to be removed, and then was. `expected`: the generation that must have changed it last; None: any."""
 
     namespace: str
     name: str
     action: Literal["create", "update", "remove"]
     job: Job | None = None
+    expected: int | None = None
 
 
 def apply_edit(store: Store, edit: Edit, act: Act, once: Once | None = None) -> bool:
     """Do it, as a generation of its own; False if there is no job of this name to be changed or removed.
 
-    What is as it was makes no generation, and is no act. Raises JobExistsError, FileJobError, MadeBeforeError, and
-    SyncConflictError after many tries.
+    What is as it was makes no generation, and is no act. Raises JobExistsError, FileJobError, JobChangedError,
+    MadeBeforeError, and SyncConflictError after many tries.
     """
     for attempt in range(_TRIES):
         newest, stored = next(iter(store.generations(edit.namespace, 1)), None), _stored(store, edit)
@@ -78,3 +79,5 @@ def _check(edit: Edit, stored: StoredJob | None) -> None:
         raise JobExistsError(edit.name, stored.origin, stored.generation)
     if stored is not None and stored.origin is Origin.FILE:
         raise FileJobError(edit.name, stored.generation)
+    if stored is not None and edit.expected is not None and stored.generation != edit.expected:
+        raise JobChangedError(edit.name, edit.expected, stored.generation)

@@ -92,6 +92,14 @@ def check_address(asked: Asked) -> None:
         raise Problem(400, "address", "the address holds NUL, which nothing here has in its name")
 
 
+def check_forwarded(asked: Asked, access: Access) -> None:
+    """Raise Problem for what a proxy passes on where nobody needs a token: that is for this machine alone."""
+    if access.open and ("x-forwarded-for" in asked.headers or "forwarded" in asked.headers):
+        raise Problem(
+            403, "forwarded", "a proxy asks for somebody, and this server has no token: set JOBSCHED_API_TOKEN"
+        )
+
+
 def check_role(asked: Asked, caller: Caller | None) -> None:
     """Raise Problem for one that its token does not entitle to."""
     if caller is None:
@@ -189,6 +197,7 @@ class Gate:
     def _admit(self, asked: Asked, address: str) -> Caller | None:
         check_host(asked, self._access)
         check_address(asked)
+        check_forwarded(asked, self._access)
         if asked.path in UNGUARDED and asked.method in _READING:
             return None
         self._failures.check(address)

@@ -10,7 +10,7 @@ from jobsched.model.handler import handler_from_definition, handler_text
 from jobsched.model.overview import Outline
 from jobsched.schedule.week import Timing, timing_of
 
-_WHEN = ("cron", "every", "at", "timezone", "start_at", "end_at")
+_WHEN = ("cron", "every", "at", "timezone", "dst", "start_at", "end_at")
 _SCHEDULES = ("cron", "every", "at")
 #: So that what is no schedule is not read for one.
 _NO_HANDLER = {"handler": "none"}

@@ -1,9 +1,10 @@
 """/api/jobs: what is declared, when it is due, what became of its slots; pausing, resuming, triggering."""
 
+from collections.abc import Mapping
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from jobsched.client import Client
@@ -62,9 +63,31 @@ def _state(run: Run | None) -> RunState | None:
     return None if run is None else run.state
 
 
-@router.get("/{name}", **answers(shapes.Job, "The job.", 200, 404))
+@router.get("/{name}", **answers(shapes.Job, "The job; its `ETag` is the generation that changed it last.", 200, 404))
 def get_job(name: str, client: TheClient) -> JSONResponse:
-    return JSONResponse(one_as_json(client, name))
+    return tagged(one_as_json(client, name))
+
+
+def tagged(job: Mapping[str, Any]) -> JSONResponse:
+    """With what `If-Match` takes."""
+    return JSONResponse(job, headers={"ETag": f'"{job["generation"]}"'})
+
+
+def _expected(
+    tag: Annotated[
+        str | None,
+        Header(
+            alias="If-Match",
+            pattern=r'^(\*|"[0-9]{1,18}")$',
+            description="The `ETag` of the job as it was read: 412 if somebody has changed it since.",
+        ),
+    ] = None,
+) -> int | None:
+    return None if tag in (None, "*") else int(tag.strip('"'))
+
+
+#: The generation that must have changed the job last, if the request says so.
+Expected: TypeAlias = Annotated[int | None, Depends(_expected)]
 
 
 def one_as_json(client: Client, name: str) -> dict[str, Any]:
@@ -87,16 +110,18 @@ def create_job(client: TheClient, access: TheAccess, once: TheOnce, sent: shapes
     return made_once(client, once, make, tell)
 
 
-@router.put("/{name}", **answers(shapes.Job, "The job as it is declared now.", 200, 404, 409))
-def update_job(name: str, client: TheClient, access: TheAccess, sent: shapes.Define) -> JSONResponse:
+@router.put("/{name}", **answers(shapes.Job, "The job as it is declared now.", 200, 404, 409, 412))
+def update_job(
+    name: str, client: TheClient, access: TheAccess, expected: Expected, sent: shapes.Define
+) -> JSONResponse:
     check_definition(sent.definition, access)
-    client.update_job(name, sent.definition)
-    return JSONResponse(one_as_json(client, name))
+    client.update_job(name, sent.definition, expected_generation=expected)
+    return tagged(one_as_json(client, name))
 
 
-@router.delete("/{name}", **answers(None, "It is gone; its waiting runs are cancelled.", 204, 404, 409))
-def delete_job(name: str, client: TheClient) -> Response:
-    client.delete_job(name)
+@router.delete("/{name}", **answers(None, "It is gone; its waiting runs are cancelled.", 204, 404, 409, 412))
+def delete_job(name: str, client: TheClient, expected: Expected) -> Response:
+    client.delete_job(name, expected_generation=expected)
     return Response(status_code=204)
 
 
@@ -158,11 +183,11 @@ def _instant(of: str, text: str) -> Any:
     "/{name}/trigger", **answers(shapes.Run, "The run that was made; with a limit it waits its turn.", 201, 404)
 )
 def trigger(name: str, client: TheClient, once: TheOnce, sent: shapes.Trigger | None = None) -> JSONResponse:
-    payload = None if sent is None else sent.payload
+    asked = sent or shapes.Trigger()
     return made_once(
         client,
         once,
-        lambda: runs_made([client.trigger(name, payload, once=once)]),
+        lambda: runs_made([client.trigger(name, asked.payload, reason=asked.reason, once=once)]),
         lambda made: one_made(client, made),
     )
 
@@ -177,5 +202,6 @@ def pause(name: str, client: TheClient, sent: shapes.PauseFor | None = None) -> 
 @router.post(
     "/{name}/resume", **answers(list[shapes.Pause], "The pauses that were ended, which may be none.", 200, 404)
 )
-def resume(name: str, client: TheClient) -> JSONResponse:
-    return JSONResponse([pause_as_json(ended) for ended in client.resume(name)])
+def resume(name: str, client: TheClient, sent: shapes.Resume | None = None) -> JSONResponse:
+    asked = sent or shapes.Resume()
+    return JSONResponse([pause_as_json(ended) for ended in client.resume(name, reason=asked.reason)])

@@ -1,5 +1,6 @@
 """Figures that cost more than a page may: asked for in a thread of their own, kept for a while, waited for but shortly."""
 
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -7,6 +8,8 @@ from concurrent.futures import TimeoutError as NotYet
 from typing import Generic, TypeVar
 
 from jobsched.clock import Clock
+
+log = logging.getLogger("jobsched")
 
 T = TypeVar("T")
 #: A page waits so long for a figure, in seconds; without it, it says so.
@@ -44,9 +47,10 @@ class Kept(Generic[T]):
             if self._asking is None:
                 if self._clock.monotonic() < self._good_until:
                     return self._last
-                self._asking = Future()
-                threading.Thread(target=self._run, args=(self._asking,), name="jobsched-figure", daemon=True).start()
+                self._asking = self._begin()
             asking = self._asking
+            if asking is None:
+                return self._last
             patience = self._patience if patience is None else patience
             if self._last is not None and self._clock.monotonic() < self._good_until + _STILL_GOOD:
                 patience /= 4
@@ -54,6 +58,16 @@ class Kept(Generic[T]):
             return asking.result(patience)
         except NotYet:
             return self._last
+
+    def _begin(self) -> "Future[T] | None":
+        """None: there is no thread to be had. Then nothing is asked for, and the next who wants the figure tries again."""
+        asking: Future[T] = Future()
+        try:
+            threading.Thread(target=self._run, args=(asking,), name="jobsched-figure", daemon=True).start()
+        except RuntimeError as error:
+            log.warning("a figure of a page is not asked for: %s", error)
+            return None
+        return asking
 
     def _run(self, asking: Future[T]) -> None:
         try:

@@ -16,6 +16,7 @@ from jobsched.errors import (
     DefinitionError,
     EnqueueError,
     FileJobError,
+    JobChangedError,
     JobExistsError,
     JobschedError,
     NotFoundError,
@@ -69,6 +70,7 @@ _STATUSES: tuple[tuple[type[JobschedError], int, str], ...] = (
     (UniqueKeyError, 409, "unique_key"),
     (JobExistsError, 409, "job_exists"),
     (FileJobError, 409, "file_job"),
+    (JobChangedError, 412, "changed"),
     (SyncError, 409, "conflict"),
     (DefinitionError, 422, "invalid"),
     (QueueFull, 429, "queue_full"),
@@ -103,6 +105,8 @@ def of_error(error: JobschedError, declared: Place | None = None) -> Problem:
         more["generation"] = error.generation
         if declared is not None:
             more |= {"file": declared.file, "line": declared.line}
+    elif isinstance(error, JobChangedError):
+        more["generation"] = error.generation
     elif isinstance(error, RefusedError):
         more["refused"] = error.refusal
     elif isinstance(error, UniqueKeyError):

@@ -65,8 +65,9 @@ def pause_queue(queue: str, client: TheClient, sent: shapes.PauseFor | None = No
 
 
 @router.post("/queues/{queue}/resume", **answers(list[shapes.Pause], "The pauses that were ended, which may be none."))
-def resume_queue(queue: str, client: TheClient) -> JSONResponse:
-    return JSONResponse([pause_as_json(ended) for ended in client.resume(queue=_queue(queue))])
+def resume_queue(queue: str, client: TheClient, sent: shapes.Resume | None = None) -> JSONResponse:
+    asked = sent or shapes.Resume()
+    return JSONResponse([pause_as_json(ended) for ended in client.resume(queue=_queue(queue), reason=asked.reason)])
 
 
 def _queue(name: str) -> str:
@@ -88,5 +89,6 @@ def pause_all(client: TheClient, sent: shapes.PauseFor | None = None) -> JSONRes
 
 
 @router.post("/resume", **answers(list[shapes.Pause], "The pause of everything, if there was one."))
-def resume_all(client: TheClient) -> JSONResponse:
-    return JSONResponse([pause_as_json(ended) for ended in client.resume(all=True)])
+def resume_all(client: TheClient, sent: shapes.Resume | None = None) -> JSONResponse:
+    asked = sent or shapes.Resume()
+    return JSONResponse([pause_as_json(ended) for ended in client.resume(all=True, reason=asked.reason)])

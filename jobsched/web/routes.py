@@ -80,6 +80,7 @@ EVERYWHERE: dict[int | str, dict[str, Any]] = {
 _PROBLEMS = {
     404: "There is none.",
     409: "What is asked cannot be done now; `detail` says why.",
+    412: "It was changed since the generation that `If-Match` names.",
     422: "What was sent is not valid; `detail` says where and why.",
     503: "The database is away or busy; try again later.",
 }

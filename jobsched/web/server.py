@@ -1,14 +1,18 @@
 """The server: a socket, uvicorn on it, and an end that no open stream holds up."""
 
+import logging
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from jobsched.web.app import Web
 from jobsched.web.patience import PatientProtocol
+
+log = logging.getLogger("jobsched")
 
 #: Requests under way at the end get so long.
 _GRACE_SECONDS = 3
@@ -23,17 +27,19 @@ def listen(host: str, port: int) -> socket.socket:
 class Server(uvicorn.Server):
     """Serves until `stop`; signals are for whoever runs it to heed."""
 
-    def __init__(self, web: Web, listening: socket.socket, *, trusted_proxies: str = "127.0.0.1") -> None:
+    def __init__(self, web: Web, listening: socket.socket, *, trusted_proxies: Sequence[str] = ()) -> None:
+        """`trusted_proxies`: addresses and networks whose word on clients is taken; else nobody's."""
         super().__init__(
             uvicorn.Config(
-                web.asgi,
+                web.asgi if trusted_proxies else Unheeded(web.asgi),
                 http=PatientProtocol,
                 log_config=None,
                 access_log=False,
                 lifespan="off",
                 ws="none",
                 server_header=False,
-                forwarded_allow_ips=trusted_proxies,
+                proxy_headers=bool(trusted_proxies),
+                forwarded_allow_ips=list(trusted_proxies),
                 timeout_graceful_shutdown=_GRACE_SECONDS,
             )
         )
@@ -72,3 +78,22 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._web.streams.end()
         await super().shutdown(sockets)
+
+
+class Unheeded:
+    """ASGI middleware: says once that a proxy's word is not taken, since all its clients then have one address."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app, self._said = app, False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._said and any(name == b"x-forwarded-for" for name, _ in scope.get("headers", ())):
+            self._said = True
+            sender = (scope.get("client") or ("unknown",))[0]
+            log.warning(
+                "%s says by X-Forwarded-For for whom it asks, which is not believed; if it is your proxy: "
+                "serve --trust-proxy %s",
+                sender,
+                sender,
+            )
+        await self._app(scope, receive, send)

@@ -110,15 +110,23 @@ class Create(Define):
     name: str
 
 
+Reason: TypeAlias = Annotated[str | None, Field(default=None, max_length=1000, description="Why; the audit keeps it.")]
+
+
 class Trigger(Sent):
     payload: dict[str, Any] | None = Field(default=None, description="Replaces the job's payload.")
+    reason: Reason = None
 
 
 class PauseFor(Sent):
     duration: Annotated[Duration, AfterValidator(_some)] | None = Field(
         default=None, description="How long; without it, until it is resumed."
     )
-    reason: str | None = Field(default=None, max_length=1000)
+    reason: Reason = None
+
+
+class Resume(Sent):
+    reason: Reason = None
 
 
 class Reschedule(Sent):

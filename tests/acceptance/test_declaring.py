@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from jobsched.cli.main import cli
+from jobsched.client import Client
 
 FILE = """\
 version: 1
@@ -53,7 +54,7 @@ def test_a_job_is_declared_changed_and_removed(ask: Callable[..., Result]) -> No
         "catch_up": "all",
         "tags": ["daily"],
     }
-    assert updated.stdout == "digest is changed, as of generation 3\n"
+    assert updated.stdout.startswith("digest is changed, as of generation 3\nnext: ")
     assert second == {"handler": "mail.digest", "every": "1h", "retries": 2, "concurrency": "queue", "catch_up": "all"}
     assert again.stdout == "digest is so already\n"
     assert removed.stdout == "digest is removed\n"
@@ -61,6 +62,59 @@ def test_a_job_is_declared_changed_and_removed(ask: Callable[..., Result]) -> No
     acts = [(act["action"], act["job"]) for act in json.loads(ask("audit", "-o", "json").stdout)]
     assert acts == [("remove", "digest"), ("update", "digest"), ("create", "digest")]
     assert "1 unchanged" in ask("plan").stdout or ask("plan", "--detailed-exitcode").exit_code == 0
+
+
+def test_of_two_who_change_a_job_at_once_each_keeps_what_the_other_has_said(
+    ask: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask("create", "digest", "--shell", "ls")
+    real, others = Client.update_job, [("--priority", "3"), ("--queue", "mail")]
+
+    def after_the_other(self: Client, *args: Any, **given: Any) -> Any:
+        if others:
+            ask("update", "digest", *others.pop())
+        return real(self, *args, **given)
+
+    monkeypatch.setattr(Client, "update_job", after_the_other)
+    changed = ask("update", "digest", "--retries", "2")
+
+    assert changed.exit_code == 0
+    assert definition(ask, "digest") == {"shell": "ls", "priority": 3, "queue": "mail", "retries": 2}
+
+
+def test_a_job_that_changes_each_time_is_refused_in_words(
+    ask: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask("create", "digest", "--shell", "ls")
+    monkeypatch.setattr("jobsched.cli.update_command._TRIES", 1)
+    real = Client.job
+
+    def before_the_other(self: Client, name: str) -> Any:
+        found = real(self, name)
+        monkeypatch.setattr(Client, "job", real)
+        self.update_job("digest", {"shell": "pwd"})
+        return found
+
+    monkeypatch.setattr(Client, "job", before_the_other)
+    refused = ask("update", "digest", "--retries", "2")
+
+    assert refused.exit_code == 1
+    assert "job 'digest' was changed meanwhile: it is as of generation 3, not 2" in " ".join(refused.stderr.split())
+    assert definition(ask, "digest") == {"shell": "pwd"}
+
+
+def test_why_a_job_is_triggered_and_resumed_stands_in_the_audit(ask: Callable[..., Result]) -> None:
+    ask("pause", "report")
+    paused = ask("create", "digest", "--shell", "ls", "--every", "1h")
+    ask("pause", "digest")
+    held = ask("update", "digest", "--retries", "1")
+    ask("resume", "report", "--reason", "the move is over")
+    ask("trigger", "report", "--reason", "asked for by ann")
+
+    acts = [(act["action"], act["details"].get("reason")) for act in json.loads(ask("audit", "-o", "json").stdout)]
+    assert acts[:2] == [("trigger", "asked for by ann"), ("resume", "the move is over")]
+    assert "next: " in paused.stdout
+    assert "it waits: digest: paused since" in " ".join(held.stdout.split())
 
 
 def test_a_definition_stands_in_a_file_or_comes_by_standard_input(ask: Callable[..., Result], tmp_path: Path) -> None:

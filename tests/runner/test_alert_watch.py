@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from jobsched.model.alert import FOR_PEOPLE, SLA_FIELDS, AlertKind, Alerts, Notifier, Sla
+from jobsched.errors import StoreError, StoreUnavailableError
+from jobsched.model.alert import FOR_PEOPLE, SLA_FIELDS, AlertKind, Alerts, Notifier, Ping, Sla
 from jobsched.model.handler import ShellHandler
 from jobsched.model.job import Job
 from jobsched.model.run import NewRun, Reason, RunFilter, RunState
@@ -277,3 +279,53 @@ def test_two_nodes_that_tell_at_once_make_one_message(desk: Desk, monkeypatch: p
     desk.look()
 
     assert (answers, desk.told()) == ([True, False], ["node_lost"])
+
+
+def test_beginnings_that_the_store_refuses_are_said_once_and_hold_no_other_alert_up(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.alerting(AlertKind.FAILURE)
+    asked: list[int] = []
+
+    def refuse(fences: list[tuple[int, int]]) -> int:
+        asked.append(len(fences))
+        raise StoreError("no such table")
+
+    monkeypatch.setattr(desk.store, "note_beginnings", refuse)
+    desk.watch.begins(a_beginning())
+    desk.look()
+    desk.watch.begins(a_beginning())
+    desk.look()
+    desk.look()
+
+    assert asked == [1, 1]
+    assert [record.message for record in caplog.records if "not pinged" in record.message] == [
+        "beginnings of runs are not pinged: no such table"
+    ]
+
+
+def test_while_the_store_is_away_beginnings_wait_in_their_order_but_not_without_end(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.alerting(AlertKind.FAILURE)
+    monkeypatch.setattr("jobsched.runner.alerts.MOST_BEGUN", 3)
+    watch, noted = desk.another(), list[tuple[int, int]]()
+
+    def away(_: object) -> int:
+        raise StoreUnavailableError("away")
+
+    monkeypatch.setattr(desk.store, "note_beginnings", away)
+    for number in range(5):
+        watch.begins(a_beginning(number))
+        with pytest.raises(StoreUnavailableError):
+            desk.look(watch)
+    monkeypatch.setattr(desk.store, "note_beginnings", noted.extend)
+    desk.look(watch)
+
+    assert noted == [(2, 1), (3, 1), (4, 1)]
+
+
+def a_beginning(number: int = 1) -> Any:
+    """What is asked of a held run."""
+    job = a_job("a", ping=Ping(start="http://localhost/start"))
+    return SimpleNamespace(job=job, fence=(number, 1))

@@ -9,7 +9,7 @@ import pytest
 from tests.runner.conftest import PATIENCE, Bench
 
 from jobsched import Claimer
-from jobsched.errors import ResultError, StoreUnavailableError
+from jobsched.errors import OutcomeUnknownError, ResultError, StoreUnavailableError
 from jobsched.model.job import Retries
 from jobsched.model.run import RunState
 from jobsched.observe.events import RunSucceeded
@@ -146,6 +146,50 @@ def test_a_result_that_is_no_json_leaves_the_run_with_the_program(bench: Bench) 
         assert claimed.complete("as text") is True
 
     assert client.run(made.id).result == "as text"
+
+
+def test_what_became_of_a_claimed_run_may_be_said_again_while_the_database_was_away(bench: Bench) -> None:
+    client = bench.client
+    made = client.enqueue("mail.send", queue="mail")
+
+    with Claimer(client, ["mail"]) as claimer:
+        claimed = claimed_by(claimer)
+        bench.store.on("finish", away)
+        with pytest.raises(StoreUnavailableError):
+            claimed.complete("sent")
+        bench.store.clear()
+
+        assert claimed.complete("sent") is True
+        assert claimed.complete("sent") is True
+        assert (claimed.complete("another"), claimed.fail("no")) == (False, False)
+
+    assert client.run(made.id).result == "sent"
+
+
+@pytest.mark.parametrize("say", [lambda it: it.complete(1), lambda it: it.fail("no"), lambda it: it.give_back()])
+def test_what_a_commit_without_an_answer_had_written_is_found_when_it_is_said_again(
+    bench: Bench, say: Callable[[Claimed], bool]
+) -> None:
+    client = bench.client
+    client.enqueue("mail.send", queue="mail", max_attempts=2)
+
+    def unanswered(real: Callable[..., Any], *args: Any) -> Any:
+        bench.store.on("finish", away)
+        real(*args)
+        raise OutcomeUnknownError("the answer was lost")
+
+    with Claimer(client, ["mail"]) as claimer:
+        claimed = claimed_by(claimer)
+        bench.store.on("finish", unanswered)
+        with pytest.raises(StoreUnavailableError):
+            say(claimed)
+        bench.store.clear()
+
+        assert say(claimed) is True
+
+
+def away(*_: Any) -> Any:
+    raise StoreUnavailableError("the database is away")
 
 
 @pytest.mark.parametrize("queues", [[], "mail"])

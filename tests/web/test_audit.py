@@ -30,9 +30,9 @@ def test_each_act_over_http_is_on_record_with_who_asked(guarded: "Api") -> None:
         return answer.json() if answer.content else None
 
     act("/api/jobs/hourly/pause", {"reason": "a move", "duration": 60})
-    act("/api/jobs/hourly/resume")
+    act("/api/jobs/hourly/resume", {"reason": "moved"})
     act("/api/queues/mail/pause")
-    run = act("/api/jobs/hourly/trigger")["id"]
+    run = act("/api/jobs/hourly/trigger", {"reason": "once more"})["id"]
     act("/api/runs", {"handler": "mail.send"})
     act(f"/api/runs/{run}/reschedule", {"run_at": "2090-01-01T00:00:00Z"})
     act(f"/api/runs/{run}/cancel")
@@ -62,6 +62,7 @@ def test_each_act_over_http_is_on_record_with_who_asked(guarded: "Api") -> None:
     ]
     assert {(one["by"], one["via"]) for one in acts} == {("api-admin@127.0.0.1", "http")}
     assert acts[-1]["details"] == {"reason": "a move", "until": "2026-01-01T00:01:00Z"}
+    assert (acts[-2]["details"], acts[9]["details"]) == ({"reason": "moved"}, {"reason": "once more"})
     assert acts[3]["details"] == {"generation": 2}
     assert acts[8]["details"] == {"run_at": "2090-01-01T00:00:00Z"}
 

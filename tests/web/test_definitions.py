@@ -14,6 +14,7 @@ from jobsched.web.access import Access
 from jobsched.web.app import Web
 
 if TYPE_CHECKING:
+    from httpx import Response
     from tests.web.conftest import Api
 
     from jobsched.client import Client
@@ -49,6 +50,31 @@ def test_a_job_is_declared_changed_and_removed_each_as_a_generation_with_who(api
     assert update["summary"]["updated"] == {"digest": ["cron"]}
     # Nodes compare it with that of their files: those are as they were.
     assert {each["hash"] for each in (newest, update, create)} == {files["hash"]}
+
+
+def test_what_somebody_else_has_changed_meanwhile_is_not_overwritten(api: "Api") -> None:
+    made = api.ask("POST", "/api/jobs", json={"name": "digest", "definition": DIGEST})
+    read = api.ask("GET", "/api/jobs/digest").headers["etag"]
+    first = api.ask(
+        "PUT", "/api/jobs/digest", json={"definition": {**DIGEST, "retries": 3}}, headers={"If-Match": read}
+    )
+
+    second = api.problem(
+        "PUT", "/api/jobs/digest", json={"definition": {**DIGEST, "timeout": "1m"}}, headers={"If-Match": read}
+    )
+    removal = api.problem("DELETE", "/api/jobs/digest", headers={"If-Match": read})
+
+    assert (read, first.headers["etag"]) == (f'"{made.json()["generation"]}"', '"3"')
+    assert (second["status"], second["code"], second["generation"]) == (412, "changed", 3)
+    assert removal["code"] == "changed"
+    assert api.get("/api/jobs/digest")["definition"] == {**DIGEST, "retries": 3}
+    assert replaced(api, '"3"', DIGEST).status_code == 200
+    assert replaced(api, "*", {**DIGEST, "retries": 4}).status_code == 200
+    assert replaced(api, "5", DIGEST).json()["errors"][0]["path"] == "If-Match"
+
+
+def replaced(api: "Api", tag: str, definition: dict[str, Any]) -> "Response":
+    return api.ask("PUT", "/api/jobs/digest", json={"definition": definition}, headers={"If-Match": tag})
 
 
 def test_what_stays_as_it_was_makes_no_generation(api: "Api") -> None:

@@ -63,6 +63,20 @@ def test_while_a_figure_is_asked_for_the_last_one_is_shown(clock: FakeClock) -> 
     assert kept.get() == "second"
 
 
+def test_a_figure_for_which_there_was_no_thread_is_asked_for_by_the_next_who_wants_it(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    kept = Kept(lambda: "there", clock, 5, LONG)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_thread)
+        first = kept.get()
+
+    assert (first, kept.get()) == (None, "there")
+
+
 def test_whoever_waits_for_a_figure_is_told_of_its_error_and_the_next_asks_again(clock: FakeClock) -> None:
     answers: list[Any] = [ValueError("no"), 7]
 

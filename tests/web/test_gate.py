@@ -355,3 +355,9 @@ def test_52_a_body_that_comes_too_slowly_is_given_up(api: "Api", monkeypatch: py
     monkeypatch.setattr("jobsched.web.gate.BODY_SECONDS", 0.01)
 
     assert refused(api, content=never(), headers=JSON) == (408, "too_slow")
+
+
+def test_where_no_token_is_needed_nothing_is_done_for_those_behind_a_proxy(api: "Api", guarded: "Api") -> None:
+    for header in ("X-Forwarded-For", "Forwarded"):
+        assert api.problem("GET", "/api/jobs", headers={header: "for=10.1.2.3"})["code"] == "forwarded"
+        assert guarded.problem("GET", "/api/jobs", headers={header: "for=10.1.2.3"})["code"] == "token"

@@ -535,8 +535,10 @@ def test_a_job_is_triggered_paused_and_resumed_and_each_is_told(pages: Pages) ->
     paused = pages.send("/jobs/hourly", "/jobs/hourly/pause", duration="2h", reason=f" moves {EVIL} ")
     [pause] = pages.client.pauses()
     shown = pages.get(paused.headers["location"])
-    resumed = pages.send("/jobs/hourly", "/jobs/hourly/resume")
+    resumed = pages.send("/jobs/hourly", "/jobs/hourly/resume", reason="moved")
+    pages.send("/jobs/hourly", "/jobs/hourly/trigger", reason="late", payload="")
 
+    assert [act.details.get("reason") for act in pages.client.audit()] == ["late", "moved", f"moves {EVIL}", None]
     assert (triggered.status_code, triggered.headers["location"]) == (303, f"/runs/{run.id}?done=triggered")
     assert "this is the run that was made" in pages.get(triggered.headers["location"])
     assert (pause.by, pause.reason) == ("web@127.0.0.1", f"moves {EVIL}")

@@ -9,7 +9,7 @@ import pytest
 from jobsched.client import Client
 from jobsched.store.open import open_store
 from jobsched.web import patience
-from jobsched.web.access import Access
+from jobsched.web.access import Access, Role, Token
 from jobsched.web.app import Web
 from jobsched.web.server import Server, listen
 
@@ -69,6 +69,30 @@ def test_52_headers_that_never_end_or_are_too_large_end_the_connection_and_other
     assert whole.startswith(b"HTTP/1.1 200 OK")
     assert first.startswith(b"HTTP/1.1 200 OK")
     assert b"HTTP/1.1 2" not in answered(again)
+
+
+@pytest.mark.parametrize(("trusted", "seen"), [((), "127.0.0.1"), (("127.0.0.0/8",), "10.1.2.3")])
+def test_a_proxys_word_on_who_asks_is_taken_only_if_it_is_trusted(
+    sqlite_url: str, caplog: pytest.LogCaptureFixture, trusted: tuple[str, ...], seen: str
+) -> None:
+    """The last one is what a trusted proxy has added; whoever asked may have written the others."""
+    asked = b"Connection: close\r\nX-Forwarded-For: 6.6.6.6, 10.1.2.3\r\nAuthorization: Bearer wrong\r\n\r\n"
+    with Client(open_store(sqlite_url)) as client:
+        access = Access(tokens=(Token("admin", Role.ADMIN, "a" * 40),))
+        server = Server(Web(client, access), listen("127.0.0.1", 0), trusted_proxies=trusted)
+        server.start()
+        host, port = server.address.split(":")
+        for _ in range(2):
+            with socket.create_connection((host, int(port)), timeout=20) as connection:
+                connection.sendall(b"GET /api/jobs HTTP/1.1\r\nHost: localhost\r\n" + asked)
+                assert answered(connection).startswith(b"HTTP/1.1 401")
+        server.stop()
+        server.join()
+        client.store.close()
+
+    refused = [record.message for record in caplog.records if "refused" in record.message]
+    assert [f"of {seen}:" in message for message in refused] == [True, True]
+    assert sum("serve --trust-proxy 127.0.0.1" in record.message for record in caplog.records) == (not trusted)
 
 
 def test_52_only_so_many_connections_are_open_at_once(connect: Callable[..., socket.socket]) -> None:

@@ -83,7 +83,9 @@ def _clause(client: Client, fate: Fate) -> str:
 
 @router.post("/jobs/{name}/trigger", response_model=None)
 def trigger(name: str, request: Request, client: TheClient, renderer: TheRenderer) -> Response:
-    return renderer.redirect(f"/runs/{client.trigger(name, payload_of(request)).id}", "triggered")
+    return renderer.redirect(
+        f"/runs/{client.trigger(name, payload_of(request), reason=reason_of(request)).id}", "triggered"
+    )
 
 
 @router.post("/jobs/{name}/pause", response_model=None)
@@ -93,6 +95,6 @@ def pause(name: str, request: Request, client: TheClient, renderer: TheRenderer)
 
 
 @router.post("/jobs/{name}/resume", response_model=None)
-def resume(name: str, client: TheClient, renderer: TheRenderer) -> Response:
-    ended = client.resume(name)
+def resume(name: str, request: Request, client: TheClient, renderer: TheRenderer) -> Response:
+    ended = client.resume(name, reason=reason_of(request))
     return renderer.redirect(f"/jobs/{name}", "resumed" if ended else "not_paused")

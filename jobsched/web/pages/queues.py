@@ -47,8 +47,8 @@ def pause_queue(queue: str, request: Request, client: TheClient, renderer: TheRe
 
 
 @router.post("/queues/{queue}/resume", response_model=None)
-def resume_queue(queue: str, client: TheClient, renderer: TheRenderer) -> Response:
-    ended = client.resume(queue=_known(queue))
+def resume_queue(queue: str, request: Request, client: TheClient, renderer: TheRenderer) -> Response:
+    ended = client.resume(queue=_known(queue), reason=reason_of(request))
     return renderer.redirect("/queues", "queue_resumed" if ended else "not_paused")
 
 
@@ -59,8 +59,9 @@ def pause_everything(request: Request, client: TheClient, renderer: TheRenderer)
 
 
 @router.post("/everything/resume", response_model=None)
-def resume_everything(client: TheClient, renderer: TheRenderer) -> Response:
-    return renderer.redirect("/queues", "all_resumed" if client.resume(all=True) else "not_paused")
+def resume_everything(request: Request, client: TheClient, renderer: TheRenderer) -> Response:
+    ended = client.resume(all=True, reason=reason_of(request))
+    return renderer.redirect("/queues", "all_resumed" if ended else "not_paused")
 
 
 def _known(name: str) -> str:

@@ -1,6 +1,5 @@
 """A server that is not there, goes away, or refuses; and what is told about it."""
 
-import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -243,22 +242,6 @@ def test_a_server_without_an_answer_is_cut_off(postgres_url: str) -> None:
     assert len(failed) == 1
 
 
-def test_a_watchdog_without_a_thread_as_in_a_forked_child_gets_one(postgres_url: str) -> None:
-    gone = threading.Thread(target=str)
-    gone.start()
-    gone.join()
-    with (
-        closing(Connector(parse(postgres_url), SystemClock()).connect()) as connection,
-        closing(Watchdog(FakeClock())) as dog,
-    ):
-        dog._thread = gone
-
-        dog.watch(connection)
-
-        assert dog._thread is not gone
-        assert dog._thread.is_alive()
-
-
 def test_a_connection_in_use_is_not_cut_off(postgres_url: str) -> None:
     clock = FakeClock()
     with (
@@ -350,40 +333,27 @@ def test_one_connection_goes_from_statement_to_statement_and_a_second_one_helps_
     assert direct.take() is first
 
 
-def test_a_forked_child_leaves_the_connection_of_its_parent_alone(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("lost", ["discard", "prepare"])
+def test_a_connection_that_is_lost_before_the_statement_is_sent_costs_another_one(
+    store: Store, admin: "psycopg.Connection[tuple[object, ...]]", monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
-    direct = store._dialect._direct  # type: ignore[attr-defined]
-    parents = direct.take()
-    direct.give_back(parents)
+    """Nothing was done, so nobody is told that something may have been."""
+    node = a_node(store)
+    store.enqueue([a_run()])
+    dialect: Any = store._dialect  # type: ignore[attr-defined]
+    pooled = dialect._direct.take()
+    # As if the server went away after it was looked at.
+    monkeypatch.setattr("jobsched_postgres.direct.was_told_something", lambda _: False)
+    pooled.info["jobsched_planned_at"] = float("-inf")
+    pooled.info["jobsched_prepared"] = set()
+    dialect._direct.give_back(pooled)
+    assert terminate_all(admin) > 0
 
-    monkeypatch.setattr(os, "getpid", lambda: -1)
-    childs = direct.take()
-
-    both = [parents.driver_connection, childs.driver_connection]
-    assert both[0] is not both[1]
-    assert not both[0].closed
-    for each in both:
-        each.close()
-
-
-def test_a_forked_child_that_begins_with_a_question_asks_it_by_a_connection_of_its_own(
-    store: Store, admin: "psycopg.Connection[tuple[object, ...]]", monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def pid() -> int:
-        read: Any = store._dialect.read  # type: ignore[attr-defined]
-        return int(read(lambda connection: connection.exec_driver_sql("select pg_backend_pid()").scalar_one()))
-
-    parents, again = pid(), pid()
-
-    monkeypatch.setattr(os, "getpid", lambda: -1)
-    childs = pid()
-
-    assert parents == again != childs
-    assert pid() == childs
-    assert admin.execute("select 1 from pg_stat_activity where pid = %s", [parents]).fetchone() == (1,)
-    for each in store._dialect._connector._parents:  # type: ignore[attr-defined]
-        each.close()
+    if lost == "discard":
+        assert len(claim(store, node)) == 1
+    else:
+        store.enqueue([a_run()])
+        assert len(runs(store)) == 2
 
 
 def test_what_is_prepared_is_planned_anew_once_a_second(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

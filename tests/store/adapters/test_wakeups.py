@@ -95,17 +95,14 @@ def test_closing_sends_what_waits() -> None:
     assert len(sent.now) == BURST + 1
 
 
-def test_a_forked_child_which_has_no_thread_of_its_parent_rings_by_one_of_its_own() -> None:
-    sent, clock, gone = Sent(), FakeClock(), threading.Thread(target=str)
-    gone.start()
-    gone.join()
+def test_a_forked_child_rings_by_a_thread_of_its_own_and_leaves_its_parents_rings_to_it() -> None:
+    sent, clock = Sent(), FakeClock()
     with closing(Ringer(sent.send, clock)) as ringer:
-        for _ in range(BURST):
-            ringer.ring("runs")
-        # As the fork found it: with a ring that the thread was about to send.
-        ringer._thread, ringer._waiting = gone, {"runs"}
+        ringer._waiting = {"jobs"}  # what the thread was about to send
 
-        ringer.ring("runs")
+        ringer.forked()
+        for _ in range(BURST + 1):
+            ringer.ring("runs")
         clock.advance(PAUSE_SECONDS * 2)
 
         assert sent.once_there_are(BURST + 1) == ["runs"] * (BURST + 1)

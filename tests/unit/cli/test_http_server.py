@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+from click import BadParameter
 
 from jobsched.cli.errors import Failure
-from jobsched.cli.http_server import Place, access_of, place_of
+from jobsched.cli.http_server import Place, access_of, place_of, proxies_of
 from jobsched.cli.http_tokens import FILE, MANY, SINGLE, tokens_of
 from jobsched.model.desired import ApiSettings, Settings
 
@@ -56,6 +57,18 @@ def test_without_a_token_a_loopback_address_is_open_and_another_refused() -> Non
     assert access_of(Settings(), Place()).open
     with pytest.raises(Failure, match="others reach, and there is no token"):
         access_of(Settings(), Place("0.0.0.0"))
+
+
+def test_without_a_token_no_proxy_is_trusted() -> None:
+    with pytest.raises(Failure, match="a proxy brings others here, and there is no token"):
+        access_of(Settings(), Place(proxies=("127.0.0.1",)))
+
+
+def test_proxies_are_addresses_and_networks() -> None:
+    assert proxies_of(None, None, ["10.0.0.7, 10.1.0.0/24", "::1"]) == ("10.0.0.7", "10.1.0.0/24", "::1")
+    for given in ("*", "proxy.example", "10.0.0.7/24", ""):
+        with pytest.raises(BadParameter, match="name the proxies"):
+            proxies_of(None, None, [given])
 
 
 @pytest.mark.parametrize("token", ["short", "t" * 31, "t" * 31 + " x", "ä" * 40])

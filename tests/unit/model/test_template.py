@@ -31,8 +31,17 @@ def test_every_field_is_filled_in() -> None:
     template = " ".join(f"{{{name}}}" for name in TEMPLATE_FIELDS)
 
     assert template_problem(template) is None
-    assert filled_in(template, {"job": "a", "count": 1, "breaches": [{"run": 6}, {"run": 7}]}).split() == [
+    assert filled_in(template, {"job": "a", "count": 1, "breaches": [{"run": 6}, {"run": 7}]}, 99).split() == [
         "a",
         "1",
         "7",
     ]
+
+
+def test_words_that_name_what_is_long_again_and_again_are_cut() -> None:
+    message = {"text": "x" * 100_000, "breaches": []}
+
+    filled = filled_in("{text}" * 100_000, message, 50_000)
+
+    assert filled == "x" * 49_999 + "…"
+    assert filled_in("{text}", message, 100_000) == message["text"]

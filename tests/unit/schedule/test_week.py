@@ -6,24 +6,26 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
-from jobsched.model.job import Job
+from jobsched.model.job import Dst, Job
 from jobsched.schedule.schedule import schedule_of, slots_after
 from jobsched.schedule.week import in_hour, slots_a_minute, timing_of
 from jobsched.testing.builders import a_job
 
 START = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
-MINUTE, HOUR, WEEK = timedelta(minutes=1), timedelta(hours=1), 7 * 24 * 60
+MINUTE = timedelta(minutes=1)
+WEEK, TWO_DAYS = 7 * 24 * 60, 2 * 24 * 60
 
 
-def walked(job: Job, minutes: int = WEEK) -> list[int]:
+def walked(job: Job, minutes: int = WEEK, start: datetime = START) -> list[int]:
     schedule = schedule_of(job)
     assert schedule is not None
     found = [0] * minutes
     for slot in slots_after(
-        schedule, START - timedelta(microseconds=1), START + minutes * MINUTE - timedelta(seconds=1)
+        schedule, start - timedelta(microseconds=1), start + minutes * MINUTE - timedelta(seconds=1)
     ):
-        found[(slot - START) // MINUTE] += 1
+        found[(slot - start) // MINUTE] += 1
     return found
 
 
@@ -64,6 +66,40 @@ def test_any_expression_in_any_zone_has_the_slots_that_it_demands(minute: str, h
     job = a_job(cron=(f"{minute} {hour} {day}",), timezone=zone)
 
     assert slots_a_minute([timing_of(job)], START) == walked(job)
+
+
+#: The day before clocks change: forward, back, by half an hour, at midnight, by a day that never was.
+CHANGES = {
+    "Europe/Rome": ("2026-03-28", "2026-10-24"),
+    "America/New_York": ("2026-03-07", "2026-10-31"),
+    "Australia/Lord_Howe": ("2026-10-03", "2026-04-04"),
+    "America/Asuncion": ("2023-09-30", "2023-03-25"),
+    "Asia/Beirut": ("2026-03-28", "2026-10-24"),
+    "Pacific/Apia": ("2011-12-29", "2011-12-28"),
+}
+
+
+@settings(max_examples=examples(20, 500), deadline=None)
+@given(
+    minute=st.sampled_from(["0", "30", "*", "*/7", "5,50", "15-45"]),
+    hour=st.sampled_from(["*", "0", "1", "2", "3", "1,2", "2-3", "*/6", "22-23"]),
+    second=st.sampled_from(["", " 0", " 20,40", " */15"]),
+    zone=st.sampled_from(sorted(CHANGES)),
+    back=st.booleans(),
+    dst=st.builds(Dst, st.sampled_from(["run_after", "skip"]), st.sampled_from(["first", "both"])),
+)
+def test_where_clocks_change_slots_come_as_dst_says(
+    minute: str, hour: str, second: str, zone: str, back: bool, dst: Dst
+) -> None:
+    start = datetime.fromisoformat(CHANGES[zone][back]).replace(tzinfo=UTC)
+    job = a_job(cron=(f"{minute} {hour} * * *{second}",), timezone=zone, dst=dst)
+    slots = walked(job, TWO_DAYS, start)
+
+    assert slots_a_minute([timing_of(job)], start, TWO_DAYS) == slots
+    assert slots_a_minute([timing_of(job)], start, TWO_DAYS, once=True) == [min(1, count) for count in slots]
+    fullest = max(range(0, TWO_DAYS, 60), key=lambda first: sum(slots[first : first + 60]))
+    found = in_hour({"job": timing_of(job)}, start + fullest * MINUTE)
+    assert sum(found.values()) == sum(slots[fullest : fullest + 60])
 
 
 def test_slots_of_all_jobs_are_counted_together() -> None:
