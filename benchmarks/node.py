@@ -40,8 +40,7 @@ def apply(store: Store, jobs: list[Job]) -> None:
 @contextmanager
 def node(store: Store, registry: Registry, threads: int = 8) -> Iterator[Runner]:
     runner = Runner(Client(store), options=Options(threads=threads), registry=registry, namespaces=["default"])
-    runner.start()
-    garbage.settle()  # as `jobsched run` does
+    runner.start(garbage.settle)  # as `jobsched run` does
     try:
         yield runner
     finally:

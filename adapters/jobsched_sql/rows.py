@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from pydantic_core import from_json
 from sqlalchemy import CursorResult
 
 from jobsched.model.run import Claim, RunState, Source, Transition
@@ -13,39 +14,50 @@ from jobsched.model.run import Claim, RunState, Source, Transition
 CLAIM_COLUMNS = (*Claim._fields, "priority")
 
 _SOURCES: Mapping[str, Source] = {source.value: source for source in Source}
-_decoder = json.JSONDecoder()
 
 
-def _payload(text: str) -> Any:
-    """As `json.loads`, without its looking for blanks: a text that we wrote has none around it."""
+def value_of(text: str) -> Any:
+    """As `json.loads`, in a third of its time. What the faster reader will not have, like a text with half a surrogate, the
+    other one reads.
+    """
     try:
-        value, end = _decoder.raw_decode(text)
+        return from_json(text)
     except ValueError:
-        return _decoder.decode(text)
-    return value if end == len(text) else _decoder.decode(text)
+        return json.loads(text)
 
 
 def claim_of(row: Any, instant: Callable[[Any], datetime]) -> Claim:
     """The claim in a row of `CLAIM_COLUMNS`; `instant` makes one, in UTC, of what the driver gave.
 
-    This is made for each run that is performed: what a row has as it is to be is taken as it is.
+    This is made for each run that is performed: what a row has as it is to be is taken as it is, and the tuple is made at once.
     """
+    id_, claim_no, node, namespace, job, revision, handler, source, queue, attempt, max_attempts, losses = row[:12]
     scheduled_at, available_at, started_at, generation, payload, key, before, timeout_ms, trace, _ = row[12:]
-    return Claim._make(
+    return tuple.__new__(
+        Claim,
         (
-            *row[:7],
-            _SOURCES[row[7]],
-            *row[8:12],
+            id_,
+            claim_no,
+            node,
+            namespace,
+            job,
+            revision,
+            handler,
+            _SOURCES[source],
+            queue,
+            attempt,
+            max_attempts,
+            losses,
             None if scheduled_at is None else instant(scheduled_at),
             instant(available_at),
             instant(started_at),
             generation,
-            _payload(payload),
+            value_of(payload),
             key,
             before,
             None if timeout_ms is None else timedelta(milliseconds=timeout_ms),
             trace,
-        )
+        ),
     )
 
 

@@ -13,7 +13,7 @@ from jobsched.model.run import Became, Claim, LogLine, Reason, RunState, Transit
 from jobsched.store.faults import fault_point
 from jobsched_sql.alike import WellAlike, well_and_alike
 from jobsched_sql.dialect import ClaimWish
-from jobsched_sql.rows import CLAIM_COLUMNS, claim_of, leaves_for_good
+from jobsched_sql.rows import CLAIM_COLUMNS, claim_of, leaves_for_good, value_of
 from jobsched_sql.texts import clean, encode_anyhow
 from jobsched_sql.types import from_micros, to_micros
 from jobsched_sqlite import statements
@@ -59,7 +59,7 @@ def _claimable(connection: Connection | Driver, wish: ClaimWish, at: int) -> lis
 
 def _in_one(connection: Connection | Driver, statement: str, asked: tuple[object, ...]) -> list[Any]:
     [(text,)] = connection.exec_driver_sql(statement, asked).fetchall()
-    rows: list[Any] = json.loads(f"[{text or ''}]")
+    rows: list[Any] = value_of(f"[{text or ''}]")
     return rows
 
 

@@ -38,5 +38,4 @@ class Queue:
             done(n)
 
         options = Options(threads=self._threads)
-        Runner(self._client, options=options, registry=registry, namespaces=["default"]).start()
-        garbage.settle()
+        Runner(self._client, options=options, registry=registry, namespaces=["default"]).start(garbage.settle)

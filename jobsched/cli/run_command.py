@@ -229,8 +229,7 @@ def _heed_exposures(found: list[str], *, strict: bool) -> None:
 def _live(runner: "Runner", stop: "Signals", systemd: "Systemd", health: "HealthFile", *, until_idle: bool) -> int:
     from jobsched.runner import garbage
 
-    runner.start()
-    garbage.settle()
+    runner.start(garbage.settle)
     stop.connect(runner)
     systemd.ready(runner)
     health.ready(runner)

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal, TypeAlias
 
 from jobsched.clock import Clock
@@ -21,21 +22,25 @@ _MESSAGES: dict[CancelReason, str] = {
 }
 
 
+# One lock for all: it is held for a few instructions, and for most attempts never. Reentrant: collecting garbage may run a
+# destructor that asks for it again.
+_lock = threading.RLock()
+
+
 class CancelToken:
     """One attempt's order to stop: given once, by any thread, and never taken back.
 
     `deadline` is set before the handler starts: seconds of the clock's `monotonic`, None without a timeout.
     """
 
-    __slots__ = ("_callbacks", "_clock", "_event", "_hurry_callbacks", "_lock", "_reason", "deadline", "hurried")
+    __slots__ = ("_callbacks", "_clock", "_event", "_hurry_callbacks", "_reason", "deadline", "hurried")
 
     def __init__(self, clock: Clock) -> None:
         self.deadline: float | None = None
         self._clock = clock
-        self._lock = threading.Lock()
         self._reason: CancelReason | None = None
-        self._callbacks: list[Callable[[], object]] = []
-        self._hurry_callbacks: list[Callable[[], object]] = []
+        self._callbacks: tuple[Callable[[], object], ...] = ()
+        self._hurry_callbacks: tuple[Callable[[], object], ...] = ()
         #: There is no more time to obey in: what can be killed is killed now.
         self.hurried = False
         # Made when somebody waits: most attempts are never cancelled, and an Event costs more than all the rest here.
@@ -60,11 +65,11 @@ class CancelToken:
 
         Callbacks run here, in the calling thread.
         """
-        with self._lock:
+        with _lock:
             if self._reason is not None:
                 return False
             self._reason = reason
-            callbacks, self._callbacks = self._callbacks, []
+            callbacks, self._callbacks = self._callbacks, ()
             if self._event is not None:
                 self._event.set()
         for callback in callbacks:
@@ -73,32 +78,32 @@ class CancelToken:
 
     def hurry(self) -> None:
         """Of a cancelled attempt: kill what can be killed, at once."""
-        with self._lock:
+        with _lock:
             self.hurried = True
-            callbacks, self._hurry_callbacks = self._hurry_callbacks, []
+            callbacks, self._hurry_callbacks = self._hurry_callbacks, ()
         for callback in callbacks:
             _call(callback)
 
     def on_hurry(self, callback: Callable[[], object]) -> None:
         """Call this when there is no more time, or at once if there is none already; it must not block."""
-        with self._lock:
+        with _lock:
             if not self.hurried:
-                self._hurry_callbacks.append(callback)
+                self._hurry_callbacks = (*self._hurry_callbacks, callback)
                 return
         _call(callback)
 
     def on_cancel(self, callback: Callable[[], object]) -> Callable[[], None]:
         """Call this on cancel, or at once if that has been. The answer forgets the callback again; it must not block."""
-        with self._lock:
+        with _lock:
             if self._reason is None:
-                self._callbacks.append(callback)
+                self._callbacks = (*self._callbacks, callback)
                 return lambda: self._forget(callback)
         _call(callback)
         return lambda: None
 
     def wait(self, seconds: float | None = None) -> bool:
         """Block until cancelled or until `seconds` have passed; whether it is cancelled."""
-        with self._lock:
+        with _lock:
             if self._reason is not None:
                 return True
             if self._event is None:
@@ -117,9 +122,11 @@ class CancelToken:
             raise self.error()
 
     def _forget(self, callback: Callable[[], object]) -> None:
-        with self._lock:
-            if callback in self._callbacks:
-                self._callbacks.remove(callback)
+        with _lock:
+            kept = list(self._callbacks)
+            with suppress(ValueError):  # it has been called
+                kept.remove(callback)
+            self._callbacks = tuple(kept)
 
 
 def _call(callback: Callable[[], object]) -> None:

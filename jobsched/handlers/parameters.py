@@ -28,7 +28,7 @@ class Parameters:
 
     def problem(self, payload: Mapping[str, Any]) -> str | None:
         """What keeps this payload from being the keyword arguments; None if nothing does."""
-        if self._fits(payload.keys()):
+        if self.fit(payload.keys()):
             return None
         problems = []
         if self.unreachable:
@@ -40,7 +40,7 @@ class Parameters:
             problems.append(f"{_names(unexpected)} {verb} unexpected; it takes {self.taken}")
         return " and ".join(problems) or None
 
-    def _fits(self, given: KeysView[str]) -> bool:
+    def fit(self, given: KeysView[str]) -> bool:
         """`problem` is None: in no more steps than that takes, because each attempt asks."""
         if self.unreachable or not self.required <= given:
             return False

@@ -2,10 +2,12 @@
 
 import inspect
 import os
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from jobsched.clock import Clock
 from jobsched.errors import HandlerExitError
+from jobsched.handlers.cancel import CancelToken
 from jobsched.handlers.context import Context
 from jobsched.handlers.own_process import end_if_forked
 from jobsched.handlers.registry import RegisteredHandler, check_payload
@@ -16,16 +18,29 @@ if TYPE_CHECKING:
 
 
 def perform_python(call: "Call", handler: RegisteredHandler, clock: Clock) -> Any:
-    """Call the handler in this thread; its result as a JSON value.
+    """As `perform_function`, of a whole call."""
+    return perform_function(handler, call.payload, call.cancel, lambda: Context(call, clock))
+
+
+def perform_function(
+    handler: RegisteredHandler, payload: Mapping[str, Any], cancel: CancelToken, context: Callable[[], Context]
+) -> Any:
+    """Call the handler in this thread; its result as a JSON value. `context` makes the one for a handler that takes it.
 
     Raises PayloadError before the call, ResultError after it, HandlerExitError for what is no Exception, and what the
     handler raised. A coroutine runs in an event loop of its own and is cancelled with the attempt; a function has to
     ask its context.
     """
-    check_payload(handler, call.payload)
+    parameters = handler.parameters
+    if not parameters.fit(payload.keys()):
+        check_payload(handler, payload)
     process = os.getpid()
     try:
-        result = _called(call, handler, clock)
+        result = handler.function(context(), **payload) if parameters.takes_context else handler.function(**payload)
+        if result is not None and inspect.isawaitable(result):
+            from jobsched.handlers.coroutine import await_result
+
+            result = await_result(result, cancel)
     except Exception as raised:
         end_if_forked(process, raised)
         raise
@@ -35,16 +50,3 @@ def perform_python(call: "Call", handler: RegisteredHandler, clock: Clock) -> An
         raise HandlerExitError(raised) from raised
     end_if_forked(process, None)
     return None if result is None else json_result(result)
-
-
-def _called(call: "Call", handler: RegisteredHandler, clock: Clock) -> Any:
-    """What it returns, awaited if need be."""
-    if handler.parameters.takes_context:
-        result = handler.function(Context(call, clock), **call.payload)
-    else:
-        result = handler.function(**call.payload)
-    if result is not None and inspect.isawaitable(result):
-        from jobsched.handlers.coroutine import await_result
-
-        return await_result(result, call.cancel)
-    return result

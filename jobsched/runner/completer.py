@@ -3,11 +3,10 @@
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import NamedTuple
 
 from jobsched.clock import Clock
 from jobsched.errors import OutcomeUnknownError, StoreError, StoreUnavailableError
-from jobsched.model.job import OnFailure
+from jobsched.model.job import Job
 from jobsched.model.run import Became, Claim, LogLine, Reason, RunState, Transition
 from jobsched.observe.events import ResultDropped, level_of
 from jobsched.observe.listeners import Events
@@ -32,12 +31,8 @@ _MAY_FAIL = frozenset({RunState.FAILED, RunState.SCHEDULED})
 _MAY_BREACH = _MAY_FAIL | {RunState.SUCCEEDED}
 
 
-class _Ended(NamedTuple):
-    claim: Claim
-    transition: Transition
-    on_failure: OnFailure | None
-    begun: bool
-    seconds: float | None
+#: A run, what becomes of it, and how many seconds its attempt took, if that is known.
+_Ended = tuple[Held, Transition, float | None]
 
 
 class Completer(Service):
@@ -84,18 +79,14 @@ class Completer(Service):
         if asking is not None:
             self._asking[held.fence] = asking
         lines = held.log.close()
-        on_failure = None if held.job is None else held.job.on_failure
-        if on_failure is not None and transition.state in _MAY_FAIL:
-            transition = transition._replace(on_failure=on_failure)
-        if held.job is not None and (held.job.alerts or held.job.ping) and transition.state in _MAY_BREACH:
-            transition = transition._replace(alerts=held.job.noted_at_the_end)
+        if held.job is not None:
+            transition = _of_job(held.job, transition)
         if held.granted is not None:
             transition = transition._replace(max_attempts=held.granted)
-        ended = _Ended(held.claim, transition, on_failure, held.begun, held.took)
         with self._lock:
             if lines:
                 self._lines.extend(lines)
-            self._queue.append(ended)
+            self._queue.append((held, transition, held.took))
             waiting = len(self._queue)
         # The first to wait wakes; whatever joins it before it is written is written with it.
         if waiting == 1:
@@ -172,15 +163,15 @@ class Completer(Service):
             raise
         with self._lock:
             del self._queue[: len(batch)]
-        claims = [ended.claim for ended in batch]
-        self._held.drop(claim[:2] for claim in claims)
+        claims = [held.claim for held, _, _ in batch]
+        self._held.drop([claim[:2] for claim in claims])
         if self._asking:
             self._answer(claims, ours)
         self._say(batch, ours)
         self._may_be_written = False
         self._on_more_history({(claim.namespace, claim.job) for claim in claims if claim.job is not None})
         self._on_ended(claims)
-        if any(ended.transition.alerts for ended in batch):
+        if any(transition.alerts for _, transition, _ in batch):
             self._on_alerts()
 
     def _answer(self, claims: list[Claim], ours: Mapping[int, Became]) -> None:
@@ -193,26 +184,28 @@ class Completer(Service):
         heard = {each: self._events.hears(each) for each in (logging.INFO, logging.DEBUG)}
         if not heard[level_of(None)]:
             # Most of what comes by the thousand: nobody is told that an ad-hoc run succeeded.
-            batch = [ended for ended in batch if ended.claim.job is not None or not self._went_well(ended, ours)]
-        for ended in batch:
-            claim, transition = ended.claim, self._instead.pop(ended.claim.id, ended.transition)
+            batch = [ended for ended in batch if ended[0].claim.job is not None or not self._went_well(ended, ours)]
+        for held, meant, seconds in batch:
+            claim = held.claim
+            transition = self._instead.pop(claim.id, meant)
             stored = ours.get(claim.id)
-            if not ended.begun:
+            if not held.begun:
                 continue  # claimed ahead, and given back: nothing happened to it
             # What was written by a commit whose answer we never saw is not ours any more either.
             if stored is None and not self._may_be_written:
                 if transition.state is not RunState.PENDING:
                     self._events.emit(ResultDropped(**of_claim(claim)))
             elif transition.state is not RunState.SUCCEEDED or heard[level_of(claim.job)]:
-                self._events.emit(ending(claim, transition, stored, ended.seconds))
+                self._events.emit(ending(claim, transition, stored, seconds))
 
     def _went_well(self, ended: _Ended, ours: Mapping[int, Became]) -> bool:
-        return ended.transition.state is RunState.SUCCEEDED and ended.claim.id in ours and not self._instead
+        held, transition, _ = ended
+        return transition.state is RunState.SUCCEEDED and held.claim.id in ours and not self._instead
 
     def _finish(self, batch: list[_Ended]) -> dict[int, Became]:
         """Write a batch; one that the store refuses is halved until the one is found that it will not have."""
         try:
-            return self._store.finish([ended.transition for ended in batch])
+            return self._store.finish([transition for _, transition, _ in batch])
         except StoreUnavailableError:
             raise
         except StoreError as error:
@@ -223,20 +216,30 @@ class Completer(Service):
 
     def _finish_refused(self, ended: _Ended, refusal: StoreError) -> dict[int, Became]:
         """In place of what the store will not have, the plain fact; the run must not stay running."""
-        log.error("run %d: its outcome could not be stored: %s", ended.claim.id, refusal)
-        plain = ended.transition._replace(
+        held, transition, _ = ended
+        log.error("run %d: its outcome could not be stored: %s", held.claim.id, refusal)
+        plain = transition._replace(
             state=RunState.FAILED,
             reason=Reason.ERROR,
             available_at=None,
             result=None,
-            on_failure=ended.on_failure,
+            on_failure=None if held.job is None else held.job.on_failure,
             error={"type": "ResultError", "message": "what became of this attempt could not be stored"},
         )
-        self._instead[ended.claim.id] = plain
+        self._instead[held.claim.id] = plain
         try:
             return self._store.finish([plain])
         except StoreUnavailableError:
             raise
         except StoreError:
-            log.exception("run %d stays with this node until its lease ends", ended.claim.id)
-            return {ended.claim.id: Became(plain.state, plain.reason)}
+            log.exception("run %d stays with this node until its lease ends", held.claim.id)
+            return {held.claim.id: Became(plain.state, plain.reason)}
+
+
+def _of_job(job: Job, transition: Transition) -> Transition:
+    """With what its job wants done at such an end, in the same transaction."""
+    if job.on_failure is not None and transition.state in _MAY_FAIL:
+        transition = transition._replace(on_failure=job.on_failure)
+    if (job.alerts or job.ping) and transition.state in _MAY_BREACH:
+        transition = transition._replace(alerts=job.noted_at_the_end)
+    return transition

@@ -113,15 +113,22 @@ class Dispatcher(Service):
         self._return_paused()
         if not self._heartbeat.fit:
             raise NotNowError
-        asked = self._pool.size + self.buffer.room - self._pool.load
+        asked = self._asked()
         if asked > 0:
             claimed = self._claim(asked)
             self.buffer.claimed(claimed, asked)
-            # Claims again as soon as what waits here has gone down by half.
-            self._pool.low = self._pool.size + self.buffer.room // 2
             if claimed == asked and self.buffer.room:
                 return 0.0
         return _LOOK_AT_WAITING if self._pool.waiting else None
+
+    def _asked(self) -> int:
+        """How many to claim: none while more than half of what may be held beyond the threads waits here.
+
+        Each claim costs a commit, however few it brings.
+        """
+        room, load = self.buffer.room, self._pool.load
+        self._pool.low = self._pool.size + room // 2
+        return self._pool.size + room - load if load <= self._pool.low else 0
 
     def _return_excess(self) -> None:
         """Handlers have become slow: what this node had claimed ahead is for others too."""

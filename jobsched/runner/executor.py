@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from jobsched.clock import Clock
 from jobsched.config.variables import resolve
@@ -16,11 +17,12 @@ from jobsched.errors import (
     StoreUnavailableError,
     UnknownHandlerError,
 )
-from jobsched.handlers.call import Call, perform
+from jobsched.handlers.call import Call, perform, perform_in_thread
+from jobsched.handlers.context import Context
 from jobsched.handlers.middleware import Middleware, within
 from jobsched.handlers.raised import error_entry, names_of, text_of
-from jobsched.handlers.registry import Registry
-from jobsched.model.handler import PythonHandler, handler_from_text
+from jobsched.handlers.registry import RegisteredHandler, Registry
+from jobsched.model.handler import Handler, NotifyHandler, PythonHandler, handler_from_text
 from jobsched.model.job import Job, Retries
 from jobsched.model.options import options_of, options_of_run
 from jobsched.model.run import Claim, Reason, Transition
@@ -120,11 +122,7 @@ class Executor:
                 self._on_beginning(held)
             if self._events.hears(level_of(held.claim.job)):
                 self._events.emit(beginning(held.claim, self._heartbeat.now()))
-            call = self._call(held)
-            if self.middlewares:
-                result = within(self.middlewares, call, lambda: perform(call, self._registry, resolve, self._clock))
-            else:
-                result = perform(call, self._registry, resolve, self._clock)
+            result = self._result(held, handler_from_text(held.claim.handler))
         except BaseException as raised:  # noqa: BLE001 - whatever a handler raises is its run's result, never ours
             return self._decided(held, raised)
         return retry.after_success(held.claim, result)
@@ -143,15 +141,33 @@ class Executor:
             return None
         return self._definitions.job(claim.namespace, claim.job, claim.job_revision)
 
-    def _call(self, held: Held) -> Call:
-        handler = handler_from_text(held.claim.handler)
+    def _result(self, held: Held, handler: Handler | NotifyHandler) -> Any:
+        """What the handler returned, as JSON. Raises what `perform` raises."""
         if isinstance(handler, PythonHandler):
             # Its module may hang when it is imported. What the decorator says of the time counts from then on.
             if held.options.timeout is not None:
                 self._deadlines.watch(held, held.options.timeout, kills=False)
-            self._heed_decorator(held, handler)
-        claim, job, timeout = held.claim, held.job, held.options.timeout
-        call = Call(
+            found = self._heed_decorator(held, handler)
+            if not self.middlewares and (held.job is None or held.job.executor == "thread"):
+                if held.options.timeout is not None:
+                    self._deadlines.watch(held, held.options.timeout, kills=False)
+                return perform_in_thread(
+                    found,
+                    held.claim.payload,
+                    held.cancel,
+                    held.log,
+                    lambda: Context(self._call(held, handler), self._clock),
+                )
+        call = self._call(held, handler)
+        if call.timeout is not None:
+            self._deadlines.watch(held, call.timeout, kills=call.ends_by_force)
+        if self.middlewares:
+            return within(self.middlewares, call, lambda: perform(call, self._registry, resolve, self._clock))
+        return perform(call, self._registry, resolve, self._clock)
+
+    def _call(self, held: Held, handler: Handler | NotifyHandler) -> Call:
+        claim, job = held.claim, held.job
+        return Call(
             claim.id,
             claim.namespace,
             claim.job,
@@ -160,7 +176,7 @@ class Executor:
             claim.scheduled_at,
             claim.payload,
             handler,
-            timeout,
+            held.options.timeout,
             held.cancel,
             held.log,
             job.env if job else {},
@@ -171,21 +187,19 @@ class Executor:
             inheritance=self._options.inheritance,
             trace=claim.trace,
         )
-        if timeout is not None:
-            self._deadlines.watch(held, timeout, kills=call.ends_by_force)
-        return call
 
-    def _heed_decorator(self, held: Held, handler: PythonHandler) -> None:
+    def _heed_decorator(self, held: Held, handler: PythonHandler) -> RegisteredHandler:
         """The decorator holds as this node has it; whoever made the run may not have had the module, or another version."""
         claim = held.claim
         if claim.job is not None:
             self._definitions.declare(handler.name)
-        said = self._registry.resolve(handler.name).options
+        found = self._registry.resolve(handler.name)
         if held.job is None:
-            held.options = options_of_run(claim.timeout, said)
-            return
-        held.options = options_of(held.job, said)
-        held.grant()
+            held.options = options_of_run(claim.timeout, found.options)
+        else:
+            held.options = options_of(held.job, found.options)
+            held.grant()
+        return found
 
     def _after_exception(self, held: Held, raised: BaseException) -> Transition:
         claim = held.claim

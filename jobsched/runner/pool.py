@@ -137,11 +137,14 @@ class Pool:
 
     def _note_end(self, ended: Held) -> bool:
         """With the lock held. False if this thread was given up meanwhile, and has been replaced."""
-        self._active.discard(ended)
-        replaced = ended in self._abandoned
-        self._abandoned.discard(ended)
-        if not self._active and not self._waiting:
+        if ended in self._abandoned:
+            self._abandoned.remove(ended)
             self._idle.notify_all()
-        if not replaced and self.load <= self.low:
+            return False
+        active, left = self._active, len(self._waiting)
+        active.discard(ended)
+        if left + len(active) <= self.low:
+            if not left and not active:
+                self._idle.notify_all()
             self._on_free()
-        return not replaced
+        return True

@@ -217,8 +217,11 @@ class Runner:
 
     # -- life
 
-    def start(self) -> None:
-        """Register the node, apply the files if there are any, and start working. Raises StoreError; then nothing runs."""
+    def start(self, before_work: Callable[[], object] = lambda: None) -> None:
+        """Register the node, apply the files if there are any, and start working. Raises StoreError; then nothing runs.
+
+        `before_work`: called when all that the node keeps has been read, before anything is performed.
+        """
         self.heartbeat.register()
         with ExitStack() as undo:
             undo.callback(self._store.leave, self.heartbeat.node)
@@ -235,6 +238,7 @@ class Runner:
                 self._once.begin((run.id for run in fired), self._namespaces, self.options.queues)
             self._doorbell = self._store.listen(self._rung)
             undo.pop_all()
+        before_work()
         _CAPTURE.install()
         self.pool.start()
         for service in self._services():
