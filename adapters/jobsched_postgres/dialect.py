@@ -50,12 +50,8 @@ from jobsched_postgres.wake import CHANNEL, Ringer
 from jobsched_postgres.wake import Doorbell as ListenDoorbell
 from jobsched_sql.alike import well_and_alike
 from jobsched_sql.borrowing import borrowed, driver_connection
-<<<<<<< HEAD
 from jobsched_sql.dialect import ClaimWish, Dialect, Fired, Inserted, InsertedAlone, Key, Load, Placed, Result, Work
-=======
-from jobsched_sql.dialect import ClaimWish, Dialect, Inserted, InsertedAlone, Key, Load, Placed, Result, Work
 from jobsched_sql.forking import leave, leave_pool, mind_forks
->>>>>>> w-six
 from jobsched_sql.rows import CLAIM_COLUMNS, claim_of, driver_rows, leaves_for_good
 from jobsched_sql.tables import nodes
 from jobsched_sql.texts import clean
