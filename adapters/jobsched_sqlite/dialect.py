@@ -2,8 +2,9 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Table
 from sqlalchemy.dialects.sqlite import insert
 
 from jobsched.clock import Clock, SystemClock
-from jobsched.errors import EnqueueError, StoreError
+from jobsched.errors import EnqueueError, StoreError, StoreUnavailableError
 from jobsched.model.figures import Sizes
 from jobsched.model.health import FileFacts
 from jobsched.model.run import Became, Claim, LogLine, NewRun, Transition
@@ -25,6 +26,7 @@ from jobsched_sqlite import fires, inspection, runs, statements, work
 from jobsched_sqlite.connections import BUSY_SECONDS, Driver, engines, set_wal
 from jobsched_sqlite.failures import translated
 from jobsched_sqlite.location import Location
+from jobsched_sqlite.turns import Turns
 from jobsched_sqlite.wake import SocketDoorbell, folder_of, ring
 
 
@@ -39,6 +41,7 @@ class SqliteDialect(Dialect):
         self._location, self._create = location, create
         self._time: Clock = clock or SystemClock()
         self._writer, self._reader = engines(location)
+        self._turns = Turns()
         self._doorbells: list[SocketDoorbell] = []
         mind_forks(self)
 
@@ -69,6 +72,7 @@ class SqliteDialect(Dialect):
             engine.dispose()
 
     def forked(self) -> None:
+        self._turns = Turns()
         for engine in (self._writer, self._reader):
             leave_pool(engine)
         leave(self._doorbells)
@@ -84,10 +88,24 @@ class SqliteDialect(Dialect):
         return self._transaction(self._reader, "begin", work)
 
     def write(self, work: Work[Result]) -> Result:
-        return self._transaction(self._writer, "begin immediate", work)
+        with self._turn():
+            return self._transaction(self._writer, "begin immediate", work)
 
     def write_once(self, work: Work[Result]) -> Result:
         return self.write(work)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One connection of the process writes."""
+        turns = self._turns
+        if not turns.take(BUSY_SECONDS):
+            raise StoreUnavailableError(
+                f"{self._location.path}: this process was busy writing to it for too long; try again"
+            )
+        try:
+            yield
+        finally:
+            turns.hand_on()
 
     def _transaction(self, engine: Engine, begin: str, work: Work[Result]) -> Result:
         with translated(self._location.path), engine.connect() as connection:
@@ -98,7 +116,7 @@ class SqliteDialect(Dialect):
 
     def _alone(self, work: Callable[[Driver], Result]) -> Result:
         """As `write`, by the driver itself: for what comes by the thousand SQLAlchemy costs a part of what the database does."""
-        with translated(self._location.path):
+        with translated(self._location.path), self._turn():
             pooled = self._writer.raw_connection()
             try:
                 driver = Driver(pooled.driver_connection)
