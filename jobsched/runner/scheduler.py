@@ -4,14 +4,16 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from jobsched.clock import Clock
 from jobsched.model.run import Covers, Created, RunState
-from jobsched.model.state import DueJob
+from jobsched.model.state import DueJob, Firing
 from jobsched.observe.events import RunSkipped
 from jobsched.observe.listeners import Events
 from jobsched.runner.definitions import Definitions
 from jobsched.runner.heartbeat import Heartbeat
+from jobsched.runner.lanes import side_by_side
 from jobsched.runner.options import Options
 from jobsched.runner.reckoner import Reckoner
 from jobsched.runner.service import NotNowError, Service
@@ -20,8 +22,9 @@ from jobsched.store.port import Store
 log = logging.getLogger("jobsched")
 
 _BATCH = 1000
-#: Jobs that are fired in one transaction, and how many such follow each other in one round.
-_SLICE, _SLICES = 500, 4
+#: Jobs that are fired together, and how many such slices follow each other in one round. Of so many and more each half is
+#: fired in a transaction of its own, beside the other.
+_SLICE, _SLICES, _LONG = 1000, 2, 200
 #: So long before a slot what it fires is reckoned, of so many jobs; but the handlers of what was just fired go first.
 _AHEAD = timedelta(seconds=2)
 _MOST_AHEAD = 10_000
@@ -130,12 +133,19 @@ class Scheduler(Service):
 
     def _fire(self, due: list[DueJob], now: datetime) -> list[Created]:
         firings = self._reckoner.firings(due, now)
-        created = self._store.fire(firings)
+        half = len(firings) // 2
+        lanes = [firings[:half], firings[half:]] if len(firings) >= _LONG else [firings]
+        made = side_by_side([partial(self._write, lane) for lane in lanes])
         self._fired_at = self._heartbeat.now()
+        created = [run for each in made for run in each]
         covered: dict[tuple[str | None, datetime | None], Covers] = {
             (one.job, run.scheduled_at): run.covers for one in firings for run in one.runs if run.covers is not None
         }
         self._tell_skipped([run for run in created if run.state is RunState.SKIPPED], covered)
+        return created
+
+    def _write(self, firings: list[Firing]) -> list[Created]:
+        created = self._store.fire(firings)
         if any(run.state is RunState.PENDING for run in created):
             self._on_pending()
         return created
