@@ -168,9 +168,8 @@ class SqliteDialect(Dialect):
     def insert(self, connection: Connection, placed: Sequence[Placed]) -> list[Inserted | None]:
         return runs.insert(connection, placed, self._time.now(), however_many=True)
 
-    def insert_alone(self, placed: Sequence[Placed], *, however_many: bool) -> InsertedAlone:
-        made = self._alone(lambda driver: runs.insert(driver, placed, self._time.now(), however_many=however_many))
-        return InsertedAlone(made, rung=False)
+    def insert_alone(self, new: Sequence[NewRun], *, however_many: bool) -> InsertedAlone:
+        return self._alone(lambda driver: runs.insert_alone(driver, new, self._time.now(), however_many=however_many))
 
     def slots_taken(self, connection: Connection, slots: Sequence[NewRun]) -> set[tuple[str, str, datetime]]:
         return runs.slots_taken(connection, slots)

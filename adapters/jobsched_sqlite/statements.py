@@ -32,6 +32,16 @@ on conflict do nothing
 """
 )
 
+#: Those alike that nothing can keep out, straight from the JSON of their payloads.
+INSERT_ALIKE = """
+insert into jobsched_runs
+  (id, namespace, job, handler, source, queue, priority, state, max_attempts, available_at, start_by, generation, payload,
+   created_at, timeout_ms, tags, batch, trace)
+select :first + key, :namespace, :job, :handler, :source, :queue, :priority, :state, :max_attempts, :available_at, :start_by,
+  :generation, value, :created_at, :timeout_ms, :tags, :batch, :trace
+from json_each(:payloads) where true
+"""
+
 #: Which of the ids just given have a row.
 INSERTED = "select id from jobsched_runs where id > ?"
 
