@@ -57,7 +57,7 @@ def _need_nobodys_leave(runs: Sequence[NewRun]) -> bool:
 def _all_created(runs: Sequence[NewRun], inserted: InsertedAlone) -> list[Created]:
     """In the order of the fields, without a call for each: this is made for each run."""
     first = runs[0]
-    jobs = repeat(first.job) if isinstance(runs, RunsAlike) else [run.job for run in runs]
+    jobs = repeat(first.job) if type(runs) is RunsAlike else [run.job for run in runs]
     fields = zip(
         inserted.ids, repeat(first.namespace), jobs, repeat(None), inserted.states, repeat(None), repeat(False)
     )

@@ -32,6 +32,15 @@ on conflict do nothing
 """
 )
 
+#: One that nothing can keep out, of a queue without any limit: else none is inserted. It commits by itself.
+INSERT_ONE = """
+insert into jobsched_runs
+  (namespace, job, handler, source, queue, priority, state, max_attempts, available_at, start_by, generation, payload,
+   created_at, timeout_ms, batch, trace)
+select ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+where not exists (select 1 from jobsched_queues where namespace = ? and queue = ?)
+"""
+
 #: Those alike that nothing can keep out, straight from the JSON of their payloads.
 INSERT_ALIKE = """
 insert into jobsched_runs
