@@ -45,12 +45,12 @@ def _mind_the_file(path: Path, entry: ConnectionPoolEntry) -> None:
         raise InvalidatePoolError("the file is another one now")
 
 
-def is_open_on(path: Path, connection: ConnectionPoolEntry | PoolProxiedConnection) -> bool:
+def is_open_on(path: Path | str, connection: ConnectionPoolEntry | PoolProxiedConnection) -> bool:
     """Whether it is connected to the file that is there now."""
     return bool(connection.info.get(_FILE) == _file_at(path))
 
 
-def _file_at(path: Path) -> tuple[int, int] | None:
+def _file_at(path: Path | str) -> tuple[int, int] | None:
     try:
         found = os.stat(path)  # noqa: PTH116 - this is on the way of each commit
     except FileNotFoundError:

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table
+from sqlalchemy import ColumnElement, Connection, Table, event
 from sqlalchemy.dialects.sqlite import insert
 
 from jobsched.clock import Clock, SystemClock
@@ -21,6 +21,7 @@ from jobsched_sql.borrowing import borrowed, driver_connection
 from jobsched_sql.dialect import ClaimWish, Dialect, Fired, Inserted, InsertedAlone, Key, Load, Placed, Result, Work
 from jobsched_sql.forking import leave, leave_pool, mind_forks
 from jobsched_sql.tables import nodes
+from jobsched_sql.types import to_micros
 from jobsched_sqlite import fires, inspection, runs, statements, work
 from jobsched_sqlite.connections import BUSY_SECONDS, Driver, engines, set_wal
 from jobsched_sqlite.failures import translated
@@ -40,6 +41,7 @@ class SqliteDialect(Dialect):
         self._location, self._create = location, create
         self._time: Clock = clock or SystemClock()
         writer, self._reader = engines(location)
+        event.listen(writer, "connect", self._tell_time)
         self._writer = Writer(writer, location.path)
         self._wake_folder = folder_of(location.path)
         self._doorbells: list[SocketDoorbell] = []
@@ -102,6 +104,9 @@ class SqliteDialect(Dialect):
             driver.exec_driver_sql("commit")
             return result
 
+    def _tell_time(self, connection: sqlite3.Connection, _record: object) -> None:
+        connection.create_function("jobsched_now", 0, lambda: to_micros(self._time.now()))
+
     def within(self, given: object, work: Work[Result]) -> Result:
         raw = driver_connection(given, sqlite3.Connection, "sqlite3")
         with translated(self._location.path):
@@ -143,9 +148,9 @@ class SqliteDialect(Dialect):
         return runs.insert(connection, placed, self._time.now(), however_many=True)
 
     def insert_alone(self, new: Sequence[NewRun], *, however_many: bool) -> InsertedAlone:
-        if len(new) == 1 and not new[0].tags:
+        if len(new) == 1 and new[0].available_at is None and not new[0].tags:
             with translated(self._location.path), self._writer as driver:
-                made = runs.insert_one(driver, new[0], self._time.now())
+                made = runs.insert_one(driver, new[0])
             if made.ids:
                 return made
         return self._alone(lambda driver: runs.insert_alone(driver, new, self._time.now(), however_many=however_many))

@@ -46,11 +46,12 @@ def insert(
     return [Inserted(last + n, state) if last + n in there else None for n, state in enumerate(states, 1)]
 
 
-def insert_one(driver: Driver, run: NewRun, now: datetime) -> InsertedAlone:
-    """`insert` for one that nothing can keep out, without tags, on a connection without a transaction; none if its queue has limits."""
-    at, queue = to_micros(now), clean(run.queue)
-    available_at = at if run.available_at is None else to_micros(run.available_at)
-    state = RunState.PENDING if available_at <= at else RunState.SCHEDULED
+def insert_one(driver: Driver, run: NewRun) -> InsertedAlone:
+    """`insert` for one that is due at once, without tags, and that nothing can keep out, on a connection without a transaction.
+
+    None if its queue has limits.
+    """
+    queue = clean(run.queue)
     row = (
         run.namespace,
         run.job,
@@ -58,13 +59,10 @@ def insert_one(driver: Driver, run: NewRun, now: datetime) -> InsertedAlone:
         run.source.value,
         queue,
         run.priority,
-        state.value,
         run.max_attempts,
-        available_at,
         _micros(run.start_by),
         run.generation,
         encode(run.payload),
-        at,
         None if run.timeout is None else to_millis(run.timeout),
         run.batch,
         run.trace,
@@ -72,11 +70,9 @@ def insert_one(driver: Driver, run: NewRun, now: datetime) -> InsertedAlone:
         queue,
     )
     made = driver.exec_driver_sql(statements.INSERT_ONE, row)
-    return (
-        InsertedAlone([made.lastrowid or 0], [state], rung=False)
-        if made.rowcount
-        else InsertedAlone([], [], rung=False)
-    )
+    if not made.rowcount or made.lastrowid is None:
+        return InsertedAlone([], [], rung=False)
+    return InsertedAlone([made.lastrowid], [RunState.PENDING], rung=False)
 
 
 def insert_alone(driver: Driver, new: Sequence[NewRun], now: datetime, *, however_many: bool) -> InsertedAlone:
