@@ -71,17 +71,18 @@ def _alike(some: Alike) -> dict[str, Any]:
     return record
 
 
-def runs_alone(placed: Sequence[Placed]) -> tuple[str, str]:
+def runs_alone(runs: Sequence[NewRun]) -> tuple[str, str]:
     """Records of runs that are alike, and beside them their payloads: a list for each record, as the JSON that they are."""
-    each = list(alike(placed))
+    each = list(alike([Placed(run, None) for run in runs]))
     payloads = ",".join(f"[{','.join(some.payloads)}]" for some in each)
     records = [
-        {name: value for name, value in _record_alone(some.first.run).items() if value is not None} for some in each
+        {name: value for name, value in record_alone(some.first.run).items() if value is not None} for some in each
     ]
     return batch(records), f"[{payloads}]"
 
 
-def _record_alone(run: NewRun) -> dict[str, Any]:
+def record_alone(run: NewRun) -> dict[str, Any]:
+    """What is said of a run of a known queue beside its payload."""
     return {
         "job": run.job,
         "handler": clean(run.handler),

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from jobsched.clock import Clock, SystemClock
 from jobsched.errors import EnqueueError
+from jobsched.model.alike import RunsAlike
 from jobsched.model.figures import Sizes
 from jobsched.model.health import ServerFacts
 from jobsched.model.run import Became, Claim, LogLine, NewRun, Reason, RunState, Transition
@@ -265,23 +266,26 @@ class PostgresDialect(Dialect):
         asked = (self.given_now(), batches.runs(placed), True)
         return _inserted(placed, connection.exec_driver_sql(statements.INSERT_RUNS, asked).fetchall())
 
-    def insert_alone(self, placed: Sequence[Placed], *, however_many: bool) -> InsertedAlone:
-        run, ring = placed[0].run, self._ringer.take("runs")
-        if len(placed) == 1:
-            rows = self._insert_one(batches.run_alone(run, self.given_now(), ring=ring, however_many=however_many))
-            return InsertedAlone([Inserted(int(id_), _STATES[state]) for id_, state in rows] or [None], rung=ring)
-        records, payloads = batches.runs_alone(placed)
+    def insert_alone(self, runs: Sequence[NewRun], *, however_many: bool) -> InsertedAlone:
+        ring = self._ringer.take("runs")
+        if len(runs) == 1:
+            rows = self._insert_one(batches.run_alone(runs[0], self.given_now(), ring=ring, however_many=however_many))
+            return InsertedAlone([int(id_) for id_, _ in rows], [_STATES[state] for _, state in rows], rung=ring)
         asked = {
             "now": self.given_now(),
             "ring": ring,
-            "namespace": run.namespace,
-            "queue": clean(run.queue),
+            "namespace": runs[0].namespace,
+            "queue": clean(runs[0].queue),
             "however_many": however_many,
-            "runs": records,
-            "payloads": payloads,
         }
-        inserted = [Inserted(id_, _STATES[state]) for id_, state in self._execute(statements.INSERT_ALONE, asked)]
-        return InsertedAlone(inserted or [None] * len(placed), rung=ring)
+        if isinstance(runs, RunsAlike):
+            asked |= {**batches.record_alone(runs.first), "payloads": runs.text}
+            [(ids, state)] = self._execute(statements.INSERT_ALIKE, asked)
+            made = [] if ids is None else list(map(int, ids.split(",")))
+            return InsertedAlone(made, [_STATES[state]] * len(made) if made else [], rung=ring)
+        asked["runs"], asked["payloads"] = batches.runs_alone(runs)
+        rows = self._execute(statements.INSERT_ALONE, asked)
+        return InsertedAlone([id_ for id_, _ in rows], [_STATES[state] for _, state in rows], rung=ring)
 
     def slots_taken(self, connection: Connection, runs: Sequence[NewRun]) -> set[tuple[str, str, datetime]]:
         rows = connection.exec_driver_sql(statements.SLOTS_TAKEN, (batches.slots(runs),)).fetchall()

@@ -62,6 +62,32 @@ order by position, payload.place
 returning id, state
 """
 
+#: The same for runs that differ in nothing but their payload. Each costs what it costs to insert a row; the ids come back in
+#: one text, since a row for each would take the client as long as the rest. They are made, and so rise, in the order of the
+#: list: a function's rows are joined to one alone.
+INSERT_ALIKE = """
+with clock as materialized (
+  select coalesce(%(now)s::timestamptz, clock_timestamp()) as now,
+    case when %(ring)s then pg_notify('jobsched', 'runs') end as rung),
+limited as materialized (
+  select max_queued, max_running is not null or rate is not null as starts from jobsched_queues
+  where namespace = %(namespace)s::text and queue = %(queue)s::text),
+made as (
+  insert into jobsched_runs
+    (namespace, job, handler, source, queue, priority, state, max_attempts, available_at, start_by, generation, payload,
+     created_at, timeout_ms, tags, batch, trace)
+  select %(namespace)s::text, %(job)s::text, %(handler)s::text, %(source)s::text, %(queue)s::text, %(priority)s::bigint,
+    case when %(available_at)s::timestamptz > clock.now then 'scheduled' when limited.starts then 'blocked'
+      else 'pending' end,
+    %(max_attempts)s::int, coalesce(%(available_at)s::timestamptz, clock.now), %(start_by)s::timestamptz,
+    %(generation)s::bigint, payload.value, clock.now, %(timeout_ms)s::bigint, %(tags)s::json, %(batch)s::text,
+    %(trace)s::text
+  from clock left join limited on true cross join json_array_elements(%(payloads)s::json) as payload
+  where limited.max_queued is null or %(however_many)s
+  returning id, state)
+select string_agg(id::text, ','), min(state) from made
+"""
+
 #: One of them, without what it takes to unfold records. For libpq itself: parameters by number.
 INSERT_ONE = """
 with clock as materialized (

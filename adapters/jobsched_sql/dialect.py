@@ -58,9 +58,10 @@ class Fired(NamedTuple):
 
 
 class InsertedAlone(NamedTuple):
-    """What became of runs that needed nobody's leave. `rung`: other processes have been told."""
+    """What became of runs that needed nobody's leave, in their order. `rung`: other processes have been told."""
 
-    rows: Sequence[Inserted | None]
+    ids: Sequence[int]
+    states: Sequence[RunState]
     rung: bool
 
 
@@ -166,11 +167,11 @@ class Dialect(ABC):
         """
 
     @abstractmethod
-    def insert_alone(self, placed: Sequence[Placed], *, however_many: bool) -> InsertedAlone:
+    def insert_alone(self, runs: Sequence[NewRun], *, however_many: bool) -> InsertedAlone:
         """`insert` in a transaction of its own, by the driver itself: for one run SQLAlchemy costs more than the database.
 
         At least one run; all are of one queue, none is to be skipped, and none has a key, a unique key or a slot, so that
-        nothing can keep it out. Without `however_many` None of each if that queue has a `max_queued`: somebody has to count.
+        nothing can keep it out. Without `however_many` none is inserted if that queue has a `max_queued`: somebody has to count.
         """
 
     @abstractmethod

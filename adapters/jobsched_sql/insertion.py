@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import repeat
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from jobsched.errors import StoreUnavailableError
+from jobsched.model.alike import RunsAlike, kinds
 from jobsched.model.run import Created, NewRun, RunState, Source
 from jobsched_sql import conflicts, unique_keys
 from jobsched_sql.admission import Room, key_of, lock_rooms
 from jobsched_sql.depths import check_room
-from jobsched_sql.dialect import Dialect, Inserted, Key, Placed, Queue
+from jobsched_sql.dialect import Dialect, Inserted, InsertedAlone, Key, Placed, Queue
 from jobsched_sql.queues import limits
 from jobsched_sql.replacing import as_they_stand, make_way, replaced_keys
 
@@ -36,19 +38,30 @@ def enqueue(dialect: Dialect, runs: Sequence[NewRun], then: Then | None = None) 
     """Make runs, all or none. Runs that neither count nor exclude others take one statement. Raises QueueFull."""
     if not runs:
         return Enqueued([], rung=False)
-    plain = then is None and len(runs) <= _AT_ONCE
-    plain = plain and all(
-        run.key is None and run.unique_key is None and run.scheduled_at is None and run.skipped is None for run in runs
-    )
-    if plain and len({(run.namespace, run.queue) for run in runs}) == 1:
-        placed = [Placed(run, None) for run in runs]
+    if then is None and len(runs) <= _AT_ONCE and _need_nobodys_leave(kinds(runs)):
         # None of them, if what waits in their queue has to be counted: most have no `max_queued`, and no question is asked.
-        inserted = dialect.insert_alone(placed, however_many=not any(map(_is_refusable, runs)))
-        plainly = [_created(one, row) for one, row in zip(placed, inserted.rows, strict=True) if row is not None]
-        if len(plainly) == len(runs):
-            return Enqueued(plainly, inserted.rung)
-    made = dialect.write(lambda connection: _insert_counted(connection, dialect, runs, then))
+        inserted = dialect.insert_alone(runs, however_many=not any(map(_is_refusable, kinds(runs))))
+        if inserted.ids:
+            return Enqueued(_all_created(runs, inserted), inserted.rung)
+    each = list(runs)
+    made = dialect.write(lambda connection: _insert_counted(connection, dialect, each, then))
     return Enqueued([created for created in made if created is not None], rung=False)
+
+
+def _need_nobodys_leave(runs: Sequence[NewRun]) -> bool:
+    if any(run.key or run.unique_key or run.scheduled_at or run.skipped for run in runs):
+        return False
+    return len({(run.namespace, run.queue) for run in runs}) == 1
+
+
+def _all_created(runs: Sequence[NewRun], inserted: InsertedAlone) -> list[Created]:
+    """In the order of the fields, without a call for each: this is made for each run."""
+    first = runs[0]
+    jobs = repeat(first.job) if type(runs) is RunsAlike else [run.job for run in runs]
+    fields = zip(
+        inserted.ids, repeat(first.namespace), jobs, repeat(None), inserted.states, repeat(None), repeat(False)
+    )
+    return list(map(Created._make, fields))
 
 
 def _insert_counted(
@@ -81,6 +94,8 @@ def enqueue_within(connection: Connection, dialect: Dialect, runs: Sequence[NewR
     is not counted. Raises QueueFull.
     """
     limited = limits(connection, {run.namespace for run in runs})
+
+    runs = list(runs)
 
     def place(some: Sequence[NewRun]) -> list[Placed]:
         needy = [run.key is not None or Queue(run.namespace, run.queue) in limited for run in some]

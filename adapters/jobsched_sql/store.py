@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jobsched.model.alert import Breach, NewBreach, Untold
+from jobsched.model.alike import kinds
 from jobsched.model.audit import Act, AuditFilter, AuditRow
 from jobsched.model.backfill import Refill, SlotRow
 from jobsched.model.figures import JobFigures, Sizes
@@ -197,10 +198,11 @@ class SqlStore:
             return within(connection, lambda theirs: self._enqueue_within(theirs, runs, then)) if runs else []
         enqueued = insertion.enqueue(self._dialect, runs, then)
         made = self._announced(enqueued.made, runs, rung=enqueued.rung)
-        moved = [run for run, one in zip(runs, made, strict=True) if conflicts.has_changed(run, one)]
-        if moved:
-            self._settle(moved)
-            self._dialect.ring("runs")
+        if any(one.existing for one in made):
+            moved = [run for run, one in zip(runs, made, strict=True) if conflicts.has_changed(run, one)]
+            if moved:
+                self._settle(moved)
+                self._dialect.ring("runs")
         return made
 
     def _noting(self, runs: Sequence[NewRun], act: Act | None, once: Once | None) -> insertion.Then:
@@ -221,7 +223,7 @@ class SqlStore:
 
     def _announced(self, made: list[Created], runs: Sequence[NewRun], *, rung: bool = False) -> list[Created]:
         new = {created.state for created in made if not created.existing}
-        admitted = self._settle(runs) if RunState.BLOCKED in new else admission.Admitted(0)
+        admitted = self._settle(kinds(runs)) if RunState.BLOCKED in new else admission.Admitted(0)
         if admitted.runs:
             made = self._dialect.read(lambda connection: insertion.admitted_since(connection, made))
         # A node that knows of no run which waits for a rate does not look when its next place comes.
@@ -231,7 +233,7 @@ class SqlStore:
         return made
 
     def _ring_replaced(self, runs: Sequence[NewRun]) -> None:
-        if any(run.replaces for run in runs):
+        if any(run.replaces for run in kinds(runs)):
             self._dialect.ring("cancels")
 
     def _settle(self, runs: Sequence[NewRun]) -> admission.Admitted:

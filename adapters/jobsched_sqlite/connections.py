@@ -4,13 +4,14 @@ The driver opens no transactions by itself (it would begin them late, and so def
 BEGIN IMMEDIATE, because a transaction that read before it wrote fails at once when another one wrote in between.
 """
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, PoolProxiedConnection, create_engine, event
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
@@ -40,13 +41,18 @@ def engines(location: Location) -> tuple[Engine, Engine]:
 
 def _mind_the_file(path: Path, entry: ConnectionPoolEntry) -> None:
     """A connection to a file that was removed or replaced writes on to what nobody will read: open the one that is there."""
-    if entry.info.get(_FILE) != _file_at(path):
+    if not is_open_on(path, entry):
         raise InvalidatePoolError("the file is another one now")
 
 
-def _file_at(path: Path) -> tuple[int, int] | None:
+def is_open_on(path: Path | str, connection: ConnectionPoolEntry | PoolProxiedConnection) -> bool:
+    """Whether it is connected to the file that is there now."""
+    return bool(connection.info.get(_FILE) == _file_at(path))
+
+
+def _file_at(path: Path | str) -> tuple[int, int] | None:
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 - this is on the way of each commit
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino

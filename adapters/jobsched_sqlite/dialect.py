@@ -2,17 +2,16 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table
+from sqlalchemy import ColumnElement, Connection, Table, event
 from sqlalchemy.dialects.sqlite import insert
 
 from jobsched.clock import Clock, SystemClock
-from jobsched.errors import EnqueueError, StoreError, StoreUnavailableError
+from jobsched.errors import EnqueueError, StoreError
 from jobsched.model.figures import Sizes
 from jobsched.model.health import FileFacts
 from jobsched.model.run import Became, Claim, LogLine, NewRun, Transition
@@ -22,12 +21,13 @@ from jobsched_sql.borrowing import borrowed, driver_connection
 from jobsched_sql.dialect import ClaimWish, Dialect, Fired, Inserted, InsertedAlone, Key, Load, Placed, Result, Work
 from jobsched_sql.forking import leave, leave_pool, mind_forks
 from jobsched_sql.tables import nodes
+from jobsched_sql.types import to_micros
 from jobsched_sqlite import fires, inspection, runs, statements, work
 from jobsched_sqlite.connections import BUSY_SECONDS, Driver, engines, set_wal
 from jobsched_sqlite.failures import translated
 from jobsched_sqlite.location import Location
-from jobsched_sqlite.turns import Turns
 from jobsched_sqlite.wake import SocketDoorbell, folder_of, ring
+from jobsched_sqlite.writer import Writer
 
 
 class SqliteDialect(Dialect):
@@ -40,8 +40,10 @@ class SqliteDialect(Dialect):
         super().__init__(clock)
         self._location, self._create = location, create
         self._time: Clock = clock or SystemClock()
-        self._writer, self._reader = engines(location)
-        self._turns = Turns()
+        writer, self._reader = engines(location)
+        event.listen(writer, "connect", self._tell_time)
+        self._writer = Writer(writer, location.path)
+        self._wake_folder = folder_of(location.path)
         self._doorbells: list[SocketDoorbell] = []
         mind_forks(self)
 
@@ -54,7 +56,7 @@ class SqliteDialect(Dialect):
     def close(self) -> None:
         for doorbell in self._doorbells:
             doorbell.close()
-        self._writer.dispose()
+        self._writer.close()
         self._reader.dispose()
 
     def exists(self) -> bool:
@@ -68,13 +70,12 @@ class SqliteDialect(Dialect):
         """Close what rests: SQLite keeps in memory which locks the process has, and the child, which has none of them, would
         rely on them.
         """
-        for engine in (self._writer, self._reader):
-            engine.dispose()
+        self._writer.rest()
+        self._reader.dispose()
 
     def forked(self) -> None:
-        self._turns = Turns()
-        for engine in (self._writer, self._reader):
-            leave_pool(engine)
+        self._writer.forked()
+        leave_pool(self._reader)
         leave(self._doorbells)
         self._doorbells = []
 
@@ -85,48 +86,26 @@ class SqliteDialect(Dialect):
             return work(connection)
 
     def snapshot(self, work: Work[Result]) -> Result:
-        return self._transaction(self._reader, "begin", work)
+        with translated(self._location.path), self._reader.connect() as connection:
+            return _transaction(connection, "begin", work)
 
     def write(self, work: Work[Result]) -> Result:
-        with self._turn():
-            return self._transaction(self._writer, "begin immediate", work)
+        with translated(self._location.path), self._writer.connection() as connection:
+            return _transaction(connection, "begin immediate", work)
 
     def write_once(self, work: Work[Result]) -> Result:
         return self.write(work)
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """One connection of the process writes."""
-        turns = self._turns
-        if not turns.take(BUSY_SECONDS):
-            raise StoreUnavailableError(
-                f"{self._location.path}: this process was busy writing to it for too long; try again"
-            )
-        try:
-            yield
-        finally:
-            turns.hand_on()
-
-    def _transaction(self, engine: Engine, begin: str, work: Work[Result]) -> Result:
-        with translated(self._location.path), engine.connect() as connection:
-            connection.exec_driver_sql(begin)
-            result = work(connection)
-            connection.commit()
-            return result
-
     def _alone(self, work: Callable[[Driver], Result]) -> Result:
         """As `write`, by the driver itself: for what comes by the thousand SQLAlchemy costs a part of what the database does."""
-        with translated(self._location.path), self._turn():
-            pooled = self._writer.raw_connection()
-            try:
-                driver = Driver(pooled.driver_connection)
-                driver.exec_driver_sql("begin immediate")
-                result = work(driver)
-                driver.exec_driver_sql("commit")
-            finally:
-                # What was not committed is rolled back.
-                pooled.close()
-        return result
+        with translated(self._location.path), self._writer as driver:
+            driver.exec_driver_sql("begin immediate")
+            result = work(driver)
+            driver.exec_driver_sql("commit")
+            return result
+
+    def _tell_time(self, connection: sqlite3.Connection, _record: object) -> None:
+        connection.create_function("jobsched_now", 0, lambda: to_micros(self._time.now()))
 
     def within(self, given: object, work: Work[Result]) -> Result:
         raw = driver_connection(given, sqlite3.Connection, "sqlite3")
@@ -134,7 +113,7 @@ class SqliteDialect(Dialect):
             self._refuse_other_file(raw)
             if not raw.in_transaction:
                 _begin(raw)
-            return work(borrowed(self._writer, raw, raw.cursor))
+            return work(borrowed(self._reader, raw, raw.cursor))
 
     def _refuse_other_file(self, raw: sqlite3.Connection) -> None:
         """What is enqueued elsewhere would never run."""
@@ -168,9 +147,13 @@ class SqliteDialect(Dialect):
     def insert(self, connection: Connection, placed: Sequence[Placed]) -> list[Inserted | None]:
         return runs.insert(connection, placed, self._time.now(), however_many=True)
 
-    def insert_alone(self, placed: Sequence[Placed], *, however_many: bool) -> InsertedAlone:
-        made = self._alone(lambda driver: runs.insert(driver, placed, self._time.now(), however_many=however_many))
-        return InsertedAlone(made, rung=False)
+    def insert_alone(self, new: Sequence[NewRun], *, however_many: bool) -> InsertedAlone:
+        if len(new) == 1 and new[0].available_at is None and not new[0].tags:
+            with translated(self._location.path), self._writer as driver:
+                made = runs.insert_one(driver, new[0])
+            if made.ids:
+                return made
+        return self._alone(lambda driver: runs.insert_alone(driver, new, self._time.now(), however_many=however_many))
 
     def slots_taken(self, connection: Connection, slots: Sequence[NewRun]) -> set[tuple[str, str, datetime]]:
         return runs.slots_taken(connection, slots)
@@ -237,7 +220,7 @@ class SqliteDialect(Dialect):
         work.append_log(connection, lines)
 
     def tidy(self) -> None:
-        with translated(self._location.path), self._writer.connect() as connection:
+        with translated(self._location.path), self._writer.connection() as connection:
             # It holds all writers up while it waits for readers, and one that never ends would cost ten seconds: it waits
             # for none, and is made again an hour later.
             connection.exec_driver_sql("pragma busy_timeout = 0")
@@ -247,7 +230,7 @@ class SqliteDialect(Dialect):
                 connection.exec_driver_sql(f"pragma busy_timeout = {BUSY_SECONDS * 1000}")
 
     def facts(self) -> FileFacts:
-        with translated(self._location.path), self._writer.connect() as connection:
+        with translated(self._location.path), self._writer.connection() as connection:
             return inspection.facts(connection, self._location.path)
 
     def sizes(self, connection: Connection) -> Sizes:
@@ -257,7 +240,7 @@ class SqliteDialect(Dialect):
         return ()
 
     def listen(self, on_ring: Callable[[Topic], None]) -> Doorbell:
-        doorbell = SocketDoorbell(folder_of(self._location.path), on_ring)
+        doorbell = SocketDoorbell(self._wake_folder, on_ring)
         self._doorbells.append(doorbell)
         return doorbell
 
@@ -265,7 +248,14 @@ class SqliteDialect(Dialect):
         """The caller's commit passes us by; nodes poll."""
 
     def ring(self, topic: Topic) -> None:
-        ring(folder_of(self._location.path), topic)
+        ring(self._wake_folder, topic)
+
+
+def _transaction(connection: Connection, begin: str, work: Work[Result]) -> Result:
+    connection.exec_driver_sql(begin)
+    result = work(connection)
+    connection.commit()
+    return result
 
 
 def _begin(raw: sqlite3.Connection) -> None:

@@ -1,16 +1,18 @@
 """Inserting runs and writing jobs, on a connection that holds the write lock."""
 
 import json
+import sqlite3
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
 
+from jobsched.model.alike import RunsAlike
 from jobsched.model.definition import stored_definition
 from jobsched.model.run import NewRun, RunState
 from jobsched.model.state import JobWrite
 from jobsched_sql.alike import alike
-from jobsched_sql.dialect import Inserted, Placed, Queue
+from jobsched_sql.dialect import Inserted, InsertedAlone, Placed, Queue
 from jobsched_sql.texts import clean, encode, tags_text
 from jobsched_sql.types import from_micros, to_micros, to_millis
 from jobsched_sqlite import statements
@@ -23,13 +25,9 @@ def insert(
     """Ids are given here, in order: nobody else writes."""
     if not placed:
         return []
-    [(last,)] = connection.exec_driver_sql(statements.LAST_ID).fetchall()
-    queues = connection.exec_driver_sql(statements.LIMITED_QUEUES).fetchall()
-    limited = {Queue(row[0], row[1]) for row in queues if row[2]}
-    if not however_many:
-        full = {Queue(row[0], row[1]) for row in queues if row[3]}
-        if any((one.run.namespace, one.run.queue) in full for one in placed):
-            return [None] * len(placed)
+    last, limited, counted = _as_it_stands(connection)
+    if not however_many and any((one.run.namespace, one.run.queue) in counted for one in placed):
+        return [None] * len(placed)
     groups = list(alike(placed))
     each = len(groups) == len(placed)
     states: list[RunState] = []
@@ -46,6 +44,70 @@ def insert(
         return [Inserted(last + n, state) for n, state in enumerate(states, 1)]
     there = {id_ for (id_,) in connection.exec_driver_sql(statements.INSERTED, (last,)).fetchall()}
     return [Inserted(last + n, state) if last + n in there else None for n, state in enumerate(states, 1)]
+
+
+def insert_one(driver: Driver, run: NewRun) -> InsertedAlone:
+    """`insert` for one that is due at once, without tags, and that nothing can keep out, on a connection without a transaction.
+
+    None if its queue has limits.
+    """
+    queue = clean(run.queue)
+    row = (
+        run.namespace,
+        run.job,
+        clean(run.handler),
+        run.source.value,
+        queue,
+        run.priority,
+        run.max_attempts,
+        _micros(run.start_by),
+        run.generation,
+        encode(run.payload),
+        None if run.timeout is None else to_millis(run.timeout),
+        run.batch,
+        run.trace,
+        run.namespace,
+        queue,
+    )
+    made = driver.exec_driver_sql(statements.INSERT_ONE, row)
+    if not made.rowcount or made.lastrowid is None:
+        return InsertedAlone([], [], rung=False)
+    return InsertedAlone([made.lastrowid], [RunState.PENDING], rung=False)
+
+
+def insert_alone(driver: Driver, new: Sequence[NewRun], now: datetime, *, however_many: bool) -> InsertedAlone:
+    """`insert` for what nothing can keep out."""
+    if isinstance(new, RunsAlike):
+        try:
+            return _insert_alike(driver, new, now, however_many=however_many)
+        except sqlite3.OperationalError as error:
+            # SQLite reads JSON a thousand or two levels deep; as texts, which it does not read, it keeps any.
+            if "malformed JSON" not in str(error):
+                raise
+    made = insert(driver, [Placed(run, None) for run in new], now, however_many=however_many)
+    inserted = [one for one in made if one is not None]
+    return InsertedAlone([one.id for one in inserted], [one.state for one in inserted], rung=False)
+
+
+def _insert_alike(driver: Driver, new: RunsAlike, now: datetime, *, however_many: bool) -> InsertedAlone:
+    last, limited, counted = _as_it_stands(driver)
+    first, count = Placed(new.first, None), len(new)
+    if not however_many and (new.first.namespace, new.first.queue) in counted:
+        return InsertedAlone([], [], rung=False)
+    state = _state(first, now, limited)
+    row = _row(last + 1, first, state, to_micros(now))
+    driver.exec_driver_sql(statements.INSERT_ALIKE, row | {"payloads": new.text})
+    if new.first.tags:
+        driver.exec_driver_sql(statements.INDEX_TAGS, (last,))
+    return InsertedAlone(range(last + 1, last + 1 + count), [state] * count, rung=False)
+
+
+def _as_it_stands(connection: Connection | Driver) -> tuple[int, set[Queue], set[Queue]]:
+    """The last id that was given, the queues that limit what starts, and those that limit what waits."""
+    [(last,)] = connection.exec_driver_sql(statements.LAST_ID).fetchall()
+    queues = connection.exec_driver_sql(statements.LIMITED_QUEUES).fetchall()
+    limited = {Queue(row[0], row[1]) for row in queues if row[2]}
+    return last, limited, {Queue(row[0], row[1]) for row in queues if row[3]}
 
 
 def _state(one: Placed, now: datetime, limited: Collection[Queue]) -> RunState:

@@ -32,6 +32,27 @@ on conflict do nothing
 """
 )
 
+#: One that is due at once and that nothing can keep out, of a queue without any limit: else none is inserted. It commits by
+#: itself, and asks for the time once it has the file: another program may have had it for long.
+INSERT_ONE = """
+with clock as materialized (select jobsched_now() as now)
+insert into jobsched_runs
+  (namespace, job, handler, source, queue, priority, state, max_attempts, available_at, start_by, generation, payload,
+   created_at, timeout_ms, batch, trace)
+select ?, ?, ?, ?, ?, ?, 'pending', ?, now, ?, ?, ?, now, ?, ?, ? from clock
+where not exists (select 1 from jobsched_queues where namespace = ? and queue = ?)
+"""
+
+#: Those alike that nothing can keep out, straight from the JSON of their payloads.
+INSERT_ALIKE = """
+insert into jobsched_runs
+  (id, namespace, job, handler, source, queue, priority, state, max_attempts, available_at, start_by, generation, payload,
+   created_at, timeout_ms, tags, batch, trace)
+select :first + key, :namespace, :job, :handler, :source, :queue, :priority, :state, :max_attempts, :available_at, :start_by,
+  :generation, value, :created_at, :timeout_ms, :tags, :batch, :trace
+from json_each(:payloads) where true
+"""
+
 #: Which of the ids just given have a row.
 INSERTED = "select id from jobsched_runs where id > ?"
 

@@ -1,11 +1,12 @@
 """What a client has performed: runs that are enqueued, and jobs that are triggered."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from jobsched.client.jobs import Jobs
+from jobsched.errors import EnqueueError
+from jobsched.model.alike import RunsAlike, kinds
 from jobsched.model.audit import Act, Action, Via
 from jobsched.model.enqueue import Enqueue, new_runs
 from jobsched.model.once import Once
@@ -83,18 +84,18 @@ class Enqueuing(Jobs):
         sqlite3). The runs are made in its transaction, which you commit or roll back: they exist exactly if your rows
         do. `once`: as of `create_job`. Raises as `enqueue` does; an error says which of them is meant.
         """
+        if isinstance(wanted, Enqueue):
+            raise EnqueueError("enqueue_many takes a list of what Enqueue(…) makes, not a single one")
         wanted = list(wanted)
-        if batch is not None:
-            wanted = [replace(one, batch=batch) if one.batch is None else one for one in wanted]
         now = self.store.now() if any(one.delay is not None for one in wanted) else None
-        runs = _traced(new_runs(wanted, self.namespace, now))
+        runs = _traced(new_runs(wanted, self.namespace, now, batch))
         return self.store.enqueue(runs, connection, act=self._enqueued(runs), once=once)
 
     def _enqueued(self, runs: Sequence[NewRun]) -> Act | None:
         """By hand it is an act; of programs it is their daily work, and the runs tell of it themselves."""
         if self._actor is None or self._actor.via is not Via.CLI:
             return None
-        handlers = {run.handler for run in runs}
+        handlers = {run.handler for run in kinds(runs)}
         return self.act(Action.ENQUEUE, handler=handlers.pop() if len(handlers) == 1 else None)
 
     def trigger(
@@ -116,7 +117,9 @@ class Enqueuing(Jobs):
         return self.store.enqueue(_traced([run]), act=self.act(Action.TRIGGER, job=name, reason=reason), once=once)[0]
 
 
-def _traced(runs: list[NewRun]) -> list[NewRun]:
+def _traced(runs: Sequence[NewRun]) -> Sequence[NewRun]:
     """They go on in the trace that is current here, if there is one."""
     trace = current_trace()
-    return runs if trace is None else [run._replace(trace=trace) for run in runs]
+    if trace is None:
+        return runs
+    return runs.in_trace(trace) if isinstance(runs, RunsAlike) else [run._replace(trace=trace) for run in runs]

@@ -1,18 +1,19 @@
 """An ad-hoc run as a program asks for it: one value, checked before anything is made of it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, fields
 from datetime import datetime, timedelta
 from functools import lru_cache
-from operator import attrgetter, is_
-from typing import Any, Literal, TypedDict
+from itertools import repeat
+from operator import is_, itemgetter
+from typing import Any, Literal, NamedTuple, TypedDict
 
 from jobsched.errors import EnqueueError, PayloadError
+from jobsched.model.alike import RunsAlike
 from jobsched.model.durations import parse_duration
 from jobsched.model.instants import as_utc
 from jobsched.model.keys import LONGEST_KEY, as_key
 from jobsched.model.options import NO_OPTIONS, declared_names, declared_options, is_queue
-from jobsched.model.payload import Model, payload_of
+from jobsched.model.payload import Model, payload_of, payloads_of
 from jobsched.model.run import NewRun, OnConflict, Source
 from jobsched.model.text import storable
 
@@ -42,18 +43,17 @@ class EnqueueOptions(TypedDict, total=False):
     connection: object
 
 
-@dataclass(frozen=True, slots=True)
-class Enqueue:
+class Enqueue(NamedTuple):
     """What `Client.enqueue` takes, for `Client.enqueue_many`.
 
     `handler`: its name, or a function with @handler. `payload`: a JSON object, or a pydantic model, whose fields it is.
     What is not given is what the handler's decorator says, if its module is imported in this process; else the queue
     `default`, priority 0 and one attempt. `delay`, `timeout` and `unique_for`: a timedelta, seconds, or text like `10m`.
+    All but the first two are given by name.
     """
 
     handler: str | Callable[..., Any]
     payload: Mapping[str, Any] | Model | None = None
-    _: KW_ONLY
     run_at: datetime | None = None
     delay: timedelta | float | str | None = None
     queue: str | None = None
@@ -67,8 +67,8 @@ class Enqueue:
     tags: Sequence[str] = ()
     batch: str | None = None
 
-    def new_run(self, namespace: str, now: datetime | None) -> NewRun:
-        """The run to be made. `now` is needed if there is a delay. Raises EnqueueError, PayloadError."""
+    def new_run(self, namespace: str, now: datetime | None, batch: str | None = None) -> NewRun:
+        """The run to be made, of this batch if it names none. `now` is needed if there is a delay. Raises EnqueueError, PayloadError."""
         payload, name = payload_of(self.payload), _name(self.handler)
         said = declared_options.get(name, NO_OPTIONS)
         granted = 1 + said.retries.max if said.retries else 1
@@ -87,7 +87,7 @@ class Enqueue:
             key=_concurrency_key(self.concurrency_key),
             timeout=_lasting("timeout", self.timeout),
             tags=_tags(self.tags) if self.tags else (),
-            batch=_short("the name of a batch", self.batch),
+            batch=_short("the name of a batch", batch if self.batch is None else self.batch),
         )
 
     def _available_at(self, now: datetime | None) -> datetime | None:
@@ -109,28 +109,32 @@ class Enqueue:
         return _lasting("unique_for", self.unique_for)
 
 
-_but_payload = attrgetter(*(field.name for field in fields(Enqueue) if field.name != "payload"))
+_BESIDE_PAYLOAD = [n for n, name in enumerate(Enqueue._fields) if name != "payload"]
+_beside_payload = itemgetter(*_BESIDE_PAYLOAD)
 _PAYLOAD = NewRun._fields.index("payload")
 
 
-def new_runs(wanted: Sequence[Enqueue], namespace: str, now: datetime | None) -> list[NewRun]:
-    """The runs to be made, in their order. `now` is needed if there is a delay.
+def new_runs(
+    wanted: Sequence[Enqueue], namespace: str, now: datetime | None, batch: str | None = None
+) -> Sequence[NewRun]:
+    """The runs to be made, in their order, of this batch if they name none. `now` is needed if there is a delay.
 
     Raises EnqueueError, PayloadError, of many with the position of the one that is meant. What is said beside the payload
-    is looked at once for those that follow each other and say the very same.
+    is looked at once if all say the very same, or else once for those that do and follow each other.
     """
+    if len(wanted) > 1 and (alike := _runs_alike(wanted, namespace, now, batch)) is not None:
+        return alike
     made: list[NewRun] = []
-    before: tuple[object, ...] = (None,) * (len(fields(Enqueue)) - 1)
+    before: tuple[object, ...] = ()
     head: tuple[Any, ...] = ()
     tail: tuple[Any, ...] = ()
     try:
         for one in wanted:
-            said = _but_payload(one)
-            # The same objects: what is equal, like 1 and True, need not be as right.
-            if head and all(map(is_, said, before)):
+            said = _beside_payload(one)
+            if before and all(map(is_, said, before)):
                 made.append(NewRun._make((*head, payload_of(one.payload), *tail)))
                 continue
-            run = one.new_run(namespace, now)
+            run = one.new_run(namespace, now, batch)
             before, head, tail = said, run[:_PAYLOAD], run[_PAYLOAD + 1 :]
             made.append(run)
     except (EnqueueError, PayloadError) as error:
@@ -138,6 +142,19 @@ def new_runs(wanted: Sequence[Enqueue], namespace: str, now: datetime | None) ->
             raise
         raise type(error)(f"number {len(made) + 1} of {len(wanted)}: {error}; none was made") from None
     return made
+
+
+def _runs_alike(wanted: Sequence[Enqueue], namespace: str, now: datetime | None, batch: str | None) -> RunsAlike | None:
+    """None if they are not alike, or one of them is to be refused."""
+    columns = list(zip(*wanted, strict=True))
+    # The same objects: what is equal, like 1 and True, need not be as right.
+    if not all(all(map(is_, columns[n], repeat(wanted[0][n]))) for n in _BESIDE_PAYLOAD):
+        return None
+    try:
+        payloads, text = payloads_of([one.payload for one in wanted])
+        return RunsAlike(wanted[0].new_run(namespace, now, batch), payloads, text)
+    except (EnqueueError, PayloadError):
+        return None
 
 
 def _name(handler: str | Callable[..., Any]) -> str:

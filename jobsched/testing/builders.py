@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from jobsched.model.alike import RunsAlike
 from jobsched.model.audit import Act, Action, AuditFilter, AuditRow, Via
 from jobsched.model.handler import PythonHandler
 from jobsched.model.job import Concurrency, ConcurrencyPolicy, Job
 from jobsched.model.pause import Pause, PauseScope
+from jobsched.model.payload import payloads_of
 from jobsched.model.queue import QueueLimits
 from jobsched.model.run import Claim, NewRun, OwnedRun, Reason, Run, RunFilter, RunState, Source, Transition
 from jobsched.model.state import Firing, JobRemoval, JobWrite, StoredJob, SyncChange
@@ -48,6 +50,11 @@ def a_free_job(name: str = "nightly", **fields: Any) -> Job:
 def a_run(**fields: Any) -> NewRun:
     """An ad-hoc run, due now, without a key."""
     return NewRun(**_over({"namespace": NAMESPACE, "handler": HANDLER, "source": Source.ENQUEUE}, fields))
+
+
+def runs_alike(payloads: Sequence[Mapping[str, Any]], **fields: Any) -> RunsAlike:
+    """Ad-hoc runs that differ in nothing but these payloads, as the client makes them."""
+    return RunsAlike(a_run(payload=payloads[0], **fields), *payloads_of(payloads))
 
 
 def a_slot(job: Job, at: datetime, **fields: Any) -> NewRun:

@@ -109,7 +109,7 @@ def test_a_full_disk_is_said_in_words_and_nothing_is_enqueued(sqlite_url: str) -
         dialect = client.store._dialect  # type: ignore[attr-defined]
         assert isinstance(dialect, SqliteDialect)
         dialect.read(lambda _: None)
-        with dialect._writer.connect() as connection:
+        with dialect._writer.connection() as connection:
             pages = connection.exec_driver_sql("pragma page_count").scalar_one()
             connection.exec_driver_sql(f"pragma max_page_count = {pages}").fetchall()
 

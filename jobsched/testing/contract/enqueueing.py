@@ -1,12 +1,14 @@
 """The contract's chapter on making runs, and on what makes future ones due."""
 
+import sys
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from jobsched.errors import JobschedError, UniqueKeyError
-from jobsched.model.run import NewRun, OnConflict, Reason, Refusal, RunState, Source
+from jobsched.model.run import NewRun, OnConflict, Reason, Refusal, RunFilter, RunState, Source
 from jobsched.store.port import Promoted, Store
 from jobsched.testing.builders import (
     MINUTE,
@@ -23,6 +25,7 @@ from jobsched.testing.builders import (
     given_back,
     given_jobs,
     runs,
+    runs_alike,
     states,
     the_run,
 )
@@ -91,6 +94,44 @@ class EnqueueContract:
         assert [one.id for one in made] == sorted(one.id for one in made)
         assert [(row.queue, row.payload["n"]) for row in rows] == [(queue, n) for n, queue in enumerate(queues)]
         assert {row.payload["text"] for row in rows} == {"\0 ü 🎉 \ud800"}
+
+    @pytest.mark.parametrize("later", [timedelta(0), MINUTE])
+    def test_runs_said_to_be_alike_are_made_as_each_would_be(
+        self, store: Store, clock: FakeClock, later: timedelta
+    ) -> None:
+        payloads = [*PAYLOADS.values(), {"nul": "\0", "n": 1}]
+        said: dict[str, Any] = {
+            "queue": "mail", "priority": -3, "max_attempts": 4, "available_at": clock.now() + later,
+            "timeout": MINUTE, "tags": ("a", "b"), "batch": "import", "trace": "00-1-2-03",
+        }  # fmt: skip
+
+        made = store.enqueue(runs_alike(payloads, **said))
+
+        by_one = store.enqueue([a_run(payload=payload, **said) for payload in payloads])
+        rows, others = ([the_run(store, one.id) for one in several] for several in (made, by_one))
+        assert [row.payload for row in rows] == payloads
+        assert [replace(row, id=0) for row in rows] == [replace(row, id=0) for row in others]
+        assert [one.state for one in made] == [row.state for row in rows]
+        assert [one.id for one in made] == sorted({one.id for one in made})
+        assert len(store.runs(RunFilter(tag="b"))) == 2 * len(payloads)
+
+    def test_more_runs_alike_than_one_statement_takes_are_made_in_order(self, store: Store) -> None:
+        created = store.enqueue(runs_alike([{"number": number} for number in range(5001)]))
+
+        assert [the_run(store, created[number].id).payload["number"] for number in (0, 4999, 5000)] == [0, 4999, 5000]
+
+    def test_runs_alike_may_be_nested_deeper_than_the_database_reads(self, store: Store) -> None:
+        deep: list[Any] = []
+        for _ in range(3000):
+            deep = [deep]
+        before = sys.getrecursionlimit()
+        sys.setrecursionlimit(20_000)
+        try:
+            made = store.enqueue(runs_alike([{"deep": deep}, {"n": 2}]))
+
+            assert [the_run(store, one.id).payload for one in made] == [{"deep": deep}, {"n": 2}]
+        finally:
+            sys.setrecursionlimit(before)
 
     def test_more_runs_than_one_statement_takes_are_made_in_order_all_or_none(self, store: Store) -> None:
         many = [a_run(payload={"number": number}) for number in range(5001)]

@@ -26,6 +26,7 @@ from jobsched.testing.builders import (
     claim,
     given_jobs,
     runs,
+    runs_alike,
     states,
 )
 from jobsched.testing.contract.queue_limits import given_limits
@@ -54,6 +55,16 @@ class QueueDepthContract:
 
         assert (refused.value.depth, len(runs(store))) == (1, 1)
         assert len(store.enqueue([a_run(), mail(), mail()])) == 3
+
+    def test_of_many_that_are_alike_all_are_made_or_none(self, store: Store) -> None:
+        given_depth(store, 3)
+        store.enqueue([mail()])
+
+        with pytest.raises(QueueFull, match="3 more do not fit"):
+            store.enqueue(runs_alike([{}, {}, {}], queue="mail"))
+
+        assert len(runs(store)) == 1
+        assert len(store.enqueue(runs_alike([{}, {}], queue="mail"))) == 2
 
     @pytest.mark.parametrize("fields", [{"key": "k"}, {"unique_key": "u"}, {"available_at": START + MINUTE}])
     def test_a_full_queue_refuses_every_kind_of_run(self, store: Store, fields: dict[str, Any]) -> None:

@@ -29,6 +29,7 @@ from jobsched.testing.builders import (
     newest_number,
     queue_limits,
     runs,
+    runs_alike,
     states,
     the_run,
 )
@@ -56,6 +57,13 @@ class QueueLimitContract:
 
         assert [one.state for one in made] == [PENDING, PENDING, BLOCKED, PENDING, PENDING]
         assert [one.state for one in made] == states(store)
+
+    def test_runs_of_a_limited_queue_that_are_alike_are_let_in_up_to_its_limit(self, store: Store) -> None:
+        given_limits(store, {"mail": 2})
+
+        made = store.enqueue(runs_alike([{}, {}, {}], queue="mail"))
+
+        assert [one.state for one in made] == [PENDING, PENDING, BLOCKED] == states(store)
 
     def test_a_queue_of_another_namespace_is_another_queue(self, store: Store) -> None:
         given_limits(store, {"mail": 1})

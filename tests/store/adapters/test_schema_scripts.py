@@ -143,7 +143,7 @@ def test_a_build_of_sqlite_that_guards_its_schema_keeps_the_rules_as_they_were(e
         return sqlite3.SQLITE_DENY if guarded else sqlite3.SQLITE_OK
 
     with closing(open_store(empty_sqlite_url)) as store:
-        writer = store._dialect._writer  # type: ignore[attr-defined]
+        writer = store._dialect._writer._engine  # type: ignore[attr-defined]
         event.listen(writer, "connect", lambda connection, _: connection.set_authorizer(guard))
 
         store.migrate()

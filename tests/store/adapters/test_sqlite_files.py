@@ -15,9 +15,10 @@ from jobsched.store.open import open_store
 from jobsched.store.port import Store
 from jobsched.testing.builders import a_run, runs
 from jobsched.testing.clock import FakeClock
-from jobsched_sqlite import connections
+from jobsched_sqlite import connections, writer
 from jobsched_sqlite.failures import translated
 from jobsched_sqlite.mounts import refuse_network
+from jobsched_sqlite.statements import INSERT_ONE
 
 
 @pytest.fixture
@@ -137,19 +138,50 @@ def test_a_run_is_made_when_the_file_is_to_be_had_not_when_it_was_asked_for(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = FakeClock()
-    with closing(open_store(sqlite_url, clock=clock)) as store:
-        dialect: Any = store._dialect  # type: ignore[attr-defined]
-        alone = dialect._alone
+    execute = connections.Driver.exec_driver_sql
 
-        def after_others(work: Any) -> Any:
+    def after_others(driver: connections.Driver, statement: str, parameters: Any = ()) -> Any:
+        if statement in ("begin immediate", INSERT_ONE):
             clock.advance("5s")
-            return alone(work)
+        return execute(driver, statement, parameters)
 
-        monkeypatch.setattr(dialect, "_alone", after_others)
+    monkeypatch.setattr(connections.Driver, "exec_driver_sql", after_others)
+    with closing(open_store(sqlite_url, clock=clock)) as store:
+        for wanted in ([a_run()], [a_run(tags=("a",))], [a_run()] * 2):
+            store.enqueue(wanted)
+
+            made = runs(store)[-1]
+            assert made.created_at == made.available_at == clock.now()
+
+
+def test_threads_that_wait_too_long_for_the_write_connection_may_try_again(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "BUSY_SECONDS", 0.01)
+    with closing(open_store(sqlite_url)) as store:
+        with store._dialect._writer, pytest.raises(StoreUnavailableError, match="busy writing to it for too long"):  # type: ignore[attr-defined]
+            store.enqueue([a_run()])
+
         store.enqueue([a_run()])
-        [made] = runs(store)
+        assert len(runs(store)) == 1
 
-    assert made.created_at == made.available_at == clock.now()
+
+def test_what_failed_leaves_no_transaction_open(store: Store, path: Path) -> None:
+    with pytest.raises(StoreError):
+        store.enqueue([a_run(priority=2**70), a_run()])
+
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
+        other.execute("begin immediate")
+
+
+def test_a_store_that_is_closed_leaves_no_connection_open(sqlite_url: str, path: Path) -> None:
+    store = open_store(sqlite_url)
+    store.enqueue([a_run()])
+
+    store.close()
+
+    # SQLite takes these away with the last connection.
+    assert not path.with_name(path.name + "-wal").exists()
 
 
 def test_a_file_that_was_replaced_is_opened_anew(store: Store, path: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a program asks for becomes a run, or an error that says what to give instead."""
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -8,6 +9,7 @@ from pydantic import BaseModel
 
 from jobsched import handler
 from jobsched.errors import EnqueueError, JobschedError, PayloadError
+from jobsched.model.alike import RunsAlike
 from jobsched.model.enqueue import Enqueue, new_runs
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
@@ -134,7 +136,48 @@ def test_many_are_made_as_each_alone() -> None:
         Enqueue("send", {"n": 1}, tags=tags, priority=1),
     ]
 
-    assert new_runs(wanted, "default", NOW) == [one.new_run("default", NOW) for one in wanted]
+    assert list(new_runs(wanted, "default", NOW)) == [one.new_run("default", NOW) for one in wanted]
+
+
+def test_what_is_alike_is_made_as_each_alone() -> None:
+    payloads = [{"n": 1}, None, {"text": "ü 🎉 \0"}, Email(to="ü", at=NOW), {"n": 2}]
+    wanted = [Enqueue("send", payload, delay=5, priority=2) for payload in payloads]
+
+    made = new_runs(wanted, "default", NOW, batch="import")
+
+    assert isinstance(made, RunsAlike)
+    assert list(made) == [one.new_run("default", NOW, batch="import") for one in wanted]
+    assert json.loads(made.text) == [run.payload for run in made]
+    assert (made[-1], made[1:3]) == (list(made)[-1], list(made)[1:3])
+
+
+def test_payloads_are_small_enough_each_for_itself() -> None:
+    half = {"text": "x" * 2**19}
+
+    made = new_runs([Enqueue("send", half)] * 3, "default", None)
+
+    assert len(made) == 3
+    with pytest.raises(PayloadError, match=r"number 3 of 3: the payload has 1,048,587 bytes"):
+        new_runs(
+            [Enqueue("send", half), Enqueue("send", half), Enqueue("send", {"text": "x" * 2**20})], "default", None
+        )
+
+
+@pytest.mark.parametrize("wrong", [[1], "text", 7, {"text": "\ud800"}, {"n": {1}}])
+def test_of_many_that_are_alike_the_one_that_is_no_payload_is_said(wrong: Any) -> None:
+    with pytest.raises(PayloadError, match=r"number 2 of 3: .*; none was made"):
+        new_runs([Enqueue("send", {"n": 1}), Enqueue("send", wrong), Enqueue("send")], "default", None)
+
+
+def test_of_many_that_are_alike_the_first_is_refused_for_what_all_say() -> None:
+    with pytest.raises(EnqueueError, match=r"number 1 of 2: max_attempts=0"):
+        new_runs([Enqueue("send", max_attempts=0), Enqueue("send", max_attempts=0)], "default", None)
+
+
+def test_the_batch_of_a_call_is_of_those_that_name_none() -> None:
+    made = new_runs([Enqueue("send", batch="own"), Enqueue("send")], "default", None, batch="import")
+
+    assert [run.batch for run in made] == ["own", "import"]
 
 
 def test_what_is_equal_but_not_right_is_refused_also_after_what_is_right() -> None:
