@@ -573,6 +573,9 @@ class SqlStore:
     def prune(self, retentions: Sequence[Retention], limit: int) -> int:
         return retention.prune(self._dialect, retentions, limit)
 
+    def forget_changes(self, namespace: str) -> int:
+        return self._dialect.write(lambda connection: sync.forget_changes(connection, namespace))
+
     def tidy(self) -> None:
         self._dialect.write(lambda connection: nodes.forget_dead(connection, self._dialect))
         self._dialect.write(lambda connection: pausing.forget_orphans(connection, self._dialect))

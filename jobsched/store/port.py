@@ -444,6 +444,9 @@ class Store(Protocol):
         An abandoned one stays until its thread has ended, one with a `unique_for` until that is over.
         """
 
+    def forget_changes(self, namespace: str) -> int:
+        """Of its generations, forget what each job was before and after; of how many. That there was a change stays known."""
+
     def tidy(self) -> None:
         """What the database wants now and then: a WAL checkpoint on SQLite; the rows of long-dead nodes go, keys that
         nobody uses, pauses of jobs that are not declared, left no history and were paused long ago, and generations

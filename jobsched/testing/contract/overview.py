@@ -97,6 +97,18 @@ class OverviewContract:
         assert store.record("default", 3) is None
         assert store.record("elsewhere", 1) is None
 
+    def test_what_generations_have_changed_is_forgotten_and_that_they_did_is_not(self, store: Store) -> None:
+        changes = {"jobs": {"nightly": {"action": "create", "fields": []}}, "left_out": 0}
+        store.apply(a_change(a_free_job(), changes=changes, summary={"created": ["nightly"]}))
+        store.apply(a_change(seen_generation=1))
+
+        elsewhere, first, second = (store.forget_changes(name) for name in ("elsewhere", "default", "default"))
+
+        record = store.record("default", 1)
+        assert (elsewhere, first, second) == (0, 1, 0)
+        assert record is not None
+        assert (record.changes, record.generation.summary) == (None, {"created": ["nightly"]})
+
     def test_a_job_stands_where_the_newest_files_that_told_have_it(self, store: Store) -> None:
         store.apply(a_change(a_free_job(), positions={"files": ["a.yaml"], "jobs": {"nightly": [0, 7]}}))
         told = {"files": ["a.yaml", "b.yaml"], "jobs": {"nightly": [1, 12]}}
