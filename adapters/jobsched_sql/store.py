@@ -516,7 +516,9 @@ class SqlStore:
         return self._dialect.read(lambda connection: questions.last_runs(connection, namespace))
 
     def recent_runs(self, namespace: str, jobs: Sequence[str], count: int) -> dict[str, list[Glance]]:
-        return self._dialect.read(lambda connection: questions.recent_runs(connection, namespace, jobs, count))
+        return self._dialect.read(
+            lambda connection: questions.recent_runs(connection, self._dialect, namespace, jobs, count)
+        )
 
     def jobs_with_history(self, namespace: str) -> list[str]:
         return self._dialect.read(lambda connection: questions.jobs_with_history(connection, namespace))
@@ -542,8 +544,8 @@ class SqlStore:
     def unfinished(self, run_ids: Sequence[int]) -> set[int]:
         return self._dialect.read(lambda connection: questions.unfinished(connection, run_ids))
 
-    def outlines(self, namespace: str, after: int = 0) -> list[Outline]:
-        return self._dialect.read(lambda connection: overview.outlines(connection, namespace, after))
+    def outlines(self, namespace: str, after: int = 0, *, beyond: str = "", limit: int | None = None) -> list[Outline]:
+        return self._dialect.read(lambda connection: overview.outlines(connection, namespace, after, beyond, limit))
 
     def job_names(self, namespace: str) -> list[str]:
         return self._dialect.read(lambda connection: overview.job_names(connection, namespace))

@@ -407,8 +407,11 @@ class Store(Protocol):
     def unfinished(self, run_ids: Sequence[int]) -> set[int]:
         """Which of these runs are not in a final state."""
 
-    def outlines(self, namespace: str, after: int = 0) -> list[Outline]:
-        """Jobs that a later generation than `after` has written, in any order; of all, some tens of milliseconds a thousand."""
+    def outlines(self, namespace: str, after: int = 0, *, beyond: str = "", limit: int | None = None) -> list[Outline]:
+        """Jobs that a later generation than `after` has written; of all, some tens of milliseconds a thousand.
+
+        In the database's own order of names: `beyond`, the last name of a list that was cut at `limit`, continues it.
+        """
 
     def job_names(self, namespace: str) -> list[str]:
         """The names of all jobs, sorted."""

@@ -38,6 +38,16 @@ class OverviewContract:
         assert {each.origin for each in every} == {Origin.FILE}
         assert store.outlines("default", 2) == []
 
+    def test_outlines_are_read_a_few_at_a_time(self, store: Store) -> None:
+        given_jobs(store, *(a_free_job(name) for name in ("b", "B-1", "a", "Z", "a.1")))
+
+        read, beyond = [], ""
+        while some := store.outlines("default", beyond=beyond, limit=2):
+            read += [outline.name for outline in some]
+            beyond = read[-1]
+
+        assert sorted(read) == ["B-1", "Z", "a", "a.1", "b"]
+
     def test_job_names_are_those_of_all_jobs_that_are_there(self, store: Store) -> None:
         given_jobs(store, a_free_job("b"), a_free_job("a"), a_free_job("gone"))
         given_jobs(store, a_free_job("other", namespace="elsewhere"))
