@@ -75,6 +75,7 @@ class PostgresDialect(Dialect):
     """One database of a server."""
 
     sql_name = "postgresql"
+    recent_runs = statements.RECENT_RUNS
 
     def __init__(self, location: Location, *, clock: Clock | None) -> None:
         super().__init__(clock)

@@ -392,3 +392,10 @@ join jobsched_runs run on run.id = line.run_id
 order by line.run_id, line.attempt, line.seq
 on conflict do nothing
 """
+
+#: Of each job its newest runs, by some steps down the index of its runs.
+RECENT_RUNS = """
+select r.job, r.id, r.state, r.reason, r.created_at, r.started_at, r.finished_at
+from json_array_elements_text(:jobs) as j (name) cross join lateral
+  (select * from jobsched_runs where namespace = :namespace and job = j.name order by id desc limit :count) r
+"""

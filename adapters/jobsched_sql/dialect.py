@@ -101,6 +101,8 @@ class Dialect(ABC):
 
     #: What SQLAlchemy calls this database.
     sql_name: ClassVar[str]
+    #: The newest `:count` runs of each of `:jobs` (JSON) in `:namespace`, without what may be large.
+    recent_runs: ClassVar[str]
     #: Statements that a new database needs before its schema.
     before_schema: ClassVar[str] = ""
 

@@ -15,10 +15,15 @@ _ENDED = (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
 _HAS_RUN = (RunState.SUCCEEDED.value, RunState.FAILED.value)
 
 
-def outlines(connection: Connection, namespace: str, after: int) -> list[Outline]:
-    """Jobs written by later generations than `after`."""
+def outlines(connection: Connection, namespace: str, after: int, beyond: str, limit: int | None) -> list[Outline]:
+    """Jobs written by later generations than `after`, in the order of the index, which goes on beyond a name."""
     c = jobs.c
-    wanted = select(c.name, c.origin, c.generation, c.definition).where(c.namespace == namespace, c.generation > after)
+    wanted = (
+        select(c.name, c.origin, c.generation, c.definition)
+        .where(c.namespace == namespace, c.name > beyond, c.generation > after)
+        .order_by(c.name)
+        .limit(limit)
+    )
     return [
         Outline(name=row.name, origin=Origin(row.origin), generation=row.generation, definition=row.definition)
         for row in connection.execute(wanted)

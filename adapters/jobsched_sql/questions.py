@@ -1,16 +1,18 @@
 """What people and the runner ask: runs, jobs, counts."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, or_, select, union_all
+from sqlalchemy import Connection, Select, func, or_, select, text, union_all
 from sqlalchemy.engine import Row
 
 from jobsched.model.backfill import SlotRow
 from jobsched.model.run import Covers, Glance, Reason, Run, RunFilter, RunState, Source
 from jobsched.model.state import StoredJob
+from jobsched_sql.dialect import Dialect
 from jobsched_sql.sync import stored_job
 from jobsched_sql.tables import UNFINISHED, generations, in_state, run_tags
 from jobsched_sql.tables import jobs as jobs_table
@@ -18,7 +20,6 @@ from jobsched_sql.tables import runs as runs_table
 from jobsched_sql.types import Instant
 
 _CHUNK = 500
-_JOBS_AT_ONCE = 100
 _FEW = 500
 _COUNTED = (RunState.SCHEDULED, RunState.PENDING, RunState.BLOCKED, RunState.RUNNING)
 
@@ -169,32 +170,26 @@ def last_runs(connection: Connection, namespace: str) -> dict[str, Run]:
     }
 
 
-def recent_runs(connection: Connection, namespace: str, jobs: Sequence[str], count: int) -> dict[str, list[Glance]]:
-    """The newest of each job; some steps down the index for each, in a statement for a hundred of them."""
-    found: dict[str, list[Glance]] = {}
-    for start in range(0, len(jobs), _JOBS_AT_ONCE):
-        parts = [_newest_of(namespace, name, count) for name in jobs[start : start + _JOBS_AT_ONCE]]
-        for row in connection.execute(union_all(*parts)):
-            reason = None if row.reason is None else Reason(row.reason)
-            found.setdefault(row.job, []).append(
-                Glance(
-                    id=row.id,
-                    state=RunState(row.state),
-                    reason=reason,
-                    created_at=row.created_at,
-                    started_at=row.started_at,
-                    finished_at=row.finished_at,
-                )
-            )
-    return {name: sorted(glances, key=lambda glance: -glance.id) for name, glances in found.items()}
-
-
-def _newest_of(namespace: str, name: str, count: int) -> Select[Any]:
+def recent_runs(
+    connection: Connection, dialect: Dialect, namespace: str, jobs: Sequence[str], count: int
+) -> dict[str, list[Glance]]:
+    """The newest of each job; some steps down the index for each."""
     c = runs_table.c
-    newest = select(c.job, c.id, c.state, c.reason, c.created_at, c.started_at, c.finished_at)
-    newest = newest.where(c.namespace == namespace, c.job == name).order_by(c.id.desc()).limit(count)
-    # Around it once more: SQLite takes no limit of a part of a union.
-    return select(newest.subquery())
+    typed = text(dialect.recent_runs).columns(c.job, c.id, c.state, c.reason, c.created_at, c.started_at, c.finished_at)
+    found: dict[str, list[Glance]] = {}
+    asked = {"namespace": namespace, "jobs": json.dumps(list(jobs)), "count": count}
+    for job, id_, state, reason, created_at, started_at, finished_at in connection.execute(typed, asked):
+        found.setdefault(job, []).append(
+            Glance(
+                id=id_,
+                state=RunState(state),
+                reason=None if reason is None else Reason(reason),
+                created_at=created_at,
+                started_at=started_at,
+                finished_at=finished_at,
+            )
+        )
+    return {name: sorted(glances, key=lambda glance: -glance.id) for name, glances in found.items()}
 
 
 def jobs_with_history(connection: Connection, namespace: str) -> list[str]:

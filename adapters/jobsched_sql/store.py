@@ -522,7 +522,9 @@ class SqlStore:
         return self._dialect.read(lambda connection: questions.last_runs(connection, namespace))
 
     def recent_runs(self, namespace: str, jobs: Sequence[str], count: int) -> dict[str, list[Glance]]:
-        return self._dialect.read(lambda connection: questions.recent_runs(connection, namespace, jobs, count))
+        return self._dialect.read(
+            lambda connection: questions.recent_runs(connection, self._dialect, namespace, jobs, count)
+        )
 
     def jobs_with_history(self, namespace: str) -> list[str]:
         return self._dialect.read(lambda connection: questions.jobs_with_history(connection, namespace))
@@ -548,8 +550,8 @@ class SqlStore:
     def unfinished(self, run_ids: Sequence[int]) -> set[int]:
         return self._dialect.read(lambda connection: questions.unfinished(connection, run_ids))
 
-    def outlines(self, namespace: str, after: int = 0) -> list[Outline]:
-        return self._dialect.read(lambda connection: overview.outlines(connection, namespace, after))
+    def outlines(self, namespace: str, after: int = 0, *, beyond: str = "", limit: int | None = None) -> list[Outline]:
+        return self._dialect.read(lambda connection: overview.outlines(connection, namespace, after, beyond, limit))
 
     def job_names(self, namespace: str) -> list[str]:
         return self._dialect.read(lambda connection: overview.job_names(connection, namespace))
@@ -578,6 +580,9 @@ class SqlStore:
 
     def prune(self, retentions: Sequence[Retention], limit: int) -> int:
         return retention.prune(self._dialect, retentions, limit)
+
+    def forget_changes(self, namespace: str) -> int:
+        return self._dialect.write(lambda connection: sync.forget_changes(connection, namespace))
 
     def tidy(self) -> None:
         self._dialect.write(lambda connection: nodes.forget_dead(connection, self._dialect))

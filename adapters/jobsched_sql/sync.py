@@ -86,6 +86,13 @@ def forget_old(connection: Connection) -> None:
         connection.execute(old.values(summary={}, changes=None))
 
 
+def forget_changes(connection: Connection, namespace: str) -> int:
+    """All values before and after; of how many generations."""
+    c = generations.c
+    kept = update(generations).where(c.namespace == namespace, cast(c.changes, Text) != "null")
+    return connection.execute(kept.values(changes=None)).rowcount
+
+
 def apply(connection: Connection, dialect: Dialect, change: SyncChange) -> Generation:
     """Write a whole sync. The locks are taken in the order of the whole store: jobs, keys, queues, runs."""
     generation = _number(connection, dialect, change)

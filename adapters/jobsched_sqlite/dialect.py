@@ -34,6 +34,7 @@ class SqliteDialect(Dialect):
     """One file. The write transaction is the lock of everything, so nothing in it needs to be locked again."""
 
     sql_name = "sqlite"
+    recent_runs = statements.RECENT_RUNS
     before_schema = "PRAGMA journal_mode = wal;\n\n"
 
     def __init__(self, location: Location, *, clock: Clock | None, create: bool) -> None:

@@ -253,3 +253,10 @@ insert into jobsched_run_logs (run_id, attempt, seq, at, stream, text)
 select :run, :attempt, :seq, :at, :stream, :text
 where exists (select 1 from jobsched_runs where id = :run) on conflict do nothing
 """
+
+#: Of each job its newest runs, by ids that are found in the index of its runs.
+RECENT_RUNS = """
+select r.job, r.id, r.state, r.reason, r.created_at, r.started_at, r.finished_at
+from json_each(:jobs) j cross join jobsched_runs r on r.id in
+  (select id from jobsched_runs where namespace = :namespace and job = j.value order by id desc limit :count)
+"""

@@ -318,7 +318,7 @@ JSON: dict[str, tuple[str, Callable[[], Any]]] = {
     ),
     "requeue": ("`-o json`: answers, as of `cancel`", lambda: None),
     "delete": ("`-o json`: answers, as of `cancel`", lambda: None),
-    "prune": ("`-o json`", lambda: {"namespace": "default", "deleted": 250}),
+    "prune": ("`-o json`", lambda: {"namespace": "default", "deleted": 250, "changes": 0}),
     "backup": (
         "`-o json`",
         lambda: backup_as_json(

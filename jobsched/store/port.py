@@ -410,8 +410,11 @@ class Store(Protocol):
     def unfinished(self, run_ids: Sequence[int]) -> set[int]:
         """Which of these runs are not in a final state."""
 
-    def outlines(self, namespace: str, after: int = 0) -> list[Outline]:
-        """Jobs that a later generation than `after` has written, in any order; of all, some tens of milliseconds a thousand."""
+    def outlines(self, namespace: str, after: int = 0, *, beyond: str = "", limit: int | None = None) -> list[Outline]:
+        """Jobs that a later generation than `after` has written; of all, some tens of milliseconds a thousand.
+
+        In the database's own order of names: `beyond`, the last name of a list that was cut at `limit`, continues it.
+        """
 
     def job_names(self, namespace: str) -> list[str]:
         """The names of all jobs, sorted."""
@@ -446,6 +449,9 @@ class Store(Protocol):
 
         An abandoned one stays until its thread has ended, one with a `unique_for` until that is over.
         """
+
+    def forget_changes(self, namespace: str) -> int:
+        """Of its generations, forget what each job was before and after; of how many. That there was a change stays known."""
 
     def tidy(self) -> None:
         """What the database wants now and then: a WAL checkpoint on SQLite; the rows of long-dead nodes go, keys that

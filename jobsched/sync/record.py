@@ -7,6 +7,7 @@ from typing import Any
 from jobsched.model.definition import definition
 from jobsched.model.desired import DesiredState
 from jobsched.sync.plan import JobPlan, Plan
+from jobsched.sync.withheld import withheld
 
 #: A first sync creates all jobs there are, and a payload may have a megabyte: what is more than this is only counted.
 _MOST_JOBS, _MOST_CHARACTERS = 500, 256 * 1024
@@ -27,12 +28,17 @@ def changes_of(planned: Plan) -> dict[str, Any]:
 
 def _fields(item: JobPlan) -> list[dict[str, Any]]:
     if item.action == "update":
-        return [{"field": change.field, "old": change.old, "new": change.new} for change in item.changes]
+        return [_field(change.field, change.old, change.new) for change in item.changes]
     if item.action == "create":
         assert item.job is not None
-        return [{"field": name, "old": None, "new": value} for name, value in definition(item.job).items()]
+        return [_field(name, None, value) for name, value in definition(item.job).items()]
     assert item.stored is not None
-    return [{"field": name, "old": value, "new": None} for name, value in definition(item.stored.job).items()]
+    return [_field(name, value, None) for name, value in definition(item.stored.job).items()]
+
+
+def _field(name: str, old: Any, new: Any) -> dict[str, Any]:
+    last = name.rpartition(".")[2]
+    return {"field": name, "old": withheld(old, last), "new": withheld(new, last)}
 
 
 def positions_of(desired: DesiredState) -> Mapping[str, Any] | None:

@@ -52,7 +52,7 @@ class Figures:
     """One for each web server."""
 
     def __init__(self, client: Client, index: JobIndex, clock: Clock, patience: float = PATIENCE) -> None:
-        self._client, self._index, self._clock, self._patience = client, index, clock, patience
+        self._client, self._index, self._clock, self.patience = client, index, clock, patience
         flows, turn = Flows(client), threading.Lock()
         self.hour = Kept(flows.hour, clock, 2, patience, turn)
         self.day = Kept(flows.day, clock, 30, patience, turn)
@@ -69,7 +69,7 @@ class Figures:
         asked: tuple[Kept[Any], ...] = (self._depths, self.hour, self.day, self.week)
         for one in asked:
             one.get(0)
-        until = self._clock.monotonic() + self._patience
+        until = self._clock.monotonic() + self.patience
         depths, hour, day, week = (one.get(max(0.0, until - self._clock.monotonic())) for one in asked)
         return AtOnce(hour, day, week, None if depths is None else queues.as_json(self._client, depths))
 
@@ -77,6 +77,10 @@ class Figures:
         """Begin with what takes longest the first time, before anybody looks."""
         for one in (self.hour, self.day, self.week):
             one.get(0)
+
+    def job_names(self) -> list[str]:
+        """Of all jobs, sorted, as they are now."""
+        return self._index.names()
 
     def queues(self) -> list[dict[str, Any]] | None:
         """As /api/queues has them, with what waits as it was a moment ago."""

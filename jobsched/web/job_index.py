@@ -1,7 +1,7 @@
 """What jobs are searched and reckoned by, kept while the generation stands: ten thousand definitions are not read for a page."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from jobsched.client import Client
@@ -16,7 +16,7 @@ _SCHEDULES = ("cron", "every", "at")
 _NO_HANDLER = {"handler": "none"}
 
 
-_AT_A_STRETCH = 20
+_AT_A_STRETCH, _READ_AT_ONCE = 20, 50
 
 
 class Entry(NamedTuple):
@@ -37,22 +37,40 @@ class JobIndex:
     def __init__(self, client: Client) -> None:
         self._client, self._lock = client, threading.Lock()
         self._generation, self._never = 0, threading.Event()
+        self._names: tuple[int, list[str]] = (0, [])
         self._entries: dict[str, Entry] = {}
         self._timings: dict[str, tuple[Entry, Timing]] = {}
 
+    def names(self) -> list[str]:
+        """Of all jobs, sorted."""
+        newest, (generation, names) = self._newest(), self._names
+        if newest != generation:
+            names = self._client.store.job_names(self._client.namespace)
+            self._names = newest, names
+        return names
+
     def entries(self) -> list[Entry]:
         """All jobs, by name."""
-        store, namespace = self._client.store, self._client.namespace
-        # Asked before they are read: what is newer than its number is only read once more.
-        newest = next((generation.number for generation in self._client.generations(1)), 0)
+        newest = self._newest()
         with self._lock:
             if newest != self._generation:
                 after = self._generation if newest > self._generation else 0
-                changed = {outline.name: _entry(outline) for outline in store.outlines(namespace, after)}
-                known = {**self._entries, **changed}
-                self._entries = {name: known[name] for name in store.job_names(namespace) if name in known}
+                known = {**self._entries, **{entry.name: entry for entry in self._read(after)}}
+                self._entries = {name: known[name] for name in self.names() if name in known}
                 self._generation = newest
             return list(self._entries.values())
+
+    def _newest(self) -> int:
+        """Asked before jobs are read: what is newer than its number is only read once more."""
+        return next((generation.number for generation in self._client.generations(1)), 0)
+
+    def _read(self, after: int) -> Iterator[Entry]:
+        """Of jobs that later generations have written; a few at a time, so that whoever makes a page meanwhile need not wait."""
+        store, namespace, beyond = self._client.store, self._client.namespace, ""
+        while outlines := store.outlines(namespace, after, beyond=beyond, limit=_READ_AT_ONCE):
+            yield from map(_entry, outlines)
+            beyond = outlines[-1].name
+            self._never.wait(0.001)
 
     def timings(self) -> dict[str, Timing]:
         """When each job that is not suspended wants to run; of those that have a schedule."""

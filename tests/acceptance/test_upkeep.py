@@ -47,6 +47,21 @@ def test_prune_deletes_what_history_no_longer_keeps_and_says_how_many(workplace:
     assert [run.job for run in workplace.client.runs()] == ["bad", "good"]
 
 
+def test_what_a_file_held_by_mistake_is_forgotten_with_the_changes(workplace: "Workplace") -> None:
+    workplace.write(TWO.replace('["true"]', '["echo", "hunter2"]'))
+    workplace.jobsched("sync")
+    workplace.write(TWO)
+    workplace.jobsched("sync")
+    store = workplace.client.store
+    before = str([store.record("default", number) for number in (1, 2)])
+
+    done = workplace.jobsched("prune", "--changes")
+
+    assert "hunter2" in before
+    assert done.stdout == "default: 0 finished runs deleted\ndefault: what 2 generations changed is forgotten\n"
+    assert "hunter2" not in str([store.record("default", number) for number in (1, 2)])
+
+
 def test_prune_makes_no_database(place: "Workplace") -> None:
     place.write(TWO)
 

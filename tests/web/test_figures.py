@@ -128,8 +128,8 @@ def test_of_jobs_only_what_a_new_generation_has_written_is_read_again(
     index, outlines = JobIndex(sqlite_client), sqlite_client.store.outlines
     read: list[str] = []
 
-    def read_outlines(*given: Any) -> list[Outline]:
-        found = outlines(*given)
+    def read_outlines(*given: Any, **more: Any) -> list[Outline]:
+        found = outlines(*given, **more)
         read.extend(outline.name for outline in found)
         return found
 

@@ -38,6 +38,16 @@ class OverviewContract:
         assert {each.origin for each in every} == {Origin.FILE}
         assert store.outlines("default", 2) == []
 
+    def test_outlines_are_read_a_few_at_a_time(self, store: Store) -> None:
+        given_jobs(store, *(a_free_job(name) for name in ("b", "B-1", "a", "Z", "a.1")))
+
+        read, beyond = [], ""
+        while some := store.outlines("default", beyond=beyond, limit=2):
+            read += [outline.name for outline in some]
+            beyond = read[-1]
+
+        assert sorted(read) == ["B-1", "Z", "a", "a.1", "b"]
+
     def test_job_names_are_those_of_all_jobs_that_are_there(self, store: Store) -> None:
         given_jobs(store, a_free_job("b"), a_free_job("a"), a_free_job("gone"))
         given_jobs(store, a_free_job("other", namespace="elsewhere"))
@@ -96,6 +106,18 @@ class OverviewContract:
         assert getattr(store.record("default", 2), "changes", 0) is None
         assert store.record("default", 3) is None
         assert store.record("elsewhere", 1) is None
+
+    def test_what_generations_have_changed_is_forgotten_and_that_they_did_is_not(self, store: Store) -> None:
+        changes = {"jobs": {"nightly": {"action": "create", "fields": []}}, "left_out": 0}
+        store.apply(a_change(a_free_job(), changes=changes, summary={"created": ["nightly"]}))
+        store.apply(a_change(seen_generation=1))
+
+        elsewhere, first, second = (store.forget_changes(name) for name in ("elsewhere", "default", "default"))
+
+        record = store.record("default", 1)
+        assert (elsewhere, first, second) == (0, 1, 0)
+        assert record is not None
+        assert (record.changes, record.generation.summary) == (None, {"created": ["nightly"]})
 
     def test_a_job_stands_where_the_newest_files_that_told_have_it(self, store: Store) -> None:
         store.apply(a_change(a_free_job(), positions={"files": ["a.yaml"], "jobs": {"nightly": [0, 7]}}))

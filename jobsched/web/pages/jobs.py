@@ -41,7 +41,10 @@ def list_jobs(
     if state and state not in STATES:
         raise Problem(422, "invalid", f"{state!r} is nothing that a job may be; there are {', '.join(STATES)}")
     figures: Figures = request.app.state.figures
-    pauses, names, entries = Pauses(client.pauses()), client.store.job_names(client.namespace), figures.entries.get()
+    filtered = bool(search or tag or owner or state)
+    pauses, names = Pauses(client.pauses()), figures.job_names()
+    # Without a filter it is only for what to filter by: that need not be waited for so long.
+    entries = figures.entries.get() if filtered else figures.entries.get(figures.patience / 4)
     in_state = _in_state(state, entries or (), pauses, figures)
 
     def wanted(entry: Entry) -> bool:
@@ -52,7 +55,7 @@ def list_jobs(
             and (in_state is None or entry.name in in_state)
         )
 
-    if entries is not None and (search or tag or owner or state):
+    if entries is not None and filtered:
         names = [entry.name for entry in entries if wanted(entry)]
     page = list(islice((name for name in names if name > after), _PAGE + 1))
     shown = page[:_PAGE]
@@ -69,8 +72,7 @@ def list_jobs(
         states=STATES,
         tags=_offered(tag for entry in entries or () for tag in entry.tags),
         owners=_offered(entry.owner for entry in entries or () if entry.owner),
-        being_counted=(state == "failing" and in_state is None)
-        or (entries is None and bool(search or tag or owner or state)),
+        being_counted=(state == "failing" and in_state is None) or (entries is None and filtered),
         after=after,
         following=shown[-1] if len(page) > _PAGE else None,
     )

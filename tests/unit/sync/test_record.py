@@ -50,6 +50,15 @@ def test_each_change_is_kept_with_what_was_and_what_is() -> None:
     }
 
 
+def test_a_secret_that_a_file_held_by_mistake_is_not_kept() -> None:
+    wrong, right = a_job("a", env={"DB_PASSWORD": "hunter2"}), a_job("a", env={"DB_PASSWORD": "${DB_PASSWORD}"})
+
+    kept = [recorded([wrong], []), recorded([right], [wrong]), recorded([], [wrong])]
+
+    assert "hunter2" not in str(kept)
+    assert "${DB_PASSWORD}" in str(kept[1])
+
+
 def test_what_is_too_much_is_counted() -> None:
     many = recorded([a_job(f"job-{number:04}") for number in range(600)], [])
     large = recorded([a_job("small"), a_job("large", payload={"text": "x" * 300_000})], [])
