@@ -230,6 +230,12 @@ class Dialect(ABC):
     ) -> dict[int, Became]:
         """What became of those still owned; `then` is called with their ids in the same transaction."""
 
+    def finish_and_claim(
+        self, transitions: Sequence[Transition], wish: ClaimWish
+    ) -> tuple[dict[int, Became], list[Claim]]:
+        """Both, one after the other; transitions that make no work, and that nothing is to follow."""
+        return self.finish(transitions), self.claim(wish)
+
     # -- the rest
 
     @abstractmethod

@@ -279,11 +279,24 @@ class SqlStore:
         paused: Sequence[Pause] = (),
         shares: Mapping[str, int] | None = None,
     ) -> list[Claim]:
-        shares = shares or {}
+        wish = self._wish(node, generations, limit, queues, without_handlers, paused, shares or {})
+        return [] if wish is None else self._dialect.claim(wish)
+
+    def _wish(
+        self,
+        node: int,
+        generations: Mapping[str, int | None],
+        limit: int,
+        queues: Sequence[str] | None,
+        without_handlers: Sequence[str],
+        paused: Sequence[Pause],
+        shares: Mapping[str, int],
+    ) -> ClaimWish | None:
+        """None if there is nothing that could be claimed."""
         served = self._served(list(generations), queues, paused, shares)
         if limit < 1 or not generations or served == []:
-            return []
-        wish = ClaimWish(
+            return None
+        return ClaimWish(
             node=node,
             generations=generations,
             limit=limit,
@@ -291,7 +304,6 @@ class SqlStore:
             shares=shares,
             without_handlers=without_handlers,
         )
-        return self._dialect.claim(wish)
 
     def _served(
         self,
@@ -321,10 +333,28 @@ class SqlStore:
             return {}
         then = _both(failures.after_finish(self._dialect, transitions), alerts.after_finish(self._dialect, transitions))
         ours = self._dialect.finish(transitions, then)
-        self._ring_if(
-            any((one.state in _MAKES_WORK or one.on_failure is not None) and one.id in ours for one in transitions)
-        )
+        self._ring_if(any(_makes_work(one) and one.id in ours for one in transitions))
         return ours
+
+    def finish_and_claim(
+        self,
+        transitions: Sequence[Transition],
+        node: int,
+        generations: Mapping[str, int | None],
+        limit: int,
+        *,
+        queues: Sequence[str] | None = None,
+        without_handlers: Sequence[str] = (),
+        paused: Sequence[Pause] = (),
+        shares: Mapping[str, int] | None = None,
+    ) -> tuple[dict[int, Became], list[Claim]]:
+        wish = self._wish(node, generations, limit, queues, without_handlers, paused, shares or {})
+        if wish is None:
+            return self.finish(transitions), []
+        if not transitions or any(one.alerts or _makes_work(one) for one in transitions):
+            ours = self.finish(transitions)
+            return ours, self._dialect.claim(wish)
+        return self._dialect.finish_and_claim(transitions, wish)
 
     def end_abandoned(self, run_ids: Sequence[int], node: int) -> None:
         if run_ids:
@@ -598,6 +628,10 @@ class SqlStore:
 
     def listen(self, on_ring: Callable[[Topic], None]) -> Doorbell:
         return self._dialect.listen(on_ring)
+
+
+def _makes_work(transition: Transition) -> bool:
+    return transition.state in _MAKES_WORK or transition.on_failure is not None
 
 
 def _both(first: failures.AfterFinish | None, second: failures.AfterFinish | None) -> failures.AfterFinish | None:

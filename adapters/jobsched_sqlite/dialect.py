@@ -211,6 +211,15 @@ class SqliteDialect(Dialect):
 
         return self.write(finishing)
 
+    def finish_and_claim(
+        self, transitions: Sequence[Transition], wish: ClaimWish
+    ) -> tuple[dict[int, Became], list[Claim]]:
+        now = self._time.now
+        ours, rows = self._alone(
+            lambda driver: (work.finish(driver, transitions, now()), work.claim(driver, wish, now()))
+        )
+        return ours, work.claims_of(rows)
+
     # -- the rest
 
     def insert_unless_known(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:

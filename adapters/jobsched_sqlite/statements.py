@@ -202,8 +202,10 @@ select group_concat(run) from (
   order by priority, available_at, id limit ?)
 """
 
+#: `or rollback`, here and below where many runs are moved at once: else SQLite copies each page first, to be able to take back
+#: this one statement. What breaks a rule of the table ends the transaction then, and it is raised as ever.
 CLAIM = """
-update jobsched_runs set state = 'running', reason = null, attempt = attempt + 1, claim_no = claim_no + 1,
+update or rollback jobsched_runs set state = 'running', reason = null, attempt = attempt + 1, claim_no = claim_no + 1,
   node = ?, started_at = ?, generation = ?
 where id in (select value from json_each(?))
 """
@@ -222,7 +224,7 @@ where id = :id and state = 'running' and node = :node and claim_no = :claim_no
 
 #: Runs that succeeded with nothing to show for it, by the same claim number. `+` as below.
 FINISH_ALIKE = """
-update jobsched_runs set state = 'succeeded', reason = null, attempt = :attempt, losses = :losses, result = null,
+update or rollback jobsched_runs set state = 'succeeded', reason = null, attempt = :attempt, losses = :losses, result = null,
   finished_at = :finished_at
 where id in (select value from json_each(:ids)) and +state = 'running' and +node = :node and claim_no = :claim_no
 """
@@ -230,7 +232,7 @@ where id in (select value from json_each(:ids)) and +state = 'running' and +node
 #: What succeeded, all in one statement: a step a run would ask each time for Python's lock, which the handlers hold.
 #: `+` keeps the fence away from the index of running runs: the runs are looked up by id, each once.
 FINISH_WELL = """
-update jobsched_runs set state = 'succeeded', reason = null, attempt = done.attempt, losses = done.losses,
+update or rollback jobsched_runs set state = 'succeeded', reason = null, attempt = done.attempt, losses = done.losses,
   result = done.result, finished_at = :finished_at
 from (select json_extract(value, '$[0]') as id, json_extract(value, '$[1]') as node,
         json_extract(value, '$[2]') as claim_no, json_extract(value, '$[3]') as attempt,

@@ -78,19 +78,21 @@ def _within_shares(rows: list[Any], shares: Mapping[str, int]) -> list[Any]:
 
 
 def finish(connection: Connection | Driver, transitions: Sequence[Transition], now: datetime) -> dict[int, Became]:
-    """Move owned runs out of running; what became of those that were owned. All at once, and one by one only if some were not."""
+    """Move owned runs out of running; what became of those that were owned. All at once, and one by one only if some were not.
+
+    The first to be done in the transaction: where some were not, it is begun again.
+    """
     at = to_micros(now)
     if (same := well_and_alike(transitions)) is not None and _finish_alike(connection, same, at):
         fault_point("before_finish_commit")
         return dict.fromkeys(same.ids, _SUCCEEDED)
     well = [one for one in transitions if _is_well(one)]
     rest = _as_runs_stand(connection, [one for one in transitions if not _is_well(one)])
-    connection.exec_driver_sql("savepoint finishing")
     if _finish_all(connection, well, rest, at) == len(transitions):
         finished = {one.id: Became(one.state, one.reason) for one in rest}
         finished.update(dict.fromkeys([one.id for one in well], _SUCCEEDED))
     else:
-        connection.exec_driver_sql("rollback to finishing")
+        _begin_anew(connection)
         finished = {
             one.id: Became(one.state, one.reason)
             for one in (*well, *rest)
@@ -103,11 +105,16 @@ def finish(connection: Connection | Driver, transitions: Sequence[Transition], n
 def _finish_alike(connection: Connection | Driver, same: WellAlike, at: int) -> bool:
     """False, and nothing is done, if not all of them were owned."""
     asked = {**same._asdict(), "ids": json.dumps(same.ids), "finished_at": at}
-    connection.exec_driver_sql("savepoint alike")
     if connection.exec_driver_sql(statements.FINISH_ALIKE, asked).rowcount == len(same.ids):
         return True
-    connection.exec_driver_sql("rollback to alike")
+    _begin_anew(connection)
     return False
+
+
+def _begin_anew(connection: Connection | Driver) -> None:
+    """Nothing else has been done in this transaction. With a savepoint SQLite would copy each page before it is changed."""
+    connection.exec_driver_sql("rollback")
+    connection.exec_driver_sql("begin immediate")
 
 
 def _is_well(one: Transition) -> bool:

@@ -2,7 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from jobsched.clock import Clock
 from jobsched.errors import OutcomeUnknownError, StoreError, StoreUnavailableError
@@ -17,12 +18,15 @@ from jobsched.store.port import Store
 
 log = logging.getLogger("jobsched")
 
-_BATCH = 500
+T = TypeVar("T")
+
+#: A little more than a node may hold.
+_BATCH = 600
 _LINES = 2000
 #: While the store is away, so many lines are kept for it; then the oldest are lost, and said to be.
 _MOST_LINES = 200_000
-#: Under load what has ended waits so long for what will, or until a batch is full.
-_GATHER_SECONDS = 0.005
+#: Under load what has ended waits so long for the dispatcher, which writes it along with its next claim, or until a batch is full.
+_GATHER_SECONDS = 0.02
 #: Lines of running attempts reach the store this often; those of ended ones with their result.
 _LOG_SECONDS = 0.5
 #: A retry too may turn out to be a failure: when the job is gone.
@@ -114,6 +118,30 @@ class Completer(Service):
                 self._write_lines()
                 self._write_batch()
 
+    def written_with(self, write: Callable[[Sequence[Transition]], tuple[Mapping[int, Became], T]]) -> T | None:
+        """Have what waits here written along with something else, by `write`, which answers what became of it, and something more.
+
+        None, and nothing is done, if nothing waits, or it is being written, or cannot be written so. Raises StoreUnavailableError.
+        """
+        if not self._queue or not self._writing.acquire(blocking=False):
+            return None
+        try:
+            with self._lock:
+                # The lines of an attempt come before its end.
+                batch = [] if self._lines else self._queue[:_BATCH]
+            if not batch:
+                return None
+            ours, more = write([transition for _, transition, _ in batch])
+            self._note_written(batch, ours)
+        except StoreUnavailableError:
+            self._may_be_written = True
+            raise
+        except StoreError:
+            return None  # by itself it is looked for what the store will not have
+        finally:
+            self._writing.release()
+        return more
+
     @property
     def backlog(self) -> int:
         return len(self._queue)
@@ -161,6 +189,9 @@ class Completer(Service):
         except OutcomeUnknownError:
             self._may_be_written = True
             raise
+        self._note_written(batch, ours)
+
+    def _note_written(self, batch: list[_Ended], ours: Mapping[int, Became]) -> None:
         with self._lock:
             del self._queue[: len(batch)]
         claims = [held.claim for held, _, _ in batch]

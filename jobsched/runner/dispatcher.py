@@ -1,14 +1,15 @@
 """Dispatcher: claims due runs for free threads, in batches, and hands them to the pool."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 from jobsched.clock import Clock
 from jobsched.errors import StoreError
 from jobsched.handlers.cancel import CancelToken
-from jobsched.model.run import Claim
+from jobsched.model.run import Became, Claim, Transition
 from jobsched.observe.runlog import RunLog
 from jobsched.runner.definitions import Definitions
 from jobsched.runner.heartbeat import Heartbeat
@@ -24,6 +25,10 @@ from jobsched.store.port import Store
 _LEFT_TO_OTHERS = timedelta(seconds=60)
 #: While claimed runs wait for a thread, how often it is looked whether they wait for slow handlers.
 _LOOK_AT_WAITING = 0.05
+
+
+#: Writes what has ended, and claims.
+WriteBoth = Callable[[Sequence[Transition]], tuple[Mapping[int, Became], list[Claim]]]
 
 
 class Buffer:
@@ -90,8 +95,11 @@ class Dispatcher(Service):
         pauses: NodePauses,
         give_back: Callable[[Held], None],
         on_claimed: Callable[[Sequence[Claim]], None] = lambda _claims: None,
+        write_with: Callable[[WriteBoth], list[Claim] | None] = lambda _write: None,
     ) -> None:
+        """`write_with`: has what has ended here written along with a claim, and answers what that brought; None if nothing has."""
         super().__init__(clock)
+        self._write_with = write_with
         self._on_claimed = on_claimed
         self._store, self._options, self._definitions = store, options, definitions
         self._heartbeat, self._held, self._pool = heartbeat, held, pool
@@ -149,15 +157,7 @@ class Dispatcher(Service):
 
     def _claim(self, asked: int) -> int:
         node, began = self._heartbeat.node, self.clock.monotonic()
-        claims = self._store.claim(
-            node,
-            self._definitions.generations,
-            asked,
-            queues=self._options.queues,
-            without_handlers=self._left(),
-            paused=self._pauses.of_queues,
-            shares=self._shares(asked),
-        )
+        claims = self._claimed(node, asked)
         if not claims:
             return 0
         self._on_claimed(claims)
@@ -172,6 +172,23 @@ class Dispatcher(Service):
         self._read_definitions(claims)
         self._pool.submit(runs)
         return len(runs)
+
+    def _claimed(self, node: int, asked: int) -> list[Claim]:
+        """As the store claims them; of a burst, what has ended meanwhile goes with it, so that both wait for one commit."""
+        wanted: dict[str, Any] = {
+            "queues": self._options.queues,
+            "without_handlers": self._left(),
+            "paused": self._pauses.of_queues,
+            "shares": self._shares(asked),
+        }
+        generations = self._definitions.generations
+        if self.buffer.room:
+            both = self._write_with(
+                lambda ended: self._store.finish_and_claim(ended, node, generations, asked, **wanted)
+            )
+            if both is not None:
+                return both
+        return self._store.claim(node, generations, asked, **wanted)
 
     def _shares(self, asked: int) -> dict[str, int]:
         """What is left of the queues' shares of this node's threads, where that is less than is asked for.

@@ -36,7 +36,7 @@ from jobsched.runner.canceller import Canceller
 from jobsched.runner.completer import Completer
 from jobsched.runner.deadlines import Deadlines
 from jobsched.runner.definitions import Definitions
-from jobsched.runner.dispatcher import Dispatcher
+from jobsched.runner.dispatcher import Dispatcher, WriteBoth
 from jobsched.runner.endings import of_claim
 from jobsched.runner.executor import Executor
 from jobsched.runner.heartbeat import Fence, Heartbeat
@@ -153,6 +153,7 @@ class Runner:
             self.pauses,
             self._give_back,
             self._claimed,
+            self._written_with,
         )
         self.admission = Admission(store, clock, options, self.definitions, self.heartbeat, self.dispatcher.wake)
 
@@ -376,6 +377,9 @@ class Runner:
 
     def _claimed(self, claims: Sequence[Claim]) -> None:
         self.admission.claimed(claims)
+
+    def _written_with(self, write: WriteBoth) -> list[Claim] | None:
+        return self.completer.written_with(write)
 
     def _thread_freed(self) -> None:
         self.dispatcher.wake()

@@ -241,6 +241,24 @@ class Store(Protocol):
         A run that ends as `abandoned` goes on holding its key and its queue: see `end_abandoned`.
         """
 
+    def finish_and_claim(
+        self,
+        transitions: Sequence[Transition],
+        node: int,
+        generations: Mapping[str, int | None],
+        limit: int,
+        *,
+        queues: Sequence[str] | None = None,
+        without_handlers: Sequence[str] = (),
+        paused: Sequence[Pause] = (),
+        shares: Mapping[str, int] | None = None,
+    ) -> tuple[dict[int, Became], list[Claim]]:
+        """What `finish` and then `claim` would answer; in one transaction where nothing keeps them apart.
+
+        A node at work needs both again and again, and each commit waits for the disk. What is raised says nothing of whether the
+        runs are finished: to be on the safe side they are finished again.
+        """
+
     def end_abandoned(self, run_ids: Sequence[int], node: int) -> None:
         """The threads of these runs have ended at last: their places are free, and the next `admit` fills them."""
 

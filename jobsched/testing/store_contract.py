@@ -22,6 +22,7 @@ from jobsched.testing.contract.deleting import DeleteContract
 from jobsched.testing.contract.enqueueing import EnqueueContract
 from jobsched.testing.contract.failures import FailureContract
 from jobsched.testing.contract.finishing import FinishContract
+from jobsched.testing.contract.finishing_and_claiming import FinishAndClaimContract
 from jobsched.testing.contract.idempotency import OnceContract
 from jobsched.testing.contract.inspecting import InspectContract
 from jobsched.testing.contract.keys import KeyContract
@@ -59,6 +60,7 @@ class StoreContract(
     QueueDepthContract,
     ClaimContract,
     FinishContract,
+    FinishAndClaimContract,
     FailureContract,
     AlertContract,
     AbandonContract,

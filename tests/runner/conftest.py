@@ -1,7 +1,7 @@
 """A node in this process, on a real SQLite store; its handlers are functions of the test."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
@@ -14,7 +14,7 @@ from jobsched.model.desired import DesiredState, Settings
 from jobsched.model.handler import PythonHandler
 from jobsched.model.job import Job
 from jobsched.model.queue import QueueLimits
-from jobsched.model.run import Run, RunState
+from jobsched.model.run import Run, RunState, Transition
 from jobsched.runner.options import Options
 from jobsched.runner.runner import Runner
 from jobsched.store.open import open_store
@@ -56,6 +56,10 @@ class Between:
             return real(*args, **kwargs)
 
         self.on(name, call)
+
+    def finish_and_claim(self, transitions: Sequence[Transition], *args: Any, **kwargs: Any) -> Any:
+        """By two calls, so that neither passes by what is between."""
+        return self.finish(transitions), self.claim(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         return self._replaced.get(name) or getattr(self._store, name)

@@ -74,3 +74,35 @@ def test_runs_claimed_ahead_of_a_queue_that_is_paused_are_given_back(a_held: Cal
         dispatcher.step()
 
     assert (back, pool.waiting) == ([mail], 1)
+
+
+def test_in_a_burst_what_has_ended_is_written_with_the_next_claim() -> None:
+    pool, asked = Pool(2, lambda held: None, lambda: None), list[int]()
+    node: Any = SimpleNamespace(fit=True, node=1)
+    definitions: Any = SimpleNamespace(generations={})
+    pauses: Any = SimpleNamespace(of_queues=())
+    store: Any = SimpleNamespace(finish_and_claim=lambda ended, _node, _generations, limit, **_: asked.append(limit))
+    nothing: Any = None
+
+    def write_with(write: Callable[[Any], Any]) -> list[Any]:
+        write([])
+        return []
+
+    dispatcher = Dispatcher(
+        store,
+        SystemClock(),
+        Options(threads=2),
+        definitions,
+        node,
+        nothing,
+        pool,
+        pauses,
+        lambda _: None,
+        write_with=write_with,
+    )
+    dispatcher.buffer.ran(0.0001)
+    dispatcher.buffer.claimed(8, 8)
+
+    dispatcher.step()
+
+    assert asked == [10]

@@ -1,0 +1,118 @@
+"""The completer: what has ended, written along with something else."""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from jobsched.clock import SystemClock
+from jobsched.errors import StoreError, StoreUnavailableError
+from jobsched.model.run import Became, RunState, Transition
+from jobsched.observe.events import ResultDropped
+from jobsched.observe.listeners import Events
+from jobsched.runner.completer import Completer
+from jobsched.runner.held import Held, HeldRuns
+from jobsched.schedule.retry import after_success
+
+WELL = Became(RunState.SUCCEEDED, None)
+
+
+class Node:
+    """A completer, with what it has finished by itself, and what was said."""
+
+    def __init__(self, a_held: Callable[..., Held]) -> None:
+        self.finished: list[list[int]] = []
+        self.dropped: list[int] = []
+        events = Events()
+        events.count(lambda event: self.dropped.append(event.run) if isinstance(event, ResultDropped) else None)
+        store: Any = SimpleNamespace(finish=self._finish, append_log=lambda _lines: None)
+        self.held = HeldRuns()
+        self.completer = Completer(store, SystemClock(), self.held, lambda _: None, lambda _: None, events)
+        self._a_held = a_held
+
+    def _finish(self, transitions: Sequence[Transition]) -> dict[int, Became]:
+        self.finished.append([one.id for one in transitions])
+        return {one.id: WELL for one in transitions}
+
+    def ended(self, number: int, text: str = "") -> None:
+        held = self._a_held(number)
+        held.begun = True
+        held.log.write("stdout", text)
+        self.held.add([held])
+        self.completer.put(held, after_success(held.claim, None))
+
+
+@pytest.fixture
+def node(a_held: Callable[..., Held]) -> Node:
+    return Node(a_held)
+
+
+def all_ours(transitions: Sequence[Transition]) -> tuple[Mapping[int, Became], str]:
+    return {one.id: WELL for one in transitions}, "more"
+
+
+def refused(_: Sequence[Transition]) -> tuple[Mapping[int, Became], str]:
+    raise StoreError("not this one")
+
+
+def unavailable(_: Sequence[Transition]) -> tuple[Mapping[int, Became], str]:
+    raise StoreUnavailableError("away")
+
+
+def test_what_has_ended_is_written_along_once(node: Node) -> None:
+    node.ended(1)
+    node.ended(2)
+
+    assert node.completer.written_with(all_ours) == "more"
+
+    assert (node.completer.backlog, len(node.held)) == (0, 0)
+    node.completer.flush()
+    assert node.finished == []
+
+
+def test_where_nothing_has_ended_nothing_is_asked(node: Node) -> None:
+    assert node.completer.written_with(unavailable) is None
+
+
+def test_the_lines_of_an_attempt_are_written_before_its_end(node: Node) -> None:
+    node.ended(1, "hello\n")
+
+    assert node.completer.written_with(unavailable) is None
+
+
+def test_what_cannot_be_written_along_is_written_by_itself(node: Node) -> None:
+    node.ended(1)
+
+    assert node.completer.written_with(refused) is None
+
+    node.completer.flush()
+    assert node.finished == [[1]]
+
+
+def test_what_may_have_been_written_along_is_no_dropped_result(node: Node) -> None:
+    node.ended(1)
+    with pytest.raises(StoreUnavailableError):
+        node.completer.written_with(unavailable)
+
+    assert node.completer.written_with(lambda _: ({}, "more")) == "more"
+
+    assert (node.dropped, node.completer.backlog) == ([], 0)
+
+
+def test_a_result_that_was_not_ours_is_said_to_be_dropped(node: Node) -> None:
+    node.ended(1)
+
+    node.completer.written_with(lambda _: ({}, "more"))
+
+    assert node.dropped == [1]
+
+
+def test_what_is_being_written_is_not_written_along(node: Node) -> None:
+    node.ended(1)
+
+    def write(transitions: Sequence[Transition]) -> tuple[Mapping[int, Became], str]:
+        assert node.completer.written_with(unavailable) is None
+        return all_ours(transitions)
+
+    assert node.completer.written_with(write) == "more"
