@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 
 _UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 _TEXT = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?", re.ASCII)
@@ -27,6 +28,7 @@ def _from_seconds(value: float) -> timedelta:
         raise ValueError("a duration is at most 100 years") from None
 
 
+@lru_cache(maxsize=1024)  # the jobs of a file have a handful of them
 def _from_text(text: str) -> timedelta:
     if re.fullmatch(r"\d{1,15}(\.\d{1,6})?", text, re.ASCII):
         return _from_seconds(float(text))
