@@ -70,8 +70,9 @@ def insert_one(driver: Driver, run: NewRun) -> InsertedAlone:
         queue,
     )
     made = driver.exec_driver_sql(statements.INSERT_ONE, row)
-    if not made.rowcount or made.lastrowid is None:
+    if made.rowcount != 1:
         return InsertedAlone([], [], rung=False)
+    assert made.lastrowid is not None, "a row was inserted"
     return InsertedAlone([made.lastrowid], [RunState.PENDING], rung=False)
 
 
