@@ -1,7 +1,11 @@
 """Acts in words, for a terminal or a page."""
 
+import re
+
 from jobsched.model.audit import Action, AuditRow
 
+#: Nobody reads microseconds of an instant.
+_SPLIT_SECONDS = re.compile(r"(?<=:\d\d)\.\d+Z$")
 _OF_RUNS = frozenset({Action.CANCEL, Action.REQUEUE, Action.RESCHEDULE, Action.DELETE, Action.ENQUEUE})
 
 
@@ -20,7 +24,7 @@ def target_text(row: AuditRow) -> str:
 def details_text(row: AuditRow) -> str:
     """`until 2026-11-22T02:30:00Z, reason: a move`: the reason last, since it is as long as somebody liked."""
     told = {name: value for name, value in row.details.items() if name != "reason"}
-    parts = [f"{name.replace('_', ' ')} {value}" for name, value in told.items()]
+    parts = [f"{name.replace('_', ' ')} {_SPLIT_SECONDS.sub('Z', str(value))}" for name, value in told.items()]
     if row.details.get("reason"):
         parts.append(f"reason: {row.details['reason']}")
     return ", ".join(parts)

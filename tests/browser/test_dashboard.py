@@ -43,7 +43,8 @@ def test_somebody_logs_in_finds_a_job_pauses_triggers_follows_cancels_and_requeu
     page.get_by_label("Reason").fill("the bank is closed")
     page.get_by_role("button", name="Pause", exact=True).click()
     expect(page.get_by_text("by web-admin@127.0.0.1: the bank is closed")).to_be_visible()
-    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("region", name="Resume it").get_by_label("Why").fill("it is open again")
+    page.get_by_role("button", name="Resume for this reason").click()
     expect(page.get_by_text("Resumed: its slots are fired again")).to_be_visible()
 
     page.get_by_role("button", name="Trigger now").click()

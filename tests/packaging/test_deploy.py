@@ -15,6 +15,8 @@ import pytest
 import yaml
 
 from jobsched import __version__
+from jobsched.cli.errors import Failure
+from jobsched.cli.http_tokens import FILE, tokens_of
 from jobsched.cli.main import cli
 from jobsched.config.load import check_sources
 from jobsched.config.sources import Source
@@ -337,7 +339,9 @@ def test_the_secret_that_is_asked_for_is_the_one_of_the_example() -> None:
     secret = yaml.safe_load((KUBERNETES / "secret.example.yaml").read_text(encoding="utf-8"))
 
     for name in PODS:
-        variables = {each["name"]: each["valueFrom"]["secretKeyRef"] for each in container(name)["env"]}
+        variables = {
+            each["name"]: each["valueFrom"]["secretKeyRef"] for each in container(name)["env"] if "valueFrom" in each
+        }
         assert "JOBSCHED_DATABASE_URL" in variables
         assert {reference["name"] for reference in variables.values()} == {secret["metadata"]["name"]}
         assert {reference["key"] for reference in variables.values()} <= secret["stringData"].keys()
@@ -398,13 +402,49 @@ def test_the_api_is_open_to_nobody_without_a_token_and_says_where_it_is() -> Non
     [service_port] = OBJECTS["Service jobsched"]["spec"]["ports"]
     compose = SERVICES["serve"]
 
-    assert "JOBSCHED_API_TOKEN" in compose["environment"]
-    assert "JOBSCHED_API_TOKEN" in [variable["name"] for variable in pod["env"]]
     assert [each.startswith("127.0.0.1:") for each in compose["ports"]] == [True]
     assert pod["args"][pod["args"].index("--port") + 1] == str(port["containerPort"])
     assert service_port["targetPort"] == port["name"] == pod["livenessProbe"]["httpGet"]["port"]
     assert pod["args"][-1] == OBJECTS["Service jobsched"]["metadata"]["name"]
     assert {pod[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")} == {"/healthz", "/readyz"}
+
+
+def test_each_who_asks_has_a_token_of_its_own_with_a_role_and_no_node_has_any(tmp_path: Path) -> None:
+    example = (DEPLOY / "api-tokens.example").read_text(encoding="utf-8")
+    secret = yaml.safe_load((KUBERNETES / "secret.example.yaml").read_text(encoding="utf-8"))["stringData"]
+    (tmp_path / "empty").write_text(example)
+    (tmp_path / "filled").write_text(re.sub(r"^(\w+):(\w+):$", rf"\1:\2:\1{'x' * 40}", example, flags=re.MULTILINE))
+    (tmp_path / "secret").write_text(secret["api-tokens"])
+
+    with pytest.raises(Failure, match="is no token"):
+        tokens_of({}, {FILE: str(tmp_path / "empty")})
+    for name in ("filled", "secret"):
+        found = tokens_of({}, {FILE: str(tmp_path / name)})
+        assert [(token.name, str(token.role)) for token in found] == [
+            ("shop", "admin"),
+            ("oncall", "operate"),
+            ("monitor", "read"),
+        ]
+    assert "API_TOKEN" not in json.dumps([SERVICES["node"], container("jobsched-node")])
+    assert "TOKEN" not in (UNITS[0].parent / "jobsched.service").read_text(encoding="utf-8")
+
+
+def test_the_tokens_lie_where_the_api_looks_for_them() -> None:
+    compose, pod = SERVICES["serve"], container("jobsched-serve")
+    [name] = compose["secrets"]
+    [volume] = [each for each in PODS["jobsched-serve"]["spec"]["volumes"] if "secret" in each]
+    [mount] = [each for each in pod["volumeMounts"] if each["name"] == volume["name"]]
+    [item] = volume["secret"]["items"]
+    variables = {each["name"]: each.get("value") for each in pod["env"]}
+    unit = (UNITS[0].parent / "jobsched-serve.service").read_text(encoding="utf-8")
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+
+    assert compose["environment"][FILE] == f"/run/secrets/{name}"
+    assert COMPOSE["secrets"] == {name: {"file": "./api-tokens"}}
+    assert "/deploy/api-tokens" in ignored
+    assert variables[FILE] == f"{mount['mountPath']}/{item['path']}"
+    assert f"LoadCredential={name}:" in unit
+    assert f"Environment={FILE}=%d/{name}\n" in unit
 
 
 @pytest.mark.parametrize(

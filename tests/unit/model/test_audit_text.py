@@ -36,7 +36,7 @@ def test_an_act_says_what_it_was_done_to(row: AuditRow, target: str) -> None:
 
 
 def test_its_details_end_with_the_reason() -> None:
-    row = a_row(Action.PAUSE, details={"reason": "a move", "until": "2026-01-01T01:00:00Z", "run_at": "x"})
+    row = a_row(Action.PAUSE, details={"reason": "a move", "until": "2026-01-01T01:00:00.479043Z", "run_at": "x"})
 
     assert details_text(row) == "until 2026-01-01T01:00:00Z, run at x, reason: a move"
     assert details_text(a_row(Action.CANCEL)) == ""
