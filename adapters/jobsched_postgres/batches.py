@@ -212,7 +212,7 @@ def well(some: WellAlike) -> dict[str, Any]:
     ids = "{" + ",".join([str(id_) for id_ in some.ids]) + "}"
     return {
         "ids": ids,
-        "owner": some.node,
+        "node": some.node,
         "claim_no": some.claim_no,
         "attempt": some.attempt,
         "losses": some.losses,

@@ -49,7 +49,7 @@ from jobsched_postgres.failures import (
 from jobsched_postgres.location import Location
 from jobsched_postgres.wake import CHANNEL, Ringer
 from jobsched_postgres.wake import Doorbell as ListenDoorbell
-from jobsched_sql.alike import WellAlike, well_and_alike
+from jobsched_sql.alike import well_and_alike
 from jobsched_sql.borrowing import borrowed, driver_connection
 from jobsched_sql.dialect import ClaimWish, Dialect, Fired, Inserted, InsertedAlone, Key, Load, Placed, Result, Work
 from jobsched_sql.forking import leave, leave_pool, mind_forks
@@ -335,11 +335,7 @@ class PostgresDialect(Dialect):
     # -- work
 
     def claim(self, wish: ClaimWish) -> list[Claim]:
-        statement = statements.CLAIM if wish.served is None else statements.CLAIM_OF_QUEUES
-        return _claims(self._execute(statement, self._wished(wish), binary=True))
-
-    def _wished(self, wish: ClaimWish) -> dict[str, Any]:
-        return {
+        asked = {
             "now": self.given_now(),
             "node": wish.node,
             "generations": json.dumps(dict(wish.generations)),
@@ -349,18 +345,11 @@ class PostgresDialect(Dialect):
             "without": list(wish.without_handlers),
             "limit": wish.limit,
         }
-
-    def finish_and_claim(
-        self, transitions: Sequence[Transition], wish: ClaimWish
-    ) -> tuple[dict[int, Became], list[Claim]]:
-        well = well_and_alike(transitions)
-        if well is None or wish.served is not None:
-            return super().finish_and_claim(transitions, wish)
-        fault_point("before_finish_commit")
-        asked = self._wished(wish) | batches.well(well)
-        rows = self._execute(statements.FINISH_WELL_AND_CLAIM, asked, binary=True)
-        (count, ids), claimed = rows[0][:2], [row[2:] for row in rows if row[2] is not None]
-        return _succeeded(well, count, ids), _claims(claimed)
+        statement = statements.CLAIM if wish.served is None else statements.CLAIM_OF_QUEUES
+        rows = self._execute(statement, asked, binary=True)
+        # An UPDATE returns its rows in no order.
+        rows.sort(key=_claim_order)
+        return [claim_of(row, instant_of) for row in rows]
 
     def finish(
         self, transitions: Sequence[Transition], then: Callable[[Connection, AbstractSet[int]], None] | None = None
@@ -368,7 +357,8 @@ class PostgresDialect(Dialect):
         if then is None and (well := well_and_alike(transitions)) is not None:
             fault_point("before_finish_commit")
             [(count, ids)] = self._execute(statements.FINISH_WELL, {"now": self.given_now(), **batches.well(well)})
-            return _succeeded(well, count, ids)
+            ours = well.ids if ids is None and count else ids or ()
+            return dict.fromkeys(ours, _SUCCEEDED)
         batch = batches.transitions(transitions)
         for_good = all(leaves_for_good(one) for one in transitions)
         statement = statements.FINISH if for_good else statements.FINISH_OR_AGAIN
@@ -424,17 +414,6 @@ class PostgresDialect(Dialect):
 @cache  # of the few states and reasons that there are
 def _became(state: str, reason: str | None) -> Became:
     return Became(RunState(state), None if reason is None else Reason(reason))
-
-
-def _claims(rows: list[Any]) -> list[Claim]:
-    # An UPDATE returns its rows in no order.
-    rows.sort(key=_claim_order)
-    return [claim_of(row, instant_of) for row in rows]
-
-
-def _succeeded(well: WellAlike, count: int, ids: Sequence[int] | None) -> dict[int, Became]:
-    """`ids`: None if those that were still owned are all, or none."""
-    return dict.fromkeys(well.ids if ids is None and count else ids or (), _SUCCEEDED)
 
 
 def _became_by_id(rows: Sequence[Any]) -> dict[int, Became]:

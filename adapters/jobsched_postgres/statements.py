@@ -254,10 +254,9 @@ from json_to_recordset(%(jobs)s) as wanted (name text, definition text, revision
 where job.namespace = %(namespace)s and job.name = wanted.name
 """
 
-_CLOCK = "with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now)"
-
 # `= any(array(...))`, not `in (...)`: as a join the planner may run the locking select again and again, and claim too many.
-_CLAIM = """
+CLAIM = """
+with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now)
 update jobsched_runs run set state = 'running', reason = null, attempt = attempt + 1, claim_no = claim_no + 1,
   node = %(node)s, started_at = (select now from clock),
   generation = (%(generations)s::json ->> run.namespace)::bigint
@@ -279,7 +278,6 @@ returning id, claim_no, node, namespace, job,
   handler, source, queue, attempt, max_attempts, losses, scheduled_at, available_at, started_at, generation,
   payload, concurrency_key, attempts_before, timeout_ms, trace, priority
 """
-CLAIM = _CLOCK + _CLAIM
 
 #: A share is one of all namespaces together, hence the places.
 CLAIM_OF_QUEUES = """
@@ -310,34 +308,19 @@ returning id, claim_no, node, namespace, job,
   payload, concurrency_key, attempts_before, timeout_ms, trace, priority
 """
 
-# Of runs that succeeded with nothing to show for it, all by the same claim number: most of what comes by the thousand. `|| ''` and
-# `+ 0` keep the fence away from the index of running runs; and of an array that it has not seen the planner thinks that it is
-# short, and looks each run up by its id.
-_FINISH_WELL = """
-update jobsched_runs run set state = 'succeeded', reason = null, attempt = %(attempt)s, losses = %(losses)s, result = null,
-  finished_at = (select now from clock)
-where run.id = any(array(select unnest(%(ids)s::bigint[])))
-  and run.state || '' = 'running' and run.node + 0 = %(owner)s and run.claim_no = %(claim_no)s
-returning run.id
+#: Runs that succeeded with nothing to show for it, all by the same claim number: most of what comes by the thousand. How
+#: many were still owned, and which, if that is not all. `|| ''` and `+ 0` keep the fence away from the index of running
+#: runs; and of an array that it has not seen the planner thinks that it is short, and looks each run up by its id.
+FINISH_WELL = """
+with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now),
+finished as (
+  update jobsched_runs run set state = 'succeeded', reason = null, attempt = %(attempt)s, losses = %(losses)s, result = null,
+    finished_at = (select now from clock)
+  where run.id = any(array(select unnest(%(ids)s::bigint[])))
+    and run.state || '' = 'running' and run.node + 0 = %(node)s and run.claim_no = %(claim_no)s
+  returning run.id)
+select count(*), case when count(*) < cardinality(%(ids)s::bigint[]) then array_agg(id) end from finished
 """
-#: How many were still owned, and which, if that is not all.
-_OURS = """
-select count(*), case when count(*) < cardinality(%(ids)s::bigint[]) then array_agg(id) end as ids from finished
-"""
-FINISH_WELL = _CLOCK + ", finished as (" + _FINISH_WELL + ")" + _OURS
-_OURS_AND_CLAIMED = "select ours.count, ours.ids, claimed.* from ours left join claimed on true"
-#: The same, and a claim: two columns before those of each claimed run, or before nothing at all.
-FINISH_WELL_AND_CLAIM = (
-    _CLOCK
-    + ", finished as ("
-    + _FINISH_WELL
-    + "), ours as ("
-    + _OURS
-    + "), claimed as ("
-    + _CLAIM
-    + ")"
-    + _OURS_AND_CLAIMED
-)
 
 # `|| ''` and `+ 0` keep the fence away from the index of running runs: with it, the join goes quadratic. The array has the
 # runs looked up by their ids, as above: for a join alone the whole table may be read.

@@ -103,6 +103,8 @@ class Dialect(ABC):
     sql_name: ClassVar[str]
     #: The newest `:count` runs of each of `:jobs` (JSON) in `:namespace`, without what may be large.
     recent_runs: ClassVar[str]
+    #: Whether there is one lock for all that is written.
+    writes_in_turn: ClassVar[bool] = False
     #: Statements that a new database needs before its schema.
     before_schema: ClassVar[str] = ""
 

@@ -87,6 +87,10 @@ class SqlStore:
     def name(self) -> str:
         return self._dialect.name
 
+    @property
+    def writes_in_turn(self) -> bool:
+        return self._dialect.writes_in_turn
+
     def close(self) -> None:
         self._dialect.close()
 

@@ -35,6 +35,7 @@ class SqliteDialect(Dialect):
 
     sql_name = "sqlite"
     recent_runs = statements.RECENT_RUNS
+    writes_in_turn = True
     before_schema = "PRAGMA journal_mode = wal;\n\n"
 
     def __init__(self, location: Location, *, clock: Clock | None, create: bool) -> None:

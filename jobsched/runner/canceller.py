@@ -13,7 +13,10 @@ from jobsched.store.port import Store
 
 
 class Canceller(Service):
-    """Woken when a running run is to stop; while there are any here it asks now and then, too."""
+    """`told` that a running run is to stop, it asks at once; while there are any here it asks now and then, too.
+
+    Wake it for the first run that is held, which comes again and again in a burst: then it asks if it has not for a while.
+    """
 
     name = "canceller"
 
@@ -22,14 +25,25 @@ class Canceller(Service):
     ) -> None:
         super().__init__(clock)
         self._events = events
-        self._store, self._heartbeat, self._held, self._poll = store, heartbeat, held, poll
+        self._store, self._heartbeat, self._held, self._poll = store, heartbeat, held, poll.total_seconds()
+        self._told, self._asked = False, float("-inf")
+
+    def told(self) -> None:
+        """Somebody is to stop."""
+        self._told = True
+        self.wake()
 
     def step(self) -> float | None:
         """Cancel what is to be cancelled. A node that holds nothing asks nothing, until it is woken for its first run."""
         if not len(self._held):
             return None
+        early = self._asked + self._poll - self.clock.monotonic()
+        if early > 0 and not self._told:
+            return early
+        self._told, asked = False, self.clock.monotonic()
         for fence, why in self._store.cancel_requests(self._heartbeat.node).items():
             held = self._held.get(fence)
             if held is not None and held.cancel.cancel("replaced" if why is Reason.REPLACED else "cancelled"):
                 self._events.emit(RunCancelling(run=fence[0], job=held.claim.job))
-        return self._poll.total_seconds()
+        self._asked = asked
+        return self._poll

@@ -25,8 +25,12 @@ _BATCH = 600
 _LINES = 2000
 #: While the store is away, so many lines are kept for it; then the oldest are lost, and said to be.
 _MOST_LINES = 200_000
-#: Under load what has ended waits so long for the dispatcher, which writes it along with its next claim, or until a batch is full.
-_GATHER_SECONDS = 0.02
+#: Under load what has ended waits so long for what will, or until a batch is full.
+_GATHER_SECONDS = 0.005
+#: The same where the dispatcher writes it along with its next claim.
+_GATHER_LONG = 0.02
+#: With a whole batch in hand the dispatcher waits so long for its turn: claims alone would leave what has ended ever further behind.
+_LONGEST_TURN = 1.0
 #: Lines of running attempts reach the store this often; those of ended ones with their result.
 _LOG_SECONDS = 0.5
 #: A retry too may turn out to be a failure: when the job is gone.
@@ -105,7 +109,9 @@ class Completer(Service):
     def step(self) -> float | None:
         self._enough.clear()
         if self._more_to_come() and len(self._queue) < _BATCH and not self.stopping:
-            self.clock.wait(self._enough, _GATHER_SECONDS)
+            self.clock.wait(self._enough, _GATHER_LONG if self._store.writes_in_turn else _GATHER_SECONDS)
+            if self._writing.locked():
+                return 0.0  # the dispatcher is at it, and what it leaves waits for what will end
         self.flush()
         return _LOG_SECONDS if len(self._held) else None
 
@@ -123,7 +129,8 @@ class Completer(Service):
 
         None, and nothing is done, if nothing waits, or it is being written, or cannot be written so. Raises StoreUnavailableError.
         """
-        if not self._queue or not self._writing.acquire(blocking=False):
+        waiting = len(self._queue)
+        if not waiting or not self._writing.acquire(timeout=_LONGEST_TURN if waiting >= _BATCH else 0):
             return None
         try:
             with self._lock:

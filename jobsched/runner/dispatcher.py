@@ -174,7 +174,7 @@ class Dispatcher(Service):
         return len(runs)
 
     def _claimed(self, node: int, asked: int) -> list[Claim]:
-        """As the store claims them; of a burst, what has ended meanwhile goes with it, so that both wait for one commit."""
+        """As the store claims them; in a burst what has ended meanwhile goes with it, where one would wait for the other."""
         wanted: dict[str, Any] = {
             "queues": self._options.queues,
             "without_handlers": self._left(),
@@ -182,7 +182,7 @@ class Dispatcher(Service):
             "shares": self._shares(asked),
         }
         generations = self._definitions.generations
-        if self.buffer.room:
+        if self.buffer.room and self._store.writes_in_turn:
             both = self._write_with(
                 lambda ended: self._store.finish_and_claim(ended, node, generations, asked, **wanted)
             )

@@ -386,7 +386,7 @@ class Runner:
 
     def _rung(self, topic: Topic) -> None:
         if topic == "cancels":
-            self._canceller.wake()
+            self._canceller.told()
             return
         if topic == "jobs":
             self._generations.wake()

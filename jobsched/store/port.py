@@ -106,6 +106,10 @@ class Store(Protocol):
     def name(self) -> str:
         """The database for people: its URL without password."""
 
+    @property
+    def writes_in_turn(self) -> bool:
+        """Whether whoever writes waits for whoever else does, whatever it is about: then two things are better written at once."""
+
     def close(self) -> None:
         """Give back all connections; idempotent."""
 
@@ -253,7 +257,7 @@ class Store(Protocol):
         paused: Sequence[Pause] = (),
         shares: Mapping[str, int] | None = None,
     ) -> tuple[dict[int, Became], list[Claim]]:
-        """What `finish` and then `claim` would answer; in one transaction where nothing keeps them apart.
+        """What `finish` and then `claim` would answer; in one transaction if writes are made in turn, and nothing keeps them apart.
 
         A node at work needs both again and again, and each commit waits for the disk. What is raised says nothing of whether the
         runs are finished: to be on the safe side they are finished again.

@@ -23,7 +23,7 @@ def asked_of_the_store(pool: Pool, **options: Any) -> dict[str, int]:
         asked.append(shares)
         return []
 
-    store: Any = SimpleNamespace(claim=claim)
+    store: Any = SimpleNamespace(claim=claim, writes_in_turn=False)
     fit: Any = SimpleNamespace(fit=True, node=1)
     definitions: Any = SimpleNamespace(generations={})
     pauses: Any = SimpleNamespace(of_queues=())
@@ -76,12 +76,14 @@ def test_runs_claimed_ahead_of_a_queue_that_is_paused_are_given_back(a_held: Cal
     assert (back, pool.waiting) == ([mail], 1)
 
 
-def test_in_a_burst_what_has_ended_is_written_with_the_next_claim() -> None:
+def test_in_a_burst_what_has_ended_is_written_with_the_next_claim_where_one_would_wait_for_the_other() -> None:
     pool, asked = Pool(2, lambda held: None, lambda: None), list[int]()
     node: Any = SimpleNamespace(fit=True, node=1)
     definitions: Any = SimpleNamespace(generations={})
     pauses: Any = SimpleNamespace(of_queues=())
-    store: Any = SimpleNamespace(finish_and_claim=lambda ended, _node, _generations, limit, **_: asked.append(limit))
+    store: Any = SimpleNamespace(
+        writes_in_turn=True, finish_and_claim=lambda ended, _node, _generations, limit, **_: asked.append(limit)
+    )
     nothing: Any = None
 
     def write_with(write: Callable[[Any], Any]) -> list[Any]:
