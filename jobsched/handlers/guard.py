@@ -20,7 +20,8 @@ log = logging.getLogger("jobsched")
 _POSSIBLE = hasattr(os, "posix_spawn") and hasattr(os, "register_at_fork")
 
 # One `+ group:mark` or `- group:mark` a line, `+ :mark` of what is about to start; an empty one only tries whether it listens.
-# The group first; then those that left it, on Linux, by their mark.
+# The group first; then those that left it, on Linux, by their mark. Thrice: one that was only just started, or started by one
+# that we were about to kill, does not show its mark yet.
 _SCRIPT = """
 watched=' '
 while read -r sign each; do
@@ -35,11 +36,15 @@ for each in $watched; do
         *) kill -s KILL -- "-${each%%:*}" 2>/dev/null ;;
     esac
 done
-for each in $watched; do
-    for file in $(grep -lsaF "MARK=${each#*:}" /proc/[0-9]*/environ 2>/dev/null); do
-        pid=${file#/proc/}
-        kill -s KILL "${pid%/environ}" 2>/dev/null
+[ "$watched" = ' ' ] && exit
+for again in . . .; do
+    for each in $watched; do
+        for file in $(grep -lsaF "MARK=${each#*:}" /proc/[0-9]*/environ 2>/dev/null); do
+            pid=${file#/proc/}
+            kill -s KILL "${pid%/environ}" 2>/dev/null
+        done
     done
+    sleep 0.1
 done
 """.replace("MARK", MARK)
 
