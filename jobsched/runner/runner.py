@@ -213,7 +213,7 @@ class Runner:
         self._canceller = Canceller(
             store, clock, self.heartbeat, self.held, min(options.heartbeat, options.poll), self.events
         )
-        self._pruner = Timer("pruner", clock, _PRUNE_SECONDS, pruner)
+        self._pruner = Timer("pruner", clock, _PRUNE_SECONDS, pruner, at_once=options.once)
         self._generations = Timer("generations", clock, beat, self._refresh)
 
     # -- life

@@ -111,11 +111,22 @@ class Timer(Service):
     """A service that calls one function at an interval, with jitter so that nodes do not march in step."""
 
     def __init__(
-        self, name: str, clock: Clock, seconds: float, call: Callable[[], object], jitter: float = 0.1
+        self,
+        name: str,
+        clock: Clock,
+        seconds: float,
+        call: Callable[[], object],
+        jitter: float = 0.1,
+        *,
+        at_once: bool = True,
     ) -> None:
+        """`at_once`: the first call is made at the start, not after the first pause."""
         super().__init__(clock)
         self.name, self._seconds, self._call, self._jitter = name, seconds, call, jitter
+        self._calls_now = at_once
 
     def step(self) -> float:
-        self._call()
+        if self._calls_now:
+            self._call()
+        self._calls_now = True
         return self._seconds * random.uniform(1 - self._jitter, 1 + self._jitter)  # noqa: S311 - jitter, not a secret
