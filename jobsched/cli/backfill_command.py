@@ -7,7 +7,7 @@ import click
 from jobsched.cli.confirmation import confirm
 from jobsched.cli.instants import instant_in, shown_in
 from jobsched.cli.job_names import job_names
-from jobsched.cli.output import print_json, say
+from jobsched.cli.output import print_json, say, say_prose
 from jobsched.cli.pause_text import way_out
 from jobsched.cli.progress import progress
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
@@ -133,7 +133,7 @@ def _warn_of_overlap(job: "Job", runs: int) -> None:
         "replace": "the next slot cancels those of these runs that are not over: the job's concurrency is replace",
     }
     if job.concurrency.policy in told:
-        say(told[job.concurrency.policy], err=True, fg="yellow")
+        say_prose(told[job.concurrency.policy], err=True, fg="yellow")
 
 
 def _count(number: int, noun: str) -> str:

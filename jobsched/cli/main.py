@@ -73,8 +73,8 @@ class LazyGroup(click.Group):
         name = args[0]
         # While a shell completes, nothing is an error.
         if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
-            near = difflib.get_close_matches(name, COMMANDS, 1)
-            hint = f" Did you mean {near[0]!r}?" if near else " See: jobsched --help"
+            near = " or ".join(repr(one) for one in difflib.get_close_matches(name, COMMANDS, 2, cutoff=0.7))
+            hint = f" Did you mean {near}?" if near else " See: jobsched --help"
             raise click.UsageError(f"no command {name!r}.{hint}", ctx)
         return super().resolve_command(ctx, args)
 

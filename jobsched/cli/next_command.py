@@ -85,6 +85,8 @@ def _of_job(name: str, timezone: str | None, target: "Target") -> "tuple[Schedul
     job = _job_of_file(name) or _job_of_store(name, target)
     if not (job.cron or job.every or job.at):
         say(f"{name} has no schedule: it runs by trigger only", err=True)
+    elif job.suspend:
+        say(f"{name} is suspended: none of these is fired until its suspend is removed", err=True)
     return schedule_of(job), zone_of(timezone or job.timezone)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobsched.cli.instants import instants_in, shortly_in, shown_in
+from jobsched.cli.job_names import job_names
 from jobsched.cli.output import columns, print_json, say, say_prose
 from jobsched.cli.pause_text import line_with_way_out
 from jobsched.cli.runs_command import lateness, notes_on, state_text
@@ -26,7 +27,7 @@ _ROOMY_COLUMNS = 100
 
 
 @click.command("why")
-@click.argument("job")
+@click.argument("job", shell_complete=job_names)
 @click.option(
     "--at", metavar="T", help="About this instant (without offset: in the job's zone); else the latest slots."
 )
@@ -95,6 +96,8 @@ def _text(fate: "Fate", zone: str, lacks: "Mapping[int, Sequence[Lack]]") -> str
     elif run.attempt:
         text += f", attempt {run.attempt} of {run.max_attempts}"
         text += "" if (late := lateness(run)) == "-" else f", started {late}"
+    if run.source == "backfill":  # else a start of today beside a slot of last week is a riddle
+        text += f"; of a backfill of {shown_in(zone, run.created_at.replace(microsecond=0))}"
     return text + _range(run, zone)
 
 

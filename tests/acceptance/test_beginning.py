@@ -56,6 +56,7 @@ def test_init_says_why_it_cannot_write(place: "Workplace") -> None:
         (["runs", "--state", "fa"], {"failed"}),
         (["trigger", "he"], {"hello"}),
         (["runs", "--job", ""], {"hello"}),
+        (["why", "he"], {"hello"}),
         (["db", "up"], {"upgrade"}),
         (["nothing", "x"], set()),
     ],
@@ -94,7 +95,7 @@ def test_a_file_that_is_not_valid_completes_nothing_and_says_nothing(place: "Wor
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        (["staus"], "Did you mean 'status'?"),
+        (["staus"], "Did you mean 'status' or 'stats'?"),
         (["db", "upgrad"], "Did you mean 'upgrade'?"),
         (["runs", "--jb", "x"], "Did you mean '--job'?"),
     ],

@@ -44,6 +44,25 @@ def test_a_slot_that_ran_is_told_with_its_run(workplace: "Workplace") -> None:
     assert all((fate["run"] is None) == (fate["unrecorded"] == "unaccounted") for fate in latest)
 
 
+def test_a_slot_that_a_backfill_ran_says_so(place: "Workplace") -> None:
+    place.write(NEVER_SOON)
+    place.jobsched("sync")
+    place.jobsched("backfill", "rare", "--from", "2024-02-29", "--to", "2024-02-29", "--yes")
+
+    told = place.jobsched("why", "rare", "--at", "2024-02-29").stdout
+
+    assert re.search(r"pending; of a backfill of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+0\d:00\n", told)
+
+
+def test_next_says_of_a_suspended_job_that_its_slots_are_not_fired(place: "Workplace") -> None:
+    place.write(NEVER_SOON)
+
+    done = place.jobsched("next", "still", "-n", "1")
+
+    assert done.stderr == "still is suspended: none of these is fired until its suspend is removed\n"
+    assert len(done.stdout.splitlines()) == 3
+
+
 def test_a_slot_that_waits_for_its_key_and_its_queue_says_so(workplace: "Workplace") -> None:
     workplace.write("""
         version: 1
