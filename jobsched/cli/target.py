@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobsched.errors import ConfigError, SchemaError
+from jobsched.errors import ConfigError, SchemaError, StoreError
 
 DEFAULT_FILE = Path("jobs.yaml")
-DEFAULT_DATABASE = "sqlite:///jobsched.db"
+_GUESSED = Path("jobsched.db")
+DEFAULT_DATABASE = f"sqlite:///{_GUESSED}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,8 @@ class Target:
 
     url: str
     namespace: str
+    #: Neither option, environment nor a file said which; it is that of this folder.
+    guessed: bool = False
 
 
 def files(paths: Sequence[Path]) -> list[Path]:
@@ -32,18 +35,28 @@ def find_target(database: str | None, namespace: str | None) -> Target:
     """For commands without PATH: ./jobs.yaml, if it is there and valid enough, says what options and environment do not."""
     given = database or os.environ.get("JOBSCHED_DATABASE_URL")
     if (given and namespace) or not DEFAULT_FILE.exists():
-        return Target(given or DEFAULT_DATABASE, namespace or "default")
+        return Target(given or DEFAULT_DATABASE, namespace or "default", guessed=not given)
     from jobsched.config.load import read_head
 
     try:
         head = read_head([DEFAULT_FILE])
     except ConfigError as error:
         if not given:
+            _say_unknown()
             raise
         # The database is known: a file that is being edited must not keep anybody from looking into it.
         _say_unread(error)
         return Target(given, "default")
     return Target(given or database_of(None, head), namespace or head.namespace)
+
+
+def _say_unknown() -> None:
+    from jobsched.cli.output import say_prose
+
+    say_prose(
+        f"until {DEFAULT_FILE} is mended, it does not say which database is meant; --database URL --namespace NAME do",
+        err=True,
+    )
 
 
 def _say_unread(error: ConfigError) -> None:
@@ -67,6 +80,11 @@ def client_of(target: Target, *, create: bool = False) -> "Iterator[Client]":
     from jobsched.store.open import open_store
     from jobsched.who import who
 
+    if target.guessed and not create and not _GUESSED.exists():
+        raise StoreError(
+            f"there is neither {DEFAULT_FILE} nor {_GUESSED} in this folder; go to theirs, name the database "
+            "(--database URL, or JOBSCHED_DATABASE_URL), or begin with: jobsched init"
+        )
     store = open_store(target.url, create=create)
     try:
         status = store.schema()

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 @click.option("--strict", is_flag=True, help="Warnings are errors.")
 @click.option(
     "--format",
+    "-o",
+    "--output",
     "form",
     type=click.Choice(["text", "json", "github"]),
     default="text",
@@ -45,13 +47,13 @@ def command(paths: Sequence[Path], *, handlers: bool, strict: bool, form: str) -
         from jobsched.cli.handler_check import check_handlers
 
         diagnostics += check_handlers(loaded.state, loaded.documents, chosen)
-    _report(diagnostics, form, loaded.state)
+    _report(diagnostics, form, loaded.state, strict=strict)
     errors = [found for found in diagnostics if strict or found.severity == "error"]
     if errors:
         raise SystemExit(1)
 
 
-def _report(diagnostics: "Sequence[Diagnostic]", form: str, state: "DesiredState | None") -> None:
+def _report(diagnostics: "Sequence[Diagnostic]", form: str, state: "DesiredState | None", *, strict: bool) -> None:
     from jobsched.config.diagnostics import as_github, as_json
 
     if form == "json":
@@ -63,10 +65,10 @@ def _report(diagnostics: "Sequence[Diagnostic]", form: str, state: "DesiredState
         else:
             print_diagnostic(found)
     if form == "text":
-        say(_summary(diagnostics, state))
+        say(_summary(diagnostics, state, strict=strict))
 
 
-def _summary(diagnostics: "Sequence[Diagnostic]", state: "DesiredState | None") -> str:
+def _summary(diagnostics: "Sequence[Diagnostic]", state: "DesiredState | None", *, strict: bool) -> str:
     errors = sum(found.severity == "error" for found in diagnostics)
     warnings = len(diagnostics) - errors
     told = [
@@ -74,6 +76,8 @@ def _summary(diagnostics: "Sequence[Diagnostic]", state: "DesiredState | None") 
         for count, word in ((errors, "error"), (warnings, "warning"))
         if count
     ]
+    if strict and warnings and not errors:
+        return f"{told[0]}: not valid, since --strict makes errors of warnings"
     if state is not None and not errors:
         told.insert(0, f"{len(state.jobs)} job{'' if len(state.jobs) == 1 else 's'}, valid")
     return ", ".join(told)

@@ -37,6 +37,8 @@ DEFAULT_NAMESPACE = "default"
 #: What is meant where no path is given.
 DEFAULT_PATH = Path("jobs.yaml")
 _NAME = re.compile(NAME_PATTERN)
+#: What stands at the top of a file for the sake of its jobs.
+_OF_JOBS = frozenset({"jobs", "defaults", "calendars", "notifiers"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,14 +96,16 @@ def check_sources(
 def read_head(paths: Sequence[Path]) -> DesiredState:
     """The files' namespace and settings, without jobs, for commands that ask a store: what is wrong with a job does not matter.
 
-    Raises ConfigError if a file cannot be read as YAML at all, or its top is wrong.
+    Nor do defaults, calendars or notifiers. Raises ConfigError if a file cannot be read as YAML at all, or the rest of its
+    top is wrong: what is unknown there may be a `settings` or `namespace` that was misspelt.
     """
     found = Diagnostics()
     sources = read_sources(paths, found)
     files = [file for source in sources if (file := _File.read(source, found)) is not None]
     namespace, owner = _namespace(files), _settings_file(files)
-    if found.errors:
-        raise ConfigError(found.in_order(source.name for source in sources))
+    diagnostics = found.in_order(source.name for source in sources)
+    if any(one.severity == "error" and one.path.partition(".")[0] not in _OF_JOBS for one in diagnostics):
+        raise ConfigError(diagnostics)
     return DesiredState(
         namespace=namespace or DEFAULT_NAMESPACE,
         jobs={},

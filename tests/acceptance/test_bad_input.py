@@ -21,6 +21,9 @@ VALID = """
       one: {command: ["true"]}
 """
 
+#: Nothing but the folder says which database it is.
+UNNAMED = {"JOBSCHED_DATABASE_URL": ""}
+
 FILES: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "is empty"),
     "comments only": (b"# nothing\n", "is empty"),
@@ -156,6 +159,50 @@ def test_commands_that_only_read_create_no_database(place: "Workplace") -> None:
     assert not (place.folder / "jobsched.db").exists()
 
 
+def test_in_a_folder_of_nothing_a_command_says_that_the_folder_may_be_the_wrong_one(place: "Workplace") -> None:
+    said = [place.jobsched(*asked, code=1, **UNNAMED).stderr for asked in (["list"], ["why", "one"], ["next", "one"])]
+
+    assert all("neither jobs.yaml nor jobsched.db in this folder" in text for text in said)
+    assert not list(place.folder.glob("*.db"))
+
+
+def test_the_database_is_looked_into_while_the_defaults_are_wrong(place: "Workplace") -> None:
+    place.write(VALID)
+    place.jobsched("sync", **UNNAMED)
+    place.write(VALID + "    defaults: {timezone: Europe/Rom}\n")
+
+    assert "one" in place.jobsched("list", **UNNAMED).stdout
+
+
+def test_a_file_that_does_not_say_which_database_it_is_gets_the_way_to_ask_all_the_same(place: "Workplace") -> None:
+    place.write(VALID + "    setings: {}\n")
+
+    said = place.jobsched("status", code=1, **UNNAMED).stderr
+
+    assert "jobs.yaml:" in said
+    assert "until jobs.yaml is mended" in said
+    assert "--database URL" in said
+
+
+def test_warnings_are_never_called_valid_with_strict(place: "Workplace") -> None:
+    place.write("""
+        version: 1
+        jobs:
+          gone: {command: ["true"], at: "2001-01-01T00:00:00Z"}
+    """)
+
+    lenient, strict = place.jobsched("validate"), place.jobsched("validate", "--strict", code=1)
+
+    assert lenient.stdout.endswith("1 job, valid, 1 warning\n")
+    assert strict.stdout.endswith("1 warning: not valid, since --strict makes errors of warnings\n")
+
+
+def test_validate_knows_the_option_for_json_that_the_others_have(place: "Workplace") -> None:
+    place.write(VALID)
+
+    assert place.jobsched("validate", "-o", "json").stdout == place.jobsched("validate", "--format", "json").stdout
+
+
 def test_handlers_that_cannot_work_are_found_by_validate(place: "Workplace") -> None:
     place.module("work", "value = 3\ndef add(a, b): ...\n")
     place.write("""
@@ -210,6 +257,7 @@ def test_modules_that_cannot_be_imported_are_found_where_they_are_named(place: "
     ("arguments", "code", "words"),
     [
         (["validat"], 2, "Did you mean 'validate'"),
+        (["statsu"], 2, "Did you mean 'stats' or 'status'"),
         (["runs", "--stat", "failed"], 2, "--state"),
         (["next"], 2, "give a JOB or --cron"),
         (["next", "--cron", "61 * * * *"], 1, "minute"),
