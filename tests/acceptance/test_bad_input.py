@@ -21,9 +21,6 @@ VALID = """
       one: {command: ["true"]}
 """
 
-#: Nothing but the folder says which database it is.
-UNNAMED = {"JOBSCHED_DATABASE_URL": ""}
-
 FILES: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "is empty"),
     "comments only": (b"# nothing\n", "is empty"),
@@ -160,7 +157,8 @@ def test_commands_that_only_read_create_no_database(place: "Workplace") -> None:
 
 
 def test_in_a_folder_of_nothing_a_command_says_that_the_folder_may_be_the_wrong_one(place: "Workplace") -> None:
-    said = [place.jobsched(*asked, code=1, **UNNAMED).stderr for asked in (["list"], ["why", "one"], ["next", "one"])]
+    asked = (["list"], ["why", "one"], ["next", "one"])
+    said = [place.jobsched(*command, code=1, JOBSCHED_DATABASE_URL="").stderr for command in asked]
 
     assert all("neither jobs.yaml nor jobsched.db in this folder" in text for text in said)
     assert not list(place.folder.glob("*.db"))
@@ -168,16 +166,16 @@ def test_in_a_folder_of_nothing_a_command_says_that_the_folder_may_be_the_wrong_
 
 def test_the_database_is_looked_into_while_the_defaults_are_wrong(place: "Workplace") -> None:
     place.write(VALID)
-    place.jobsched("sync", **UNNAMED)
+    place.jobsched("sync", JOBSCHED_DATABASE_URL="")
     place.write(VALID + "    defaults: {timezone: Europe/Rom}\n")
 
-    assert "one" in place.jobsched("list", **UNNAMED).stdout
+    assert "one" in place.jobsched("list", JOBSCHED_DATABASE_URL="").stdout
 
 
 def test_a_file_that_does_not_say_which_database_it_is_gets_the_way_to_ask_all_the_same(place: "Workplace") -> None:
     place.write(VALID + "    setings: {}\n")
 
-    said = place.jobsched("status", code=1, **UNNAMED).stderr
+    said = place.jobsched("status", code=1, JOBSCHED_DATABASE_URL="").stderr
 
     assert "jobs.yaml:" in said
     assert "until jobs.yaml is mended" in said
