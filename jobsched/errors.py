@@ -152,7 +152,7 @@ class SyncRefusedError(SyncError):
     def __init__(self, namespace: str, removed: int, total: int) -> None:
         super().__init__(
             f"would remove {removed} of {total} jobs of namespace {namespace!r}; nothing was changed. "
-            f"If that is meant: jobsched sync --allow-delete"
+            f"If that is meant, sync the same files once with --allow-delete"
         )
         self.namespace, self.removed, self.total = namespace, removed, total
 

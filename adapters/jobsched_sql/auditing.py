@@ -12,6 +12,7 @@ from jobsched_sql.dialect import Dialect
 from jobsched_sql.tables import audit as table
 from jobsched_sql.tables import runs
 from jobsched_sql.texts import clean
+from jobsched_sql.types import HIGHEST_ID
 
 #: Rows that one transaction deletes.
 _AT_ONCE = 500
@@ -88,7 +89,8 @@ def record_answers(connection: Connection, dialect: Dialect, act: Act | None, an
 def touched(connection: Connection, run_ids: Sequence[int]) -> list[Touched]:
     """These runs, as far as they exist."""
     c = runs.c
-    found = connection.execute(select(c.id, c.job, c.queue).where(c.id.in_(run_ids)).order_by(c.id))
+    possible = [run_id for run_id in run_ids if 0 <= run_id <= HIGHEST_ID]
+    found = connection.execute(select(c.id, c.job, c.queue).where(c.id.in_(possible)).order_by(c.id))
     return [Touched(*row) for row in found]
 
 

@@ -15,10 +15,10 @@ from jobsched_sql import queues, unique_keys
 from jobsched_sql.admission import admit_locked, lock_limits
 from jobsched_sql.dialect import Dialect, Key, Queue
 from jobsched_sql.tables import in_limited_queue, in_state, jobs, run_logs, runs
+from jobsched_sql.types import HIGHEST_ID
 
 #: Runs that one transaction changes.
 AT_ONCE = 500
-_HIGHEST_ID = 2**63 - 1
 _AnyRow = Row[*tuple[Any, ...]]
 _JobName = tuple[str, str]
 
@@ -152,7 +152,7 @@ def locked_rows(connection: Connection, run_ids: Sequence[int]) -> dict[int, _An
 def _rows(connection: Connection, run_ids: Sequence[int], *, lock: bool = False) -> dict[int, _AnyRow]:
     """Runs by id, without those that cannot exist: a database refuses to compare with what is no id."""
     found: dict[int, _AnyRow] = {}
-    for possible in _chunks(sorted({id_ for id_ in run_ids if 0 < id_ <= _HIGHEST_ID})):
+    for possible in _chunks(sorted({id_ for id_ in run_ids if 0 < id_ <= HIGHEST_ID})):
         statement = select(runs).where(runs.c.id.in_(possible)).order_by(runs.c.id)
         rows = connection.execute(statement.with_for_update() if lock else statement)
         found |= {row.id: row for row in rows}

@@ -11,11 +11,11 @@ from jobsched.model.state import Node
 from jobsched.store.port import Beat
 from jobsched_sql.dialect import Dialect
 from jobsched_sql.tables import in_state, nodes, runs
+from jobsched_sql.types import HIGHEST_ID
 
 #: How long the row of a dead node is kept for people to see.
 KEPT_DEAD = timedelta(days=1)
 _CHUNK = 500
-_HIGHEST_ID = 2**63 - 1
 
 
 def register(connection: Connection, dialect: Dialect, row: Mapping[str, Any]) -> int:
@@ -65,7 +65,7 @@ def _free_places_of_the_dead(connection: Connection) -> None:
     by = runs.c.abandoned_by
     # The range is that of all ids. Until it has statistics, PostgreSQL expects few rows in a range, and reads the
     # index; but of "is not null" it expects most, and would read the table.
-    abandoned = and_(by.is_not(None), by.between(1, _HIGHEST_ID))
+    abandoned = and_(by.is_not(None), by.between(1, HIGHEST_ID))
     connection.execute(update(runs).where(abandoned, ~_lives(by)).values(abandoned_by=None))
 
 

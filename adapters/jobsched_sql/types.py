@@ -10,6 +10,9 @@ from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 from jobsched_sql.texts import encode
 
+#: Of what a database's integers hold; it refuses to compare with more.
+HIGHEST_ID = 2**63 - 1
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _MILLISECOND = timedelta(milliseconds=1)

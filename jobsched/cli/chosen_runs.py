@@ -32,15 +32,14 @@ class Wanted(NamedTuple):
     job: str | None
     states: tuple[str, ...]
     since: str | None
-    yes: bool = False
+    yes: bool
 
 
-def runs_wanted(*states: str, default: str, asks: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def runs_wanted(*states: str, default: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """The argument and the options that say which runs are meant. The command gets all of them as its first: a `Wanted`.
 
-    `states`: those that --state knows. `default`: what is meant without it, in words. `asks`: there is --yes.
+    `states`: those that --state knows. `default`: what is meant without it, in words.
     """
-    asked = (click.option("--yes", is_flag=True, help=_YES),) if asks else ()
     parameters = (
         click.argument("run_ids", nargs=-1, metavar="[RUN]...", type=int),
         click.option("--job", metavar="JOB", shell_complete=job_names, help=_JOB),
@@ -48,7 +47,7 @@ def runs_wanted(*states: str, default: str, asks: bool = True) -> Callable[[Call
         click.option(
             "--state", "states", type=click.Choice(states), multiple=True, help=f"{_STATE}  [default: {default}]"
         ),
-        *asked,
+        click.option("--yes", is_flag=True, help=_YES),
     )
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:

@@ -70,6 +70,8 @@ def command(
 
     if at is not None and delay is not None:
         raise click.UsageError("give --at or --in, not both")
+    for option, duration in (("--in", delay), ("--timeout", timeout), ("--unique-for", unique_for)):
+        _check_duration(option, duration)
     given, run_at = payload_of(payload), _instant(at)
     with client_of(find_target(database, namespace)) as client:
         made = client.enqueue(
@@ -112,3 +114,14 @@ def _instant(text: str | None) -> "datetime | None":
         return None if text is None else parse_instant(text)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--at") from None
+
+
+def _check_duration(option: str, text: str | None) -> None:
+    """Raises click.BadParameter, in the words of the command line."""
+    from jobsched.model.durations import parse_duration
+
+    try:
+        if text is not None:
+            parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None

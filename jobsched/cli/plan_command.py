@@ -67,7 +67,7 @@ def command(
         if planned.brakes:
             removed = len(planned.of("remove"))
             say(
-                f"sync would refuse to remove {removed} of {planned.total} jobs; if that is meant: jobsched sync --allow-delete",
+                f"sync would refuse to remove {removed} of {planned.total} jobs; if that is meant, sync with --allow-delete",
                 fg="red",
             )
     if detailed_exitcode and not planned.empty:

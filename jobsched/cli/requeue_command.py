@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobsched.cli.answers import report
-from jobsched.cli.chosen_runs import Wanted, in_parts, runs_of_job, runs_wanted
+from jobsched.cli.chosen_runs import Wanted, confirm_many, in_parts, runs_of_job, runs_wanted
 from jobsched.cli.instants import shown_in
 from jobsched.cli.output import print_json, say
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
@@ -22,7 +22,7 @@ _MOST_RANGES = 10
 
 
 @click.command("requeue")
-@runs_wanted("failed", "cancelled", "skipped", default="failed", asks=False)
+@runs_wanted("failed", "cancelled", "skipped", default="failed")
 @database_option
 @namespace_option
 @output_option
@@ -38,6 +38,7 @@ def command(wanted: Wanted, *, database: str | None, namespace: str | None, outp
             found = runs_of_job(client, wanted, ("failed",))
             run_ids = tuple(run.id for run in found if run.covers is None)
             ranges = [run for run in found if run.covers is not None]
+            confirm_many(wanted, len(run_ids), "requeue", declined="nothing was requeued")
         whole = client.act(Action.REQUEUE)
         answers = in_parts(partial(client.requeue_all, act=whole), run_ids, "requeueing", hidden=output == "json")
         ranges += [client.run(answer.id) for answer in answers if answer.refused == "covers"]

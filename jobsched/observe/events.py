@@ -103,7 +103,7 @@ class RunRetrying(AttemptEnded):
 
     def __str__(self) -> str:
         attempts = f"attempt {self.attempt} of {self.max_attempts} failed"
-        return f"{self.what}: run {self.run}, {attempts}, next at {self.next_at}: {self.error}"
+        return f"{self.what}: run {self.run}, {attempts}, next at {self.next_at.replace(microsecond=0)}: {self.error}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +136,7 @@ class RunSnoozed(AttemptEnded):
     next_at: datetime
 
     def __str__(self) -> str:
-        return f"{self.what}: run {self.run} snoozes until {self.next_at}"
+        return f"{self.what}: run {self.run} snoozes until {self.next_at.replace(microsecond=0)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,8 +83,12 @@ def _seconds(since: datetime, until: datetime) -> float:
 
 
 def _short(transition: Transition) -> str:
-    """The type of the error and the first line of its message, cut; all of it is kept with the run."""
+    """The type of the error and the first line of its message, cut; all of it is kept with the run.
+
+    Where the first line announces others ("stderr ends with:"), the last of them says most.
+    """
     error = transition.error or {}
-    first = str(error.get("message", "")).splitlines()
-    text = f"{error.get('type', transition.reason)}: {first[0] if first else ''}"
+    lines = [line.strip() for line in str(error.get("message", "")).splitlines() if line.strip()]
+    told = lines[:1] if len(lines) < 2 or not lines[0].endswith(":") else [lines[0], lines[-1]]
+    text = f"{error.get('type', transition.reason)}: {' '.join(told)}"
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -75,7 +75,8 @@ def _split(text: str) -> list[str]:
         raise CronError(
             text,
             None,
-            f"{len(parts)} fields; write 5: minute hour day-of-month month day-of-week (a 6th is second, a 7th year)",
+            f"{len(parts)} field{'s' * (len(parts) != 1)}; "
+            "write 5: minute hour day-of-month month day-of-week (a 6th is second, a 7th year)",
         )
     return parts
 

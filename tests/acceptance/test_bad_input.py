@@ -365,3 +365,10 @@ def test_validate_checks_what_on_failure_names(place: "Workplace") -> None:
     assert "jobs.a" not in done.stdout
     assert "jobs.b.on_failure: the payload does not fit 'work:bad'" in done.stdout
     assert "jobs.c.on_failure: unknown handler 'work:none'" in done.stdout
+
+
+@pytest.mark.parametrize("option", ["--in", "--timeout", "--unique-for"])
+def test_a_wrong_duration_is_told_by_its_option(workplace: "Workplace", option: str) -> None:
+    told = workplace.jobsched("enqueue", "mail.send", "--unique", "k", option, "5x", code=2).stderr
+
+    assert f"Invalid value for {option}: '5x' is no duration" in told

@@ -75,7 +75,7 @@ def test_a_sync_that_would_remove_all_jobs_is_refused_at_start_and_the_stored_on
 
     node = workplace.start_node()
 
-    node.wait_for_log("jobsched sync --allow-delete")
+    node.wait_for_log("once with --allow-delete")
     workplace.wait_for_run("tick", RunState.SUCCEEDED)
     assert "would remove 1 of 1 jobs" in workplace.jobsched("status").stdout
 

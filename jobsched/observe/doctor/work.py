@@ -22,7 +22,7 @@ def slots(facts: Facts) -> Iterator[Finding]:
         if stored.next_at is not None and facts.now - stored.next_at >= _LATE and pauses.of_job(stored.job.name) is None
     }
     if not late:
-        yield Finding("ok", "slots", f"no slot of {len(facts.jobs)} jobs is overdue", seen={"jobs": len(facts.jobs)})
+        yield Finding("ok", "slots", "no slot is overdue", seen={"jobs": len(facts.jobs)})
         return
     names = sorted(late, key=lambda name: -late[name])
     what = f"the next slot is overdue of {some(names)}, by up to {for_so_long(late[names[0]])}: nobody fires them"

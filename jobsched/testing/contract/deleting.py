@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+from jobsched.model.audit import Action
 from jobsched.model.run import Answer, LogLine, Reason, Refusal, RunState
 from jobsched.store.port import Store
 from jobsched.testing.builders import (
@@ -15,6 +16,7 @@ from jobsched.testing.builders import (
     a_run,
     a_skipped_slot,
     a_transition,
+    an_act,
     claim,
     given_jobs,
     states,
@@ -49,6 +51,13 @@ class DeleteContract:
             Answer(99, None, Refusal.UNKNOWN),
         ]
         assert len(states(store)) == 2
+
+    def test_a_number_that_no_run_can_have_is_one_of_none(self, store: Store) -> None:
+        numbers = [-1, 0, 2**63, 2**70]
+
+        answers = store.delete(numbers, act=an_act(Action.DELETE))
+
+        assert set(answers) == {Answer(number, None, Refusal.UNKNOWN) for number in numbers}
 
     def test_a_run_whose_thread_goes_on_is_refused_until_it_ends(self, store: Store) -> None:
         store.enqueue([a_run(key="k")])
