@@ -166,6 +166,7 @@ def test_of_a_removed_job_what_is_recorded_is_told(workplace: "Workplace") -> No
     workplace.write(NEVER_SOON)
     workplace.jobsched("sync", "--allow-delete")
 
+    workplace.eventually(lambda: workplace.client.store.now() >= missed.first, "its time comes")
     about = workplace.jobsched("why", "tick", "--at", missed.first.isoformat())
     latest = workplace.jobsched("why", "tick")
     before = workplace.jobsched("why", "tick", "--at", "2020-01-01")
