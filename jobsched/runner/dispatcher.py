@@ -75,7 +75,12 @@ class Buffer:
             self._duration = seconds
 
     def claimed(self, count: int, asked: int) -> None:
-        self._grown = min(max(8, self._grown * 4), self.MOST) if count == asked else self._grown // 2
+        """A short one says nothing: each burst ends with some, and the next is to find it as wide as it was.
+
+        What bounds it then is how long the runs have taken of late.
+        """
+        if count == asked:
+            self._grown = min(max(8, self._grown * 4), self.MOST)
 
 
 class Dispatcher(Service):
