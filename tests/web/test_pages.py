@@ -14,9 +14,12 @@ import pytest
 from tests.web.apps import a_web
 
 from jobsched.client import Client
+from jobsched.model.desired import DesiredState
 from jobsched.model.instants import format_instant
 from jobsched.model.run import LogLine, RunState, Transition
 from jobsched.store.open import open_store
+from jobsched.sync.apply import sync
+from jobsched.testing.builders import a_job
 from jobsched.testing.clock import FakeClock
 from jobsched.web.access import Access, Caller, Role, Token
 from jobsched.web.kept import Kept
@@ -403,6 +406,23 @@ def test_a_generation_shows_what_was_and_what_is(lite: Pages) -> None:
     assert "bob" in edited
     assert '<span class="taken">- shell: ls</span>' in removed
     assert "there is no generation 5" in lite.get("/generations/5", 404)
+
+
+def test_a_generation_of_many_jobs_is_shown_fifty_at_a_time(lite: Pages) -> None:
+    jobs = {name: a_job(name) for name in (f"job-{number:03}" for number in range(60))}
+    desired = DesiredState(namespace="default", jobs=jobs, content_hash="many")
+    report = sync(lite.client.store, desired, applied_by="ann", allow_delete=True)
+    assert report.generation is not None
+    page = f"/generations/{report.generation.number}"
+
+    first, second = lite.get(page), lite.get(f"{page}?after=50")
+
+    shown = [name for name in jobs if f'aria-label="{name}"' in first]
+    assert first.count('class="change"') == 50
+    assert f'href="{page}?after=50">The next of ' in first
+    assert set(jobs) - set(shown) <= {name for name in jobs if f'aria-label="{name}"' in second}
+    assert "Jobs before these" in second
+    assert "The next of" not in second
 
 
 def test_the_doctor_says_what_is_wrong_and_what_to_do(pages: Pages) -> None:

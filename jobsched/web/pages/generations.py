@@ -14,6 +14,8 @@ from jobsched.web.routes import TheClient
 router = APIRouter(include_in_schema=False)
 
 _PAGE = 20
+#: Jobs of one generation on a page: each has its whole difference there.
+_JOBS = 50
 #: A value is shown up to so many characters.
 _LARGE = 4000
 
@@ -36,18 +38,26 @@ def list_generations(
 
 @router.get("/generations/{number}", response_model=None)
 def show_generation(
-    number: Annotated[int, Path(ge=1, le=2**63 - 1)], request: Request, client: TheClient, renderer: TheRenderer
+    number: Annotated[int, Path(ge=1, le=2**63 - 1)],
+    request: Request,
+    client: TheClient,
+    renderer: TheRenderer,
+    after: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
 ) -> Response:
     record = client.store.record(client.namespace, number)
     if record is None:
         raise Problem(404, "not_found", f"there is no generation {number}; the newest thousand are kept")
     changes = record.changes or {}
+    jobs = list(changes.get("jobs", {}).items())
     return renderer.page(
         "generation.html",
         request,
         one=record.generation,
         kept=record.changes is not None,
-        jobs=[(name, told["action"], _lines(told["fields"])) for name, told in changes.get("jobs", {}).items()],
+        jobs=[(name, told["action"], _lines(told["fields"])) for name, told in jobs[after : after + _JOBS]],
+        before=None if after == 0 else max(0, after - _JOBS),
+        more=after + _JOBS if len(jobs) > after + _JOBS else None,
+        all_of_them=len(jobs),
         left_out=changes.get("left_out", 0),
         limits={
             queue: json.dumps(limits, ensure_ascii=False)
