@@ -5,6 +5,7 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 from benchmarks.bench import Bench
 from benchmarks.contest import environment
@@ -66,8 +67,10 @@ def fires(bench: Bench, kind: str, jobs: int, lasting: int) -> tuple[float, floa
             # What was due before there was a node is no slot that it has missed.
             began = store.now()
             time.sleep(lasting + 2)
+            # What the node has no time to begin before it is stopped is none either.
+            ended = store.now() - timedelta(seconds=1)
         every = Client(store).runs(limit=jobs * (lasting + 5))
-    runs = [run for run in every if run.scheduled_at and run.scheduled_at >= began]
+    runs = [run for run in every if run.scheduled_at and began <= run.scheduled_at <= ended]
     lates = [
         (run.started_at - run.scheduled_at).total_seconds() * 1000
         for run in runs
