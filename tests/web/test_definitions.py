@@ -109,7 +109,7 @@ def test_a_name_is_taken_once_and_what_is_not_there_is_not_changed(api: "Api") -
 
 
 WRONG: list[tuple[str, dict[str, Any], str, str]] = [
-    ("a", {"handler": "x", "cron": "often"}, "cron", "fields"),
+    ("a", {"handler": "x", "cron": "often"}, "cron", "1 field;"),
     ("a", {"handler": "x", "retries": {"max": -1}}, "retries.max", "at least 0"),
     ("a", {"handler": "x", "schedule": "@daily"}, "schedule", "unknown field"),
     ("a", {"handler": "x", "timezone": "Rome"}, "timezone", "Rome"),
