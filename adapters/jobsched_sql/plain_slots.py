@@ -11,6 +11,7 @@ from jobsched.model.state import Firing
 
 #: Thousands of larger ones than this are better not held in memory before their time.
 _SMALL = 10_000
+_NOTHING_MORE = (None,) * 7
 
 
 def plain_run(firing: Firing) -> NewRun | None:
@@ -23,9 +24,6 @@ def plain_run(firing: Firing) -> NewRun | None:
     more = (run.skipped, run.covers, run.unique_key, run.unique_for, run.timeout, run.batch, run.trace)
     is_plain = run.source is Source.SLOT and run.job == firing.job and run.scheduled_at is not None
     return run if is_plain and more == _NOTHING_MORE else None
-
-
-_NOTHING_MORE = (None,) * 7
 
 
 def is_small(texts: Iterable[str]) -> bool:

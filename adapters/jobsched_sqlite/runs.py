@@ -49,7 +49,7 @@ def insert(
 def insert_one(driver: Driver, run: NewRun) -> InsertedAlone:
     """`insert` for one that is due at once, without tags, and that nothing can keep out, on a connection without a transaction.
 
-    None if its queue has limits.
+    No ids if its queue has limits: then nothing was inserted.
     """
     queue = clean(run.queue)
     row = (

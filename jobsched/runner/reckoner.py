@@ -11,6 +11,8 @@ from jobsched.schedule.fires import MISSED_AFTER, account
 
 log = logging.getLogger("jobsched")
 
+_AT_ONCE = 500
+
 
 class Reckoner:
     """What was reckoned ahead is used only for a job that the store still shows as it was then, and only while it holds."""
@@ -18,14 +20,25 @@ class Reckoner:
     def __init__(self, definitions: Definitions, prepare: Callable[[Sequence[Firing]], list[Firing]]) -> None:
         self._definitions, self._prepare = definitions, prepare
         self._ahead: dict[DueJob, Firing] = {}
+        self._soon: Sequence[DueJob] = ()  #: those of which nothing is reckoned yet
         self._unreckoned: dict[tuple[str, str], int] = {}
 
-    def reckon_ahead(self, soon: Sequence[DueJob]) -> None:
-        """What these jobs will fire at their next slots; it takes the place of all that was reckoned ahead before."""
-        self._load(soon)
-        reckoned = [(due, self._firing(due, due.next_at, ahead=True)) for due in soon]
+    def reckon_ahead(self, soon: Sequence[DueJob]) -> bool:
+        """What these jobs will fire at their next slots; it takes the place of all that was reckoned ahead before.
+
+        Whether more of them are left, for `go_on`: of ten thousand it takes a second or two, in which others wait.
+        """
+        self._ahead, self._soon = {}, soon
+        return self.go_on()
+
+    def go_on(self) -> bool:
+        """Reckon some more of those; whether more are left."""
+        some, self._soon = self._soon[:_AT_ONCE], self._soon[_AT_ONCE:]
+        self._load(some)
+        reckoned = [(due, self._firing(due, due.next_at, ahead=True)) for due in some]
         known = {due: firing for due, firing in reckoned if firing is not None}
-        self._ahead = dict(zip(known, self._prepare(list(known.values())), strict=True))
+        self._ahead.update(zip(known, self._prepare(list(known.values())), strict=True))
+        return bool(self._soon)
 
     def firings(self, due: Sequence[DueJob], now: datetime) -> list[Firing]:
         """Of those of these jobs that this node can reckon."""

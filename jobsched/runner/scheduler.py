@@ -120,16 +120,18 @@ class Scheduler(Service):
     def _until_due(self, next_due: datetime | None) -> float:
         """Seconds to the next slot. The last moments before it are used to reckon what it fires."""
         until = self._until(next_due)
-        if not until or next_due is None or next_due == self._reckoned_for:
+        if not until or next_due is None:
             return until
+        if next_due == self._reckoned_for:
+            return 0.0 if self._reckoner.go_on() else self._until(next_due)
         begin = next_due - _AHEAD
         if self._fired_at is not None:
             begin = max(begin, self._fired_at + _AFTER_FIRING)
         if early := self._until(begin):
             return min(early, until)
-        self._reckoner.reckon_ahead(self._store.due(self._definitions.namespaces, next_due, _MOST_AHEAD))
+        soon = self._store.due(self._definitions.namespaces, next_due, _MOST_AHEAD)
         self._reckoned_for = next_due
-        return self._until(next_due)
+        return 0.0 if self._reckoner.reckon_ahead(soon) else self._until(next_due)
 
     def _fire(self, due: list[DueJob], now: datetime) -> list[Created]:
         firings = self._reckoner.firings(due, now)
@@ -137,17 +139,16 @@ class Scheduler(Service):
         lanes = [firings[:half], firings[half:]] if len(firings) >= _LONG else [firings]
         made = side_by_side([partial(self._write, lane) for lane in lanes])
         self._fired_at = self._heartbeat.now()
-        created = [run for each in made for run in each]
-        covered: dict[tuple[str | None, datetime | None], Covers] = {
-            (one.job, run.scheduled_at): run.covers for one in firings for run in one.runs if run.covers is not None
-        }
-        self._tell_skipped([run for run in created if run.state is RunState.SKIPPED], covered)
-        return created
+        return [run for each in made for run in each]
 
     def _write(self, firings: list[Firing]) -> list[Created]:
         created = self._store.fire(firings)
         if any(run.state is RunState.PENDING for run in created):
             self._on_pending()
+        covered: dict[tuple[str | None, datetime | None], Covers] = {
+            (one.job, run.scheduled_at): run.covers for one in firings for run in one.runs if run.covers is not None
+        }
+        self._tell_skipped([run for run in created if run.state is RunState.SKIPPED], covered)
         return created
 
     def _tell_skipped(

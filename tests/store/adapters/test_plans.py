@@ -15,7 +15,19 @@ from jobsched.model.job import History
 from jobsched.model.run import RunFilter, RunState
 from jobsched.store.open import open_store
 from jobsched.store.port import Retention, Store
-from jobsched.testing.builders import START, a_change, a_job, a_node, a_pause, a_run, a_transition, claim
+from jobsched.testing.builders import (
+    MINUTE,
+    START,
+    a_change,
+    a_firing,
+    a_job,
+    a_node,
+    a_pause,
+    a_run,
+    a_slot,
+    a_transition,
+    claim,
+)
 from jobsched_sqlite.connections import Driver
 
 AD_HOC = Retention(
@@ -141,6 +153,21 @@ def test_a_poll_reads_only_what_is_unfinished(store: Store, ask: Any, index: str
     assert index in plan
     assert "Seq Scan on jobsched_runs" not in plan
     assert "SCAN jobsched_runs\n" not in plan + "\n"
+
+
+def test_a_fire_looks_jobs_and_keys_up_by_their_names(store: Store) -> None:
+    stored = {one.job.name: one for one in store.jobs("default")}
+    firings = [a_firing(stored[name], a_slot(stored[name].job, START + MINUTE)) for name in ("job-1", "job-2")]
+
+    plan = plan_of(store, lambda: store.fire(firings))
+
+    if "SEARCH" in plan:
+        assert "SEARCH jobsched_jobs USING INDEX" in plan
+        assert "SCAN jobsched_jobs" not in plan
+        assert "SCAN r" not in plan
+    else:
+        assert "Seq Scan on jobsched_runs" not in plan
+    assert "jobsched_runs_admitted" in plan
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,17 @@ def test_what_was_reckoned_ahead_is_not_reckoned_again(reckoned: list[datetime])
     assert (firing.seen_cursor, firing.cursor, firing.next_at) == (SLOT - SECOND, SLOT, SLOT + SECOND)
 
 
+def test_thousands_are_reckoned_some_at_a_time(reckoned: list[datetime]) -> None:
+    reckoner = a_reckoner(a_shelf())
+
+    assert reckoner.reckon_ahead([due()] * 700)
+    assert 0 < len(reckoned) < 700
+    assert not reckoner.go_on()
+    assert len(reckoned) == 700
+    assert not reckoner.go_on()
+    assert len(reckoned) == 700
+
+
 def test_it_serves_once() -> None:
     reckoner = a_reckoner(a_shelf())
     reckoner.reckon_ahead([due()])
