@@ -4,12 +4,16 @@ Two clocks, because they answer different questions: `now` is the instant on the
 `monotonic` measures durations inside one process, and never goes back.
 """
 
+import threading
 import time
 from datetime import UTC, datetime
 from typing import Protocol
 
 # Event.wait raises OverflowError on huge timeouts; a loop that asks again each hour costs nothing.
 LONGEST_WAIT_SECONDS = 3600.0
+# Python calls a handler of signals in the main thread, between two of its steps. A signal that comes in the instant before
+# that thread blocks, or that the system delivers to another thread, does not end the wait: it is heeded after it.
+_LONGEST_DEAF_SECONDS = 1.0
 
 
 class Waitable(Protocol):
@@ -43,10 +47,14 @@ class SystemClock:
     monotonic = staticmethod(time.monotonic)
 
     def wait(self, event: Waitable, seconds: float | None) -> bool:
-        if seconds is not None and seconds <= LONGEST_WAIT_SECONDS:
+        main = threading.current_thread() is threading.main_thread()
+        longest = _LONGEST_DEAF_SECONDS if main else LONGEST_WAIT_SECONDS
+        if seconds is not None and seconds <= longest:
             return event.wait(max(seconds, 0.0))
         until = None if seconds is None else time.monotonic() + seconds
-        while not event.wait(LONGEST_WAIT_SECONDS):
-            if until is not None and time.monotonic() >= until:
-                return event.is_set()
+        while not event.wait(longest):
+            if until is not None:
+                rest = until - time.monotonic()
+                if rest <= longest:
+                    return event.wait(max(rest, 0.0))
         return True

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
@@ -62,6 +63,26 @@ def test_a_signal_that_stops_a_node_finds_it_however_it_waits(sqlite_url: str, a
             at_signal[:] = [runner.stop]
 
             assert interrupted(at, Bell.wait, runner.wait)
+
+
+def test_a_node_heeds_a_signal_that_did_not_end_its_wait(sqlite_url: str, at_signal: list[Act]) -> None:
+    """As one that comes in the instant before the main thread blocks. Here another thread is given it, which does the same."""
+    main = threading.get_ident()
+
+    def give_another_thread_the_signal() -> None:
+        while sys._current_frames()[main].f_code is not Bell.wait.__code__:
+            pass
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+
+    with Client(sqlite_url) as client:
+        runner = Runner(client)
+        at_signal[:] = [runner.stop]
+        other = threading.Thread(target=give_another_thread_the_signal)
+        other.start()
+
+        runner.wait()
+
+        other.join()
 
 
 @pytest.mark.parametrize("method", [Bell.set, Bell.clear])
