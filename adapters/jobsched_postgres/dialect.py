@@ -313,8 +313,8 @@ class PostgresDialect(Dialect):
     def prepared(self, firing: Firing) -> object:
         return fires.prepared(firing)
 
-    def fire(self, connection: Connection, firings: Sequence[Firing]) -> Fired:
-        return fires.fire(connection, self.given_now(), firings)
+    def fire(self, connection: Connection, firings: Sequence[Firing], wish: ClaimWish | None = None) -> Fired:
+        return fires.fire(connection, self.given_now(), firings, wish)
 
     def write_jobs(self, connection: Connection, namespace: str, generation: int, writes: Sequence[JobWrite]) -> None:
         connection.exec_driver_sql(statements.WRITE_JOBS, self._written(namespace, generation, writes))

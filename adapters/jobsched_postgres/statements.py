@@ -167,7 +167,7 @@ where state || '' = 'blocked' and id = any(array(
     order by r.priority, r.available_at, r.id limit free.places) oldest))
 """
 
-#: Jobs that are still as seen, and that nobody else is firing; then the keys of their runs, in order. No key of a job's row
+#: Jobs that are still as seen, that no pause holds, and that nobody else is firing; then the keys of their runs, in order. No key of a job's row
 #: is changed, so its lock lets `finish` look whether the job exists. How many of each, and which if that is not all.
 #: An array a column: records of JSON take the server six times as long to read.
 ADVANCE = """
@@ -179,6 +179,8 @@ held as materialized (
   select firing.position, job.namespace, job.name, firing.cursor_at, firing.next_at, firing.concurrency_key
   from firing join jobsched_jobs job on job.namespace = firing.namespace and job.name = firing.job
   where job.cursor_at = firing.seen_cursor and job.schedule_revision = firing.schedule_revision
+    and (job.namespace, job.name) not in (select namespace, name from jobsched_pauses where scope = 'job')
+    and job.namespace not in (select namespace from jobsched_pauses where scope = 'all')
   order by job.namespace collate "C", job.name collate "C"
   for no key update of job skip locked),
 moved as (
@@ -196,37 +198,55 @@ select
 """
 
 #: A second statement after ADVANCE: it sees what was committed while that one waited for keys. What it leaves out is counted.
+#: What the node asks for that fires them is running at once, as if it had been claimed in the same instant: if nothing waits
+#: that would have been claimed before it.
 INSERT_PLAIN = """
-with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now)
+with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now),
+claiming as materialized (
+  select node.id from jobsched_nodes node, clock
+  where node.id = %(node)s::bigint and node.dead_at is null
+    and node.heartbeat_at + node.lease_ms * interval '1 millisecond' >= clock.now
+    and not exists (select 1 from jobsched_runs r where r.state = 'pending' and r.namespace = any(%(served)s::text[]))),
+slot as (
+  select slot.*, clock.now,
+    case when slot.available_at > clock.now then 'scheduled' when limited.starts then 'blocked'
+      when slot.wanted and (slot.start_by is null or slot.start_by > clock.now) and claiming.id is not null then 'running'
+      else 'pending' end as state,
+    claiming.id as node
+  from unnest(%(namespace)s::text[], %(job)s::text[], %(handler)s::text[], %(queue)s::text[], %(priority)s::bigint[],
+    %(max_attempts)s::int[], %(scheduled_at)s::timestamptz[], %(available_at)s::timestamptz[], %(start_by)s::timestamptz[],
+    %(generation)s::bigint[], %(concurrency_key)s::text[], %(payload)s::text[], %(tags)s::text[], %(wanted)s::bool[])
+  with ordinality as slot (namespace, job, handler, queue, priority, max_attempts, scheduled_at, available_at, start_by,
+    generation, concurrency_key, payload, tags, wanted, position)
+  cross join clock
+  left join claiming on true
+  left join (select namespace, queue, max_running is not null or rate is not null as starts from jobsched_queues)
+    limited on limited.namespace = slot.namespace and limited.queue = slot.queue
+  where slot.handler is not null and (%(among)s::int[] is null or slot.position = any(%(among)s::int[]))
+    and (slot.concurrency_key is null or not exists (
+      select 1 from jobsched_runs r where r.state in ('pending', 'running') and r.concurrency_key is not null
+        and r.namespace = slot.namespace and r.concurrency_key = slot.concurrency_key
+      union all select 1 from jobsched_runs r
+        where r.state = 'blocked' and r.namespace = slot.namespace and r.concurrency_key = slot.concurrency_key
+      union all select 1 from jobsched_runs r
+        where r.state = 'scheduled' and r.concurrency_key is not null and (r.claim_no > 0 or r.source = 'slot')
+          and r.namespace = slot.namespace and r.concurrency_key = slot.concurrency_key
+      union all select 1 from jobsched_runs r where r.abandoned_by is not null
+        and r.namespace = slot.namespace and r.concurrency_key = slot.concurrency_key)))
 insert into jobsched_runs
   (namespace, job, handler, source, queue, priority, state, max_attempts, scheduled_at, available_at, start_by, generation,
-   concurrency_key, payload, created_at, tags)
-select slot.namespace, slot.job, slot.handler, 'slot', slot.queue, slot.priority,
-  case when slot.available_at > clock.now then 'scheduled' when limited.starts then 'blocked' else 'pending' end,
-  slot.max_attempts, slot.scheduled_at, coalesce(slot.available_at, clock.now), slot.start_by, slot.generation, slot.concurrency_key,
-  slot.payload::json, clock.now, slot.tags::json
-from unnest(%(namespace)s::text[], %(job)s::text[], %(handler)s::text[], %(queue)s::text[], %(priority)s::bigint[],
-  %(max_attempts)s::int[], %(scheduled_at)s::timestamptz[], %(available_at)s::timestamptz[], %(start_by)s::timestamptz[],
-  %(generation)s::bigint[], %(concurrency_key)s::text[], %(payload)s::text[], %(tags)s::text[])
-with ordinality as slot (namespace, job, handler, queue, priority, max_attempts, scheduled_at, available_at, start_by,
-  generation, concurrency_key, payload, tags, position)
-cross join clock
-left join (select namespace, queue, max_running is not null or rate is not null as starts from jobsched_queues)
-  limited on limited.namespace = slot.namespace and limited.queue = slot.queue
-where slot.handler is not null and (%(among)s::int[] is null or slot.position = any(%(among)s::int[]))
-  and (slot.concurrency_key is null or not exists (
-    select 1 from jobsched_runs r where r.state in ('pending', 'running') and r.concurrency_key is not null
-      and r.namespace = slot.namespace and r.concurrency_key = slot.concurrency_key
-    union all select 1 from jobsched_runs r
-      where r.state = 'blocked' and r.namespace = slot.namespace and r.concurrency_key = slot.concurrency_key
-    union all select 1 from jobsched_runs r
-      where r.state = 'scheduled' and r.concurrency_key is not null and (r.claim_no > 0 or r.source = 'slot')
-        and r.namespace = slot.namespace and r.concurrency_key = slot.concurrency_key
-    union all select 1 from jobsched_runs r where r.abandoned_by is not null
-      and r.namespace = slot.namespace and r.concurrency_key = slot.concurrency_key))
-order by slot.position
+   concurrency_key, payload, created_at, tags, attempt, claim_no, node, started_at)
+select namespace, job, handler, 'slot', queue, priority, state, max_attempts, scheduled_at, coalesce(available_at, now), start_by,
+  case when state = 'running' then (%(generations)s::json ->> namespace)::bigint else generation end,
+  concurrency_key, payload::json, now, tags::json,
+  case when state = 'running' then 1 else 0 end, case when state = 'running' then 1 else 0 end,
+  case when state = 'running' then node end, case when state = 'running' then now end
+from slot
+order by position
 on conflict do nothing
-returning id, state, namespace, job
+returning id, state, namespace, job, case when state = 'running' then
+  (select revision from jobsched_jobs j where j.namespace = jobsched_runs.namespace and j.name = jobsched_runs.job) end,
+  started_at
 """
 
 WRITE_JOBS = """

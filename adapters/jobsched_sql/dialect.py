@@ -55,6 +55,7 @@ class Fired(NamedTuple):
 
     moved: Sequence[Firing]
     inserted: Sequence[Inserted | None]
+    claims: Sequence[Claim] = ()  #: of those that were claimed as they were inserted
 
 
 class InsertedAlone(NamedTuple):
@@ -205,10 +206,11 @@ class Dialect(ABC):
         """What can be made of it before it is fired; nothing is asked of the database."""
 
     @abstractmethod
-    def fire(self, connection: Connection, firings: Sequence[Firing]) -> Fired:
+    def fire(self, connection: Connection, firings: Sequence[Firing], wish: ClaimWish | None = None) -> Fired:
         """Move the cursors of jobs that are still as seen and that nobody else is firing, and lock their keys, in order.
 
-        Of these jobs the plain slots whose key is idle are inserted: see `plain_slots`.
+        Of these jobs the plain slots whose key is idle are inserted: see `plain_slots`. Of those, what `wish` asks for may be
+        claimed: see `claimed_slots`.
         """
 
     @abstractmethod

@@ -91,12 +91,13 @@ def resume(connection: Connection, dialect: Dialect, resumption: Resumption) -> 
     locked = connection.execute(statement.order_by(table.c.scope, table.c.name).with_for_update())
     if not set(resumption.seen) <= set(map(_pause, locked)):
         raise MovedError
-    made = slots.fire_all(connection, dialect, resumption.firings)
-    if made is None:
-        raise MovedError
     if resumption.ended:
         rows = [_row(pause) for pause in resumption.ended]
         connection.execute(_END, [{f"old_{name}": row[name] for name in _KEY} for row in rows])
+    # Only then: of what a pause holds nothing is fired.
+    made = slots.fire_all(connection, dialect, resumption.firings)
+    if made is None:
+        raise MovedError
     return made
 
 

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 from sqlalchemy import BindParameter, ColumnElement, Connection, Integer, bindparam, select
 
-from jobsched.model.run import Created, NewRun
+from jobsched.model.run import Claim, Created, NewRun
 from jobsched.model.state import DueJob, Firing
-from jobsched_sql.dialect import Dialect, Fired
+from jobsched_sql.dialect import ClaimWish, Dialect, Fired
 from jobsched_sql.insertion import insert_runs
 from jobsched_sql.rows import driver_rows
 from jobsched_sql.tables import NAMESPACE, jobs, pauses
@@ -76,9 +76,16 @@ def _instant_of(connection: Connection) -> Callable[[Any], datetime]:
     return cast("Callable[[Any], datetime]", Instant().result_processor(connection.dialect, None))
 
 
-def fire(dialect: Dialect, firings: Sequence[Firing]) -> list[Created]:
-    """Move the cursors of jobs that nobody moved before us, and insert the runs of just those."""
-    return dialect.write(lambda connection: _made(connection, dialect, dialect.fire(connection, firings)))
+def fire(
+    dialect: Dialect, firings: Sequence[Firing], wish: ClaimWish | None = None
+) -> tuple[list[Created], list[Claim]]:
+    """Move the cursors of jobs that nobody moved before us, and insert the runs of just those; claim what is wished for."""
+
+    def work(connection: Connection) -> tuple[list[Created], list[Claim]]:
+        fired = dialect.fire(connection, firings, wish)
+        return _made(connection, dialect, fired), list(fired.claims)
+
+    return dialect.write(work)
 
 
 def fire_all(connection: Connection, dialect: Dialect, firings: Sequence[Firing]) -> list[Created] | None:

@@ -145,9 +145,24 @@ class SqlStore:
         return [replace(firing, prepared=self._dialect.prepared(firing)) for firing in firings]
 
     def fire(self, firings: Sequence[Firing]) -> list[Created]:
+        return self._fired(firings, None)[0]
+
+    def fire_and_claim(
+        self,
+        firings: Sequence[Firing],
+        node: int,
+        generations: Mapping[str, int | None],
+        limit: int,
+        *,
+        without_handlers: Sequence[str] = (),
+    ) -> tuple[list[Created], list[Claim]]:
+        return self._fired(firings, self._wish(node, generations, limit, None, without_handlers, (), {}))
+
+    def _fired(self, firings: Sequence[Firing], wish: ClaimWish | None) -> tuple[list[Created], list[Claim]]:
         if not firings:
-            return []
-        return self._announced(slots.fire(self._dialect, firings), [run for firing in firings for run in firing.runs])
+            return [], []
+        made, claims = slots.fire(self._dialect, firings, wish)
+        return self._announced(made, [run for firing in firings for run in firing.runs]), claims
 
     def slot_states(self, namespace: str, job: str, slots: Sequence[datetime]) -> list[SlotRow]:
         return self._dialect.read(lambda connection: questions.slot_states(connection, namespace, job, slots))

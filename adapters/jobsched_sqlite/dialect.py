@@ -182,8 +182,8 @@ class SqliteDialect(Dialect):
     def prepared(self, firing: Firing) -> object:
         return fires.prepared(firing)
 
-    def fire(self, connection: Connection, firings: Sequence[Firing]) -> Fired:
-        return fires.fire(connection, self._time.now(), firings)
+    def fire(self, connection: Connection, firings: Sequence[Firing], wish: ClaimWish | None = None) -> Fired:
+        return fires.fire(connection, self._time.now(), firings, wish)
 
     def write_jobs(self, connection: Connection, namespace: str, generation: int, writes: Sequence[JobWrite]) -> None:
         runs.write_jobs(connection, namespace, generation, writes, self._time.now())

@@ -120,12 +120,16 @@ from json_each(?) f
 where jobsched_jobs.namespace = json_extract(f.value, '$[0]') and jobsched_jobs.name = json_extract(f.value, '$[1]')
   and +jobsched_jobs.cursor_at = json_extract(f.value, '$[4]')
   and +jobsched_jobs.schedule_revision = json_extract(f.value, '$[5]')
+  and not exists (select 1 from jobsched_pauses p where p.namespace = jobsched_jobs.namespace
+    and (p.scope = 'job' and p.name = jobsched_jobs.name or p.scope = 'all' and p.name = ''))
 """
-#: Which of them are still as seen.
+#: Which of them are still as seen, and not paused.
 AS_SEEN = """
 select f.key from json_each(?) f cross join jobsched_jobs job
 where job.namespace = json_extract(f.value, '$[0]') and job.name = json_extract(f.value, '$[1]')
   and job.cursor_at = json_extract(f.value, '$[4]') and job.schedule_revision = json_extract(f.value, '$[5]')
+  and not exists (select 1 from jobsched_pauses p where p.namespace = job.namespace
+    and (p.scope = 'job' and p.name = job.name or p.scope = 'all' and p.name = ''))
 """
 
 #: Plain slots that share what is bound by name; those whose key is not idle, or not known, are left out. Their ids are in
@@ -133,12 +137,12 @@ where job.namespace = json_extract(f.value, '$[0]') and job.name = json_extract(
 INSERT_PLAIN = """
 insert into jobsched_runs
   (id, namespace, job, handler, source, queue, priority, state, max_attempts, scheduled_at, available_at, start_by,
-   generation, concurrency_key, payload, created_at, tags)
+   generation, concurrency_key, payload, created_at, tags, attempt, claim_no, node, started_at)
 select :first + slot.key, :namespace, json_extract(slot.value, '$[0]'), json_extract(slot.value, '$[6]'), 'slot', :queue, :priority,
   case when json_extract(slot.value, '$[2]') > :now then 'scheduled' else :due end, :max_attempts,
   json_extract(slot.value, '$[1]'), coalesce(json_extract(slot.value, '$[2]'), :now), json_extract(slot.value, '$[3]'),
   :generation,
-  json_extract(slot.value, '$[4]'), json_extract(slot.value, '$[5]'), :now, :tags
+  json_extract(slot.value, '$[4]'), json_extract(slot.value, '$[5]'), :now, :tags, :attempt, :attempt, :node, :started_at
 from json_each(:slots) slot
 where json_extract(slot.value, '$[4]') is null or (
   exists (select 1 from jobsched_keys k where k.namespace = :namespace and k.key = json_extract(slot.value, '$[4]'))
@@ -154,8 +158,14 @@ where json_extract(slot.value, '$[4]') is null or (
       and r.namespace = :namespace and r.concurrency_key = json_extract(slot.value, '$[4]')))
 on conflict do nothing
 """
-#: What became of them, by their ids.
-INSERTED_STATES = "select id, state from jobsched_runs where id > ?"
+#: What became of them, by their ids; and of which revision the jobs are of those that run.
+INSERTED_STATES = """
+select id, state, case when state = 'running' then
+  (select revision from jobsched_jobs j where j.namespace = r.namespace and j.name = r.job) end
+from jobsched_runs r where id > ?
+"""
+#: Whether runs of a namespace wait to be claimed.
+ANY_PENDING = "select exists (select 1 from jobsched_runs where state = 'pending' and namespace = ?)"
 
 WRITE_JOB = """
 insert into jobsched_jobs

@@ -154,7 +154,16 @@ class Store(Protocol):
 
         A slot of a keyed job that finds no free place is blocked (`max_queued`) or skipped(overlap); a slot that
         has a row already gets none. One that `replaces` makes older unfinished runs of its key go: those that wait are
-        cancelled(replaced), running ones are asked to stop, and it is blocked until there is a place.
+        cancelled(replaced), running ones are asked to stop, and it is blocked until there is a place. Of a job that a pause
+        holds nothing is fired.
+        """
+
+    def fire_and_claim(
+        self, firings: Sequence[Firing], node: int, generations: Mapping[str, int | None], limit: int, *, without_handlers: Sequence[str] = ()
+    ) -> tuple[list[Created], list[Claim]]:
+        """As `fire`; and as many of the new runs as `claim` would then bring may be claimed, in the same write.
+
+        Only while nothing else waits that `claim` would bring before them.
         """
 
     def slot_states(self, namespace: str, job: str, slots: Sequence[datetime]) -> list[SlotRow]:
