@@ -25,7 +25,7 @@ from jobsched.model.health import ServerFacts
 from jobsched.model.run import Became, Claim, LogLine, NewRun, Reason, RunState, Transition
 from jobsched.model.state import Firing, JobWrite
 from jobsched.store.faults import fault_point
-from jobsched.store.port import Doorbell, Topic
+from jobsched.store.port import ClaimWish, Doorbell, Topic
 from jobsched_postgres import batches, fires, inspection, statements
 from jobsched_postgres.connections import (
     BEGIN,
@@ -51,7 +51,7 @@ from jobsched_postgres.wake import CHANNEL, Ringer
 from jobsched_postgres.wake import Doorbell as ListenDoorbell
 from jobsched_sql.alike import well_and_alike
 from jobsched_sql.borrowing import borrowed, driver_connection
-from jobsched_sql.dialect import ClaimWish, Dialect, Fired, Inserted, InsertedAlone, Key, Load, Placed, Result, Work
+from jobsched_sql.dialect import Dialect, Fired, Inserted, InsertedAlone, Key, Load, Placed, Result, Served, Work
 from jobsched_sql.forking import leave, leave_pool, mind_forks
 from jobsched_sql.rows import CLAIM_COLUMNS, claim_of, driver_rows, leaves_for_good
 from jobsched_sql.tables import nodes
@@ -334,18 +334,18 @@ class PostgresDialect(Dialect):
 
     # -- work
 
-    def claim(self, wish: ClaimWish) -> list[Claim]:
+    def claim(self, wish: ClaimWish, served: Served) -> list[Claim]:
         asked = {
             "now": self.given_now(),
             "node": wish.node,
             "generations": json.dumps(dict(wish.generations)),
-            "namespaces": [namespace for namespace, _ in wish.served or ()] or list(wish.generations),
-            "queues": [queue for _, queue in wish.served or ()],
-            "shares": [min(wish.shares.get(queue, wish.limit), wish.limit) for _, queue in wish.served or ()],
+            "namespaces": [namespace for namespace, _ in served or ()] or list(wish.generations),
+            "queues": [queue for _, queue in served or ()],
+            "shares": [min(wish.shares.get(queue, wish.limit), wish.limit) for _, queue in served or ()],
             "without": list(wish.without_handlers),
             "limit": wish.limit,
         }
-        statement = statements.CLAIM if wish.served is None else statements.CLAIM_OF_QUEUES
+        statement = statements.CLAIM if served is None else statements.CLAIM_OF_QUEUES
         rows = self._execute(statement, asked, binary=True)
         # An UPDATE returns its rows in no order.
         rows.sort(key=_claim_order)

@@ -14,11 +14,13 @@ from jobsched.model.figures import Sizes
 from jobsched.model.health import FileFacts, ServerFacts
 from jobsched.model.run import Became, Claim, LogLine, NewRun, Reason, RunState, Transition
 from jobsched.model.state import Firing, JobWrite
-from jobsched.store.port import Doorbell, Topic
+from jobsched.store.port import ClaimWish, Doorbell, Topic
 from jobsched_sql.types import Instant
 
 Result = TypeVar("Result")
 Work = Callable[[Connection], Result]
+#: (namespace, queue) of those to claim of, at least one; None: all queues of the namespaces, and none has a share.
+Served = Sequence[tuple[str, str]] | None
 
 
 class Key(NamedTuple):
@@ -73,18 +75,6 @@ class Load:
     holders: int  #: pending, running, and abandoned threads
     blocked: int
     retrying: int  #: scheduled, but unfinished all the same: a retry, or a slot with jitter
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimWish:
-    """What a node asks for."""
-
-    node: int
-    generations: Mapping[str, int | None]
-    limit: int
-    served: Sequence[tuple[str, str]] | None  #: (namespace, queue); None: all queues of the namespaces
-    shares: Mapping[str, int]  #: of these queues at most so many, over all namespaces; then `served` is not None
-    without_handlers: Sequence[str]
 
 
 class Dialect(ABC):
@@ -226,7 +216,8 @@ class Dialect(ABC):
     # -- work
 
     @abstractmethod
-    def claim(self, wish: ClaimWish) -> list[Claim]: ...
+    def claim(self, wish: ClaimWish, served: Served) -> list[Claim]:
+        """As wished for, of the queues that are served: what the wish says of queues and pauses has been heeded."""
 
     @abstractmethod
     def finish(
@@ -235,10 +226,10 @@ class Dialect(ABC):
         """What became of those still owned; `then` is called with their ids in the same transaction."""
 
     def finish_and_claim(
-        self, transitions: Sequence[Transition], wish: ClaimWish
+        self, transitions: Sequence[Transition], wish: ClaimWish, served: Served
     ) -> tuple[dict[int, Became], list[Claim]]:
         """Both, one after the other; transitions that make no work, and that nothing is to follow."""
-        return self.finish(transitions), self.claim(wish)
+        return self.finish(transitions), self.claim(wish, served)
 
     # -- the rest
 

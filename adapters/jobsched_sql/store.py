@@ -46,7 +46,7 @@ from jobsched.model.state import (
     StoredJob,
     SyncChange,
 )
-from jobsched.store.port import Beat, Doorbell, Outlook, Promoted, Retention, Topic
+from jobsched.store.port import Beat, ClaimWish, Doorbell, Outlook, Promoted, Retention, Topic
 from jobsched_sql import (
     admission,
     alerts,
@@ -72,7 +72,7 @@ from jobsched_sql import (
     slots,
     sync,
 )
-from jobsched_sql.dialect import ClaimWish, Dialect
+from jobsched_sql.dialect import Dialect
 
 _MAKES_WORK = frozenset({RunState.PENDING, RunState.SCHEDULED})
 
@@ -287,64 +287,30 @@ class SqlStore:
         if count:
             self._dialect.ring("runs")
 
-    def claim(
-        self,
-        node: int,
-        generations: Mapping[str, int | None],
-        limit: int,
-        *,
-        queues: Sequence[str] | None = None,
-        without_handlers: Sequence[str] = (),
-        paused: Sequence[Pause] = (),
-        shares: Mapping[str, int] | None = None,
-    ) -> list[Claim]:
-        wish = self._wish(node, generations, limit, queues, without_handlers, paused, shares or {})
-        return [] if wish is None else self._dialect.claim(wish)
+    def claim(self, wish: ClaimWish) -> list[Claim]:
+        served = self._served(wish)
+        return [] if served == [] else self._dialect.claim(wish, served)
 
-    def _wish(
-        self,
-        node: int,
-        generations: Mapping[str, int | None],
-        limit: int,
-        queues: Sequence[str] | None,
-        without_handlers: Sequence[str],
-        paused: Sequence[Pause],
-        shares: Mapping[str, int],
-    ) -> ClaimWish | None:
-        """None if there is nothing that could be claimed."""
-        served = self._served(list(generations), queues, paused, shares)
-        if limit < 1 or not generations or served == []:
-            return None
-        return ClaimWish(
-            node=node,
-            generations=generations,
-            limit=limit,
-            served=served,
-            shares=shares,
-            without_handlers=without_handlers,
-        )
+    def _served(self, wish: ClaimWish) -> list[tuple[str, str]] | None:
+        """The queues to claim of; None: all, without any share; []: nothing can be claimed.
 
-    def _served(
-        self,
-        namespaces: Sequence[str],
-        queues: Sequence[str] | None,
-        paused: Sequence[Pause],
-        shares: Mapping[str, int],
-    ) -> list[tuple[str, str]] | None:
-        """The queues to claim of. What is paused, or has no share left, is left out by naming the others, since passing over
-        a backlog run by run would make each claim as slow as the backlog is long.
+        What is paused, or has no share left, is left out by naming the others, since passing over a backlog run by run
+        would make each claim as slow as the backlog is long.
         """
-        if queues is not None:
-            served = [(namespace, queue) for namespace in namespaces for queue in sorted(set(queues))]
-        elif paused or shares:
-            served = self._dialect.read(lambda connection: questions.pending_queues(connection, namespaces))
+        namespaces = wish.generations.keys()
+        if wish.limit < 1 or not namespaces:
+            return []
+        if wish.queues is not None:
+            served = [(namespace, queue) for namespace in namespaces for queue in sorted(set(wish.queues))]
+        elif wish.paused or wish.shares:
+            served = self._dialect.read(lambda connection: questions.pending_queues(connection, list(namespaces)))
         else:
             return None
-        standing = {name: Pauses(pause for pause in paused if pause.namespace == name) for name in namespaces}
+        standing = {name: Pauses(pause for pause in wish.paused if pause.namespace == name) for name in namespaces}
         return [
             (namespace, queue)
             for namespace, queue in served
-            if shares.get(queue) != 0 and standing[namespace].of_queue(queue) is None
+            if wish.shares.get(queue) != 0 and standing[namespace].of_queue(queue) is None
         ]
 
     def finish(self, transitions: Sequence[Transition]) -> dict[int, Became]:
@@ -356,24 +322,15 @@ class SqlStore:
         return ours
 
     def finish_and_claim(
-        self,
-        transitions: Sequence[Transition],
-        node: int,
-        generations: Mapping[str, int | None],
-        limit: int,
-        *,
-        queues: Sequence[str] | None = None,
-        without_handlers: Sequence[str] = (),
-        paused: Sequence[Pause] = (),
-        shares: Mapping[str, int] | None = None,
+        self, transitions: Sequence[Transition], wish: ClaimWish
     ) -> tuple[dict[int, Became], list[Claim]]:
-        wish = self._wish(node, generations, limit, queues, without_handlers, paused, shares or {})
-        if wish is None:
+        served = self._served(wish)
+        if served == []:
             return self.finish(transitions), []
         if not transitions or any(one.alerts or _makes_work(one) for one in transitions):
             ours = self.finish(transitions)
-            return ours, self._dialect.claim(wish)
-        return self._dialect.finish_and_claim(transitions, wish)
+            return ours, self._dialect.claim(wish, served)
+        return self._dialect.finish_and_claim(transitions, wish, served)
 
     def end_abandoned(self, run_ids: Sequence[int], node: int) -> None:
         if run_ids:

@@ -16,9 +16,9 @@ from jobsched.model.figures import Sizes
 from jobsched.model.health import FileFacts
 from jobsched.model.run import Became, Claim, LogLine, NewRun, Transition
 from jobsched.model.state import Firing, JobWrite
-from jobsched.store.port import Doorbell, Topic
+from jobsched.store.port import ClaimWish, Doorbell, Topic
 from jobsched_sql.borrowing import borrowed, driver_connection
-from jobsched_sql.dialect import ClaimWish, Dialect, Fired, Inserted, InsertedAlone, Key, Load, Placed, Result, Work
+from jobsched_sql.dialect import Dialect, Fired, Inserted, InsertedAlone, Key, Load, Placed, Result, Served, Work
 from jobsched_sql.forking import leave, leave_pool, mind_forks
 from jobsched_sql.tables import nodes
 from jobsched_sql.types import to_micros
@@ -195,8 +195,8 @@ class SqliteDialect(Dialect):
 
     # -- work
 
-    def claim(self, wish: ClaimWish) -> list[Claim]:
-        rows = self._alone(lambda driver: work.claim(driver, wish, self._time.now()))
+    def claim(self, wish: ClaimWish, served: Served) -> list[Claim]:
+        rows = self._alone(lambda driver: work.claim(driver, wish, served, self._time.now()))
         return work.claims_of(rows)
 
     def finish(
@@ -213,11 +213,11 @@ class SqliteDialect(Dialect):
         return self.write(finishing)
 
     def finish_and_claim(
-        self, transitions: Sequence[Transition], wish: ClaimWish
+        self, transitions: Sequence[Transition], wish: ClaimWish, served: Served
     ) -> tuple[dict[int, Became], list[Claim]]:
         now = self._time.now
         ours, rows = self._alone(
-            lambda driver: (work.finish(driver, transitions, now()), work.claim(driver, wish, now()))
+            lambda driver: (work.finish(driver, transitions, now()), work.claim(driver, wish, served, now()))
         )
         return ours, work.claims_of(rows)
 

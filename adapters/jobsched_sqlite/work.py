@@ -11,8 +11,9 @@ from sqlalchemy import Connection
 
 from jobsched.model.run import Became, Claim, LogLine, Reason, RunState, Transition
 from jobsched.store.faults import fault_point
+from jobsched.store.port import ClaimWish
 from jobsched_sql.alike import WellAlike, well_and_alike
-from jobsched_sql.dialect import ClaimWish
+from jobsched_sql.dialect import Served
 from jobsched_sql.rows import CLAIM_COLUMNS, claim_of, leaves_for_good, value_of
 from jobsched_sql.texts import clean, encode_anyhow
 from jobsched_sql.types import from_micros, to_micros
@@ -25,12 +26,12 @@ _claim_order = itemgetter(CLAIM_COLUMNS.index("priority"), CLAIM_COLUMNS.index("
 _instant = lru_cache(maxsize=1024)(from_micros)  # runs that were claimed, or enqueued, together share theirs
 
 
-def claim(connection: Connection | Driver, wish: ClaimWish, now: datetime) -> list[Any]:
+def claim(connection: Connection | Driver, wish: ClaimWish, served: Served, now: datetime) -> list[Any]:
     """The oldest pending runs are now running; none for a node without a lease. Rows of `CLAIM_COLUMNS`."""
     at = to_micros(now)
     if not connection.exec_driver_sql(statements.ALIVE, (wish.node, at)).fetchall():
         return []
-    rows = _claimable(connection, wish, at)
+    rows = _claimable(connection, wish, served, at)
     for namespace, generation in wish.generations.items():
         if ids := [row[0] for row in rows if row[_NAMESPACE] == namespace]:
             connection.exec_driver_sql(statements.CLAIM, (wish.node, at, generation, json.dumps(ids)))
@@ -42,14 +43,14 @@ def claims_of(rows: Sequence[Any]) -> list[Claim]:
     return [claim_of(row, _instant) for row in rows]
 
 
-def _claimable(connection: Connection | Driver, wish: ClaimWish, at: int) -> list[Any]:
+def _claimable(connection: Connection | Driver, wish: ClaimWish, served: Served, at: int) -> list[Any]:
     without = json.dumps(list(wish.without_handlers))
     rows: list[Any] = []
-    if wish.served is None:
+    if served is None:
         for namespace, generation in wish.generations.items():
             asked: tuple[object, ...] = (wish.node, at, generation, namespace, without, at, wish.limit)
             rows += _in_one(connection, statements.CLAIMABLE, asked)
-    for namespace, queue in wish.served or ():
+    for namespace, queue in served or ():
         share = min(wish.shares.get(queue, wish.limit), wish.limit)
         asked = (wish.node, at, wish.generations[namespace], namespace, without, queue, at, share)
         rows += _in_one(connection, statements.CLAIMABLE_OF_QUEUE, asked)

@@ -21,6 +21,7 @@ from jobsched.runner.held import Held
 from jobsched.runner.options import Options
 from jobsched.runner.runner import Runner
 from jobsched.schedule import retry
+from jobsched.store.port import ClaimWish
 
 E = TypeVar("E", bound=Event)
 
@@ -93,13 +94,14 @@ class Claimer:
         if not runner.heartbeat.fit:
             return None
         asked = clock.monotonic()
-        claims = self.client.store.claim(
-            runner.heartbeat.node,
-            runner.definitions.generations,
-            1,
+        wish = ClaimWish(
+            node=runner.heartbeat.node,
+            generations=runner.definitions.generations,
+            limit=1,
             queues=self._queues,
             paused=runner.pauses.of_queues,
         )
+        claims = self.client.store.claim(wish)
         if not claims or clock.monotonic() - asked >= runner.heartbeat.longest_claim:
             # One whose answer took so long is given back by the heartbeat, as if it had been lost.
             return None

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
 
 from jobsched.clock import Clock
 from jobsched.errors import StoreError
@@ -19,7 +18,7 @@ from jobsched.runner.pauses import NodePauses
 from jobsched.runner.pool import Pool
 from jobsched.runner.service import NotNowError, Service
 from jobsched.store.faults import fault_point
-from jobsched.store.port import Store
+from jobsched.store.port import ClaimWish, Store
 
 #: A node that does not know a handler leaves its runs to others for so long.
 _LEFT_TO_OTHERS = timedelta(seconds=60)
@@ -180,20 +179,20 @@ class Dispatcher(Service):
 
     def _claimed(self, node: int, asked: int) -> list[Claim]:
         """As the store claims them; in a burst what has ended meanwhile goes with it, where one would wait for the other."""
-        wanted: dict[str, Any] = {
-            "queues": self._options.queues,
-            "without_handlers": self._left(),
-            "paused": self._pauses.of_queues,
-            "shares": self._shares(asked),
-        }
-        generations = self._definitions.generations
+        wish = ClaimWish(
+            node=node,
+            generations=self._definitions.generations,
+            limit=asked,
+            queues=self._options.queues,
+            without_handlers=self._left(),
+            paused=self._pauses.of_queues,
+            shares=self._shares(asked),
+        )
         if self.buffer.room and self._store.writes_in_turn:
-            both = self._write_with(
-                lambda ended: self._store.finish_and_claim(ended, node, generations, asked, **wanted)
-            )
+            both = self._write_with(lambda ended: self._store.finish_and_claim(ended, wish))
             if both is not None:
                 return both
-        return self._store.claim(node, generations, asked, **wanted)
+        return self._store.claim(wish)
 
     def _shares(self, asked: int) -> dict[str, int]:
         """What is left of the queues' shares of this node's threads, where that is less than is asked for.

@@ -89,6 +89,21 @@ class Retention:
     ad_hoc_ages: Mapping[RunState, timedelta] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimWish:
+    """What a node asks for when it claims."""
+
+    node: int
+    #: Of these namespaces alone; the generation is the one that their runs are performed under.
+    generations: Mapping[str, int | None]
+    limit: int  #: at most so many runs
+    queues: Sequence[str] | None = None  #: of these alone, in each of the namespaces; None: of all
+    without_handlers: Sequence[str] = ()  #: none of these
+    paused: Sequence[Pause] = ()  #: of no queue that one of them holds
+    #: Of these queues at most so many runs each, over all namespaces.
+    shares: Mapping[str, int] = field(default_factory=dict)
+
+
 #: What a wake-up is about: `runs` (one became pending), `jobs` (a sync, a pause, a resumption), `cancels` (of running runs).
 Topic = Literal["runs", "jobs", "cancels"]
 
@@ -225,22 +240,10 @@ class Store(Protocol):
         None: once those that it has let in find a thread. Then, and at that instant, `admit` has something to do.
         """
 
-    def claim(
-        self,
-        node: int,
-        generations: Mapping[str, int | None],
-        limit: int,
-        *,
-        queues: Sequence[str] | None = None,
-        without_handlers: Sequence[str] = (),
-        paused: Sequence[Pause] = (),
-        shares: Mapping[str, int] | None = None,
-    ) -> list[Claim]:
-        """Up to `limit` pending runs, by (priority, available_at, id), are now running and owned by `node`.
+    def claim(self, wish: ClaimWish) -> list[Claim]:
+        """Pending runs as wished for, by (priority, available_at, id), are now running and owned by the node.
 
-        Only of the namespaces that `generations` names, and of no queue that one of `paused` holds. `shares`: of these
-        queues at most so many each, over all these namespaces; what is passed over keeps nothing behind it from being claimed.
-        Nothing for a node whose lease has run out. `generations` says under which generation each namespace's runs are performed.
+        What is passed over keeps nothing behind it from being claimed. Nothing for a node whose lease has run out.
         """
 
     def finish(self, transitions: Sequence[Transition]) -> dict[int, Became]:
@@ -255,16 +258,7 @@ class Store(Protocol):
         """
 
     def finish_and_claim(
-        self,
-        transitions: Sequence[Transition],
-        node: int,
-        generations: Mapping[str, int | None],
-        limit: int,
-        *,
-        queues: Sequence[str] | None = None,
-        without_handlers: Sequence[str] = (),
-        paused: Sequence[Pause] = (),
-        shares: Mapping[str, int] | None = None,
+        self, transitions: Sequence[Transition], wish: ClaimWish
     ) -> tuple[dict[int, Became], list[Claim]]:
         """What `finish` and then `claim` would answer; in one transaction if writes are made in turn, and nothing keeps them apart.
 

@@ -13,7 +13,7 @@ from jobsched.model.payload import payloads_of
 from jobsched.model.queue import QueueLimits
 from jobsched.model.run import Claim, NewRun, OwnedRun, Reason, Run, RunFilter, RunState, Source, Transition
 from jobsched.model.state import Firing, JobRemoval, JobWrite, StoredJob, SyncChange
-from jobsched.store.port import Store
+from jobsched.store.port import ClaimWish, Store
 
 NAMESPACE = "default"
 HANDLER = "tests:handle"
@@ -210,7 +210,12 @@ def a_node(store: Store, *, lease: timedelta = LEASE, **fields: Any) -> int:
 
 def claim(store: Store, node: int, limit: int = 1000, **fields: Any) -> list[Claim]:
     """What the node gets of the default namespace."""
-    return store.claim(node, **_over({"generations": {NAMESPACE: None}, "limit": limit}, fields))
+    return store.claim(a_wish(node, limit, **fields))
+
+
+def a_wish(node: int, limit: int = 1000, **fields: Any) -> ClaimWish:
+    """What the node asks for: of the default namespace, all queues and handlers."""
+    return ClaimWish(node=node, limit=limit, **_over({"generations": {NAMESPACE: None}}, fields))
 
 
 def a_transition(owned: Claim | OwnedRun, state: RunState = RunState.SUCCEEDED, **fields: Any) -> Transition:

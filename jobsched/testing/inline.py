@@ -26,6 +26,7 @@ from jobsched.observe.runlog import RunLog
 from jobsched.runner.held import Held
 from jobsched.runner.options import Options
 from jobsched.runner.runner import Runner
+from jobsched.store.port import ClaimWish
 from jobsched.testing.clock import FakeClock, PassingClock
 from jobsched.testing.runs import Runs
 
@@ -183,13 +184,14 @@ class Inline:
     def _claim(self) -> Claim | None:
         """One at a time: what a handler pauses, cancels or puts before others holds from the next run on."""
         self._runner.pauses.step()
-        claims = self._store.claim(
-            self._runner.heartbeat.node,
-            self._runner.definitions.generations,
-            1,
+        wish = ClaimWish(
+            node=self._runner.heartbeat.node,
+            generations=self._runner.definitions.generations,
+            limit=1,
             without_handlers=self._runner.dispatcher.lacking,
             paused=self._runner.pauses.of_queues,
         )
+        claims = self._store.claim(wish)
         return claims[0] if claims else None
 
     def _what_failed(self, run_id: int) -> BaseException | None:

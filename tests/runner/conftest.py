@@ -18,7 +18,7 @@ from jobsched.model.run import Run, RunState, Transition
 from jobsched.runner.options import Options
 from jobsched.runner.runner import Runner
 from jobsched.store.open import open_store
-from jobsched.store.port import Store
+from jobsched.store.port import ClaimWish, Store
 from jobsched.sync.apply import sync
 from jobsched.testing.builders import queue_limits
 
@@ -57,9 +57,9 @@ class Between:
 
         self.on(name, call)
 
-    def finish_and_claim(self, transitions: Sequence[Transition], *args: Any, **kwargs: Any) -> Any:
+    def finish_and_claim(self, transitions: Sequence[Transition], wish: ClaimWish) -> Any:
         """By two calls, so that neither passes by what is between."""
-        return self.finish(transitions), self.claim(*args, **kwargs)
+        return self.finish(transitions), self.claim(wish)
 
     def __getattr__(self, name: str) -> Any:
         return self._replaced.get(name) or getattr(self._store, name)

@@ -10,6 +10,7 @@ from jobsched import Context
 from jobsched.model.handler import CommandHandler, ShellHandler
 from jobsched.model.job import Concurrency, Retries, Timeout
 from jobsched.model.run import Reason, RunState
+from jobsched.testing.builders import claim
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,7 +97,7 @@ def test_a_lost_run_of_a_removed_job_fails(bench: "Bench", *, removed: bool) -> 
     bench.declare("lost", performs=CommandHandler(("true",)))
     run_id = bench.trigger("lost")
     dead = store.register(host="gone", pid=1, version="0", namespaces=["default"], lease=timedelta(seconds=2), info={})
-    assert [claimed.id for claimed in store.claim(dead, {"default": 1}, 1)] == [run_id]
+    assert [claimed.id for claimed in claim(store, dead, 1, generations={"default": 1})] == [run_id]
     if removed:
         bench.undeclare("lost")
 

@@ -19,7 +19,7 @@ from jobsched.model.instants import format_instant
 from jobsched.model.run import LogLine, RunState, Transition
 from jobsched.store.open import open_store
 from jobsched.sync.apply import sync
-from jobsched.testing.builders import a_job
+from jobsched.testing.builders import a_job, claim
 from jobsched.testing.clock import FakeClock
 from jobsched.web.access import Access, Caller, Role, Token
 from jobsched.web.kept import Kept
@@ -136,17 +136,17 @@ def given_node(client: Client) -> int:
 def given_running(client: Client, handler: str = "work", **given: Any) -> int:
     """A run that a node performs."""
     made = client.enqueue(handler, **given)
-    [claim] = client.store.claim(given_node(client), {"default": 1}, 1)
-    assert claim.id == made.id
+    [claimed] = claim(client.store, given_node(client), 1, generations={"default": 1})
+    assert claimed.id == made.id
     return made.id
 
 
 def given_failed(client: Client, message: str) -> int:
     made, node = client.enqueue("charge"), given_node(client)
-    [claim] = client.store.claim(node, {"default": 1}, 1)
+    [claimed] = claim(client.store, node, 1, generations={"default": 1})
     error = {"attempt": 1, "type": "ConnectionError", "message": message, "traceback": f"File {EVIL}"}
     failed = Transition(
-        id=claim.id, claim_no=claim.claim_no, node=node, state=RunState.FAILED, attempt=1, reason=None, error=error
+        id=claimed.id, claim_no=claimed.claim_no, node=node, state=RunState.FAILED, attempt=1, reason=None, error=error
     )
     client.store.finish([failed])
     return made.id

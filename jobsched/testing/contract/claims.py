@@ -58,7 +58,7 @@ class ClaimContract:
         node = a_node(store)
         clock.advance(1)
 
-        [claimed] = store.claim(node, {"default": 7}, 10)
+        [claimed] = claim(store, node, generations={NAMESPACE: 7})
 
         assert (claimed.id, claimed.claim_no, claimed.node) == (created.id, 1, node)
         assert (claimed.namespace, claimed.job, claimed.job_revision) == ("default", None, None)
@@ -72,7 +72,7 @@ class ClaimContract:
         node = a_node(store)
         clock.advance(1)
 
-        store.claim(node, {"default": 7}, 10)
+        claim(store, node, generations={NAMESPACE: 7})
 
         run = the_run(store, created.id)
         assert (run.state, run.node, run.attempt, run.generation) == (RunState.RUNNING, node, 1, 7)
@@ -134,11 +134,11 @@ class ClaimContract:
     def test_only_the_named_namespaces_are_claimed_under_their_generations(self, store: Store) -> None:
         store.enqueue([a_run(namespace=name) for name in ("a", "b", "c")])
 
-        claimed = store.claim(a_node(store), {"a": 3, "c": 9}, 10)
+        claimed = claim(store, a_node(store), generations={"a": 3, "c": 9})
 
         assert sorted((one.namespace, one.generation) for one in claimed) == [("a", 3), ("c", 9)]
         assert [the_run(store, one.id).generation for one in claimed] == [one.generation for one in claimed]
-        assert store.claim(a_node(store), {}, 10) == []
+        assert claim(store, a_node(store), generations={}) == []
 
     def test_only_the_named_queues_are_claimed(self, store: Store) -> None:
         store.enqueue([a_run(queue=name) for name in ("default", "mail", "slow")])
@@ -169,7 +169,7 @@ class ClaimContract:
         store.enqueue([a_run(namespace=name, queue="mail") for name in ("a", "b", "a", "b")])
         node = a_node(store)
 
-        claimed = store.claim(node, {"a": None, "b": None}, 10, shares={"mail": 3})
+        claimed = claim(store, node, generations={"a": None, "b": None}, shares={"mail": 3})
 
         assert [one.namespace for one in claimed] == ["a", "b", "a"]
 

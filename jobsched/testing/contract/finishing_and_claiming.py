@@ -10,10 +10,10 @@ from jobsched.store.port import Store
 from jobsched.testing.builders import (
     HANDLER,
     LEASE,
-    NAMESPACE,
     a_node,
     a_run,
     a_transition,
+    a_wish,
     claim,
     given_back,
     runs,
@@ -69,7 +69,7 @@ class FinishAndClaimContract:
             a_transition(failed, RunState.FAILED, reason=Reason.ERROR, error=error),
         ]
 
-        ours, claims = store.finish_and_claim(ended, node, {NAMESPACE: None}, 9)
+        ours, claims = store.finish_and_claim(ended, a_wish(node, 9))
 
         assert ours == {well.id: WELL, told.id: WELL, failed.id: Became(RunState.FAILED, Reason.ERROR)}
         assert (the_run(store, told.id).result, the_run(store, failed.id).error) == ({"sent": True}, (error,))
@@ -80,7 +80,7 @@ class FinishAndClaimContract:
         node = a_node(store)
         [held] = claim(store, node)
 
-        ours, [again] = store.finish_and_claim([given_back(held)], node, {NAMESPACE: None}, 9)
+        ours, [again] = store.finish_and_claim([given_back(held)], a_wish(node, 9))
 
         assert (list(ours), again.id, again.claim_no) == ([held.id], held.id, 2)
 
@@ -92,7 +92,7 @@ class FinishAndClaimContract:
             held, RunState.FAILED, reason=Reason.ERROR, on_failure=OnFailure(PythonHandler("billing:tell"))
         )
 
-        _, [told] = store.finish_and_claim([failed], node, {NAMESPACE: None}, 9)
+        _, [told] = store.finish_and_claim([failed], a_wish(node, 9))
 
         assert (told.handler, told.payload["id"]) == ("billing:tell", held.id)
 
@@ -135,7 +135,4 @@ def finish_and_claim(
     store: Store, node: int, ended: list[Claim], limit: int = 9, **wanted: Any
 ) -> tuple[dict[int, Became], list[Claim]]:
     """All of them have succeeded."""
-    ours, claims = store.finish_and_claim(
-        [a_transition(one) for one in ended], node, {NAMESPACE: None}, limit, **wanted
-    )
-    return dict(ours), claims
+    return store.finish_and_claim([a_transition(one) for one in ended], a_wish(node, limit, **wanted))

@@ -1,6 +1,6 @@
 """The dispatcher: what it had claimed ahead and does not begin."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,15 +12,16 @@ from jobsched.runner.held import Held
 from jobsched.runner.options import Options
 from jobsched.runner.pool import Pool
 from jobsched.runner.service import NotNowError
+from jobsched.store.port import ClaimWish
 from jobsched.testing.builders import a_pause
 
 
-def asked_of_the_store(pool: Pool, **options: Any) -> dict[str, int]:
+def asked_of_the_store(pool: Pool, **options: Any) -> Mapping[str, int]:
     """The shares that the next claim names."""
-    asked: list[dict[str, int]] = []
+    asked: list[Mapping[str, int]] = []
 
-    def claim(*_: Any, shares: dict[str, int], **__: Any) -> list[Any]:
-        asked.append(shares)
+    def claim(wish: ClaimWish) -> list[Any]:
+        asked.append(wish.shares)
         return []
 
     store: Any = SimpleNamespace(claim=claim, writes_in_turn=False)
@@ -81,9 +82,7 @@ def test_in_a_burst_what_has_ended_is_written_with_the_next_claim_where_one_woul
     node: Any = SimpleNamespace(fit=True, node=1)
     definitions: Any = SimpleNamespace(generations={})
     pauses: Any = SimpleNamespace(of_queues=())
-    store: Any = SimpleNamespace(
-        writes_in_turn=True, finish_and_claim=lambda ended, _node, _generations, limit, **_: asked.append(limit)
-    )
+    store: Any = SimpleNamespace(writes_in_turn=True, finish_and_claim=lambda _ended, wish: asked.append(wish.limit))
     nothing: Any = None
 
     def write_with(write: Callable[[Any], Any]) -> list[Any]:
