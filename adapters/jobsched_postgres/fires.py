@@ -9,9 +9,10 @@ from sqlalchemy import Connection
 
 from jobsched.model.run import Claim, RunState
 from jobsched.model.state import Firing
+from jobsched.store.port import ClaimWish
 from jobsched_postgres import batches, statements
 from jobsched_sql.claimed_slots import claimed, wanted
-from jobsched_sql.dialect import ClaimWish, Fired, Inserted
+from jobsched_sql.dialect import Fired, Inserted
 from jobsched_sql.plain_slots import counted_key, is_small, plain_run, without_rivals
 
 _STATES = {state.value: state for state in RunState}

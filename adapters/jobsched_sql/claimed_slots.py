@@ -8,15 +8,13 @@ from datetime import datetime
 
 from jobsched.model.run import Claim, NewRun
 from jobsched.model.state import Firing
-from jobsched_sql.dialect import ClaimWish
+from jobsched.store.port import ClaimWish
 from jobsched_sql.rows import value_of
 from jobsched_sql.texts import clean, encode
 
 
 def wanted(firings: Sequence[Firing], plain: Sequence[int], wish: ClaimWish) -> Collection[int]:
-    """Of these plain ones, by their places, those that the node asks for. None of those that are chosen queue by queue."""
-    if wish.served is not None:
-        return ()
+    """Of these plain ones, by their places, those that the node asks for."""
     handled = [
         n
         for n in plain

@@ -9,7 +9,8 @@ from sqlalchemy import BindParameter, ColumnElement, Connection, Integer, bindpa
 
 from jobsched.model.run import Claim, Created, NewRun
 from jobsched.model.state import DueJob, Firing
-from jobsched_sql.dialect import ClaimWish, Dialect, Fired
+from jobsched.store.port import ClaimWish
+from jobsched_sql.dialect import Dialect, Fired
 from jobsched_sql.insertion import insert_runs
 from jobsched_sql.rows import driver_rows
 from jobsched_sql.tables import NAMESPACE, jobs, pauses

@@ -147,16 +147,10 @@ class SqlStore:
     def fire(self, firings: Sequence[Firing]) -> list[Created]:
         return self._fired(firings, None)[0]
 
-    def fire_and_claim(
-        self,
-        firings: Sequence[Firing],
-        node: int,
-        generations: Mapping[str, int | None],
-        limit: int,
-        *,
-        without_handlers: Sequence[str] = (),
-    ) -> tuple[list[Created], list[Claim]]:
-        return self._fired(firings, self._wish(node, generations, limit, None, without_handlers, (), {}))
+    def fire_and_claim(self, firings: Sequence[Firing], wish: ClaimWish) -> tuple[list[Created], list[Claim]]:
+        # What is chosen queue by queue is left to `claim`.
+        of_any_queue = wish.queues is None and not wish.paused and not wish.shares
+        return self._fired(firings, wish if of_any_queue and wish.limit > 0 else None)
 
     def _fired(self, firings: Sequence[Firing], wish: ClaimWish | None) -> tuple[list[Created], list[Claim]]:
         if not firings:

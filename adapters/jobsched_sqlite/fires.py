@@ -9,8 +9,9 @@ from sqlalchemy import Connection
 
 from jobsched.model.run import NewRun, RunState
 from jobsched.model.state import Firing
+from jobsched.store.port import ClaimWish
 from jobsched_sql.claimed_slots import claimed, wanted
-from jobsched_sql.dialect import ClaimWish, Fired, Inserted, Queue
+from jobsched_sql.dialect import Fired, Inserted, Queue
 from jobsched_sql.plain_slots import is_small, plain_run, without_rivals
 from jobsched_sql.texts import clean, encode, tags_text
 from jobsched_sql.types import to_micros

@@ -173,12 +173,10 @@ class Store(Protocol):
         holds nothing is fired.
         """
 
-    def fire_and_claim(
-        self, firings: Sequence[Firing], node: int, generations: Mapping[str, int | None], limit: int, *, without_handlers: Sequence[str] = ()
-    ) -> tuple[list[Created], list[Claim]]:
-        """As `fire`; and as many of the new runs as `claim` would then bring may be claimed, in the same write.
+    def fire_and_claim(self, firings: Sequence[Firing], wish: ClaimWish) -> tuple[list[Created], list[Claim]]:
+        """As `fire`; and of the new runs those may be claimed in the same write that `claim` would bring at this instant.
 
-        Only while nothing else waits that `claim` would bring before them.
+        None while others wait that it might bring before them. What is not claimed here waits as after `fire`.
         """
 
     def slot_states(self, namespace: str, job: str, slots: Sequence[datetime]) -> list[SlotRow]:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from jobsched.model.handler import handler_text
 from jobsched.model.run import Claim, Created, RunState, Source
 from jobsched.model.state import Firing
-from jobsched.store.port import Store
+from jobsched.store.port import ClaimWish, Store
 from jobsched.testing.builders import (
     LEASE,
     MINUTE,
@@ -184,6 +184,7 @@ def fired(
     without_handlers: list[str] | None = None,
 ) -> tuple[list[Created], list[Claim]]:
     """Fire them, and claim at once."""
-    return store.fire_and_claim(
-        firings, node, {NAMESPACE: generation}, limit, without_handlers=without_handlers or []
+    wish = ClaimWish(
+        node=node, generations={NAMESPACE: generation}, limit=limit, without_handlers=without_handlers or []
     )
+    return store.fire_and_claim(firings, wish)

@@ -142,8 +142,8 @@ class PauseContract:
     def test_resuming_changes_nothing_if_a_cursor_has_moved(self, store: Store) -> None:
         stored = given_jobs(store, a_free_job("moved"), a_free_job("still"))
         pause = a_pause("all")
-        store.pause([pause])
         store.fire([a_firing(stored["moved"], a_slot(stored["moved"].job, START + MINUTE))])
+        store.pause([pause])
         firings = [a_firing(one, a_skipped_slot(one.job, START + 2 * MINUTE, Reason.PAUSED)) for one in stored.values()]
 
         assert not store.resume(a_resumption(store, pause, firings=firings))
