@@ -139,7 +139,16 @@ def numbered_keys(numbers: Mapping[Key, int], number: str) -> str:
 
 
 #: The columns of a firing, and behind them those of its run, if that is a plain one.
-_FIRING = ("namespace", "job", "seen_cursor", "schedule_revision", "cursor_at", "next_at", "concurrency_key")
+_FIRING = (
+    "namespace",
+    "job",
+    "seen_cursor",
+    "schedule_revision",
+    "revision",
+    "cursor_at",
+    "next_at",
+    "concurrency_key",
+)
 _PLAIN = (
     "handler",
     "queue",
@@ -156,8 +165,9 @@ _PLAIN = (
 
 def firing(one: Firing) -> tuple[str, ...]:
     """It as elements of arrays, a column each."""
-    cursors = (_instant(one.seen_cursor), one.schedule_revision, _instant(one.cursor), _instant(one.next_at))
-    return tuple(map(_element, (one.namespace, one.job, *cursors, counted_key(one), *_plain(one))))
+    seen = (_instant(one.seen_cursor), one.schedule_revision, one.revision)
+    moved = (_instant(one.cursor), _instant(one.next_at))
+    return tuple(map(_element, (one.namespace, one.job, *seen, *moved, counted_key(one), *_plain(one))))
 
 
 def _plain(one: Firing) -> tuple[str | int | None, ...]:

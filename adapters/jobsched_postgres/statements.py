@@ -167,18 +167,21 @@ where state || '' = 'blocked' and id = any(array(
     order by r.priority, r.available_at, r.id limit free.places) oldest))
 """
 
-#: Jobs that are still as seen, that no pause holds, and that nobody else is firing; then the keys of their runs, in order. No key of a job's row
-#: is changed, so its lock lets `finish` look whether the job exists. How many of each, and which if that is not all.
-#: An array a column: records of JSON take the server six times as long to read.
+#: Jobs that are still as seen, that no pause holds, and that nobody else is firing; then the keys of their runs, in order. No
+#: key of a job's row is changed, so its lock lets `finish` look whether the job exists. How many of each, and which if that is
+#: not all. An array a column: records of JSON take the server six times as long to read.
 ADVANCE = """
 with firing as materialized (
   select * from unnest(%(namespace)s::text[], %(job)s::text[], %(seen_cursor)s::timestamptz[],
-    %(schedule_revision)s::bigint[], %(cursor_at)s::timestamptz[], %(next_at)s::timestamptz[], %(concurrency_key)s::text[])
-  with ordinality as firing (namespace, job, seen_cursor, schedule_revision, cursor_at, next_at, concurrency_key, position)),
+    %(schedule_revision)s::bigint[], %(revision)s::bigint[], %(cursor_at)s::timestamptz[], %(next_at)s::timestamptz[],
+    %(concurrency_key)s::text[])
+  with ordinality as firing (namespace, job, seen_cursor, schedule_revision, revision, cursor_at, next_at, concurrency_key,
+    position)),
 held as materialized (
   select firing.position, job.namespace, job.name, firing.cursor_at, firing.next_at, firing.concurrency_key
   from firing join jobsched_jobs job on job.namespace = firing.namespace and job.name = firing.job
   where job.cursor_at = firing.seen_cursor and job.schedule_revision = firing.schedule_revision
+    and coalesce(firing.revision, job.revision) = job.revision
     and (job.namespace, job.name) not in (select namespace, name from jobsched_pauses where scope = 'job')
     and job.namespace not in (select namespace from jobsched_pauses where scope = 'all')
   order by job.namespace collate "C", job.name collate "C"

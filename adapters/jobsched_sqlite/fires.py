@@ -47,7 +47,7 @@ def prepared(firing: Firing) -> Prepared | None:
 
 def _prepared(firing: Firing) -> Prepared:
     instants = map(_micros, (firing.cursor, firing.next_at, firing.seen_cursor))
-    cursor = json.dumps((firing.namespace, firing.job, *instants, firing.schedule_revision))
+    cursor = json.dumps((firing.namespace, firing.job, *instants, firing.schedule_revision, firing.revision))
     run = plain_run(firing)
     if run is None:
         return Prepared(cursor, None)

@@ -135,6 +135,7 @@ class Firing:
     cursor: datetime
     next_at: datetime | None
     runs: tuple[NewRun, ...]
+    revision: int | None = None  #: of the job it was reckoned by; at another one nothing is fired. None: at any
     prepared: object = field(default=None, compare=False, repr=False)  #: what the store made of it beforehand
 
 

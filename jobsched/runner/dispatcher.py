@@ -1,15 +1,17 @@
 """Dispatcher: claims due runs for free threads, in batches, and hands them to the pool."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 from jobsched.clock import Clock
 from jobsched.errors import StoreError
 from jobsched.handlers.cancel import CancelToken
-from jobsched.model.run import Became, Claim, Transition
+from jobsched.model.run import Became, Claim, Created, Transition
+from jobsched.model.state import Firing
 from jobsched.observe.runlog import RunLog
+from jobsched.runner.buffer import Buffer
 from jobsched.runner.definitions import Definitions
 from jobsched.runner.heartbeat import Heartbeat
 from jobsched.runner.held import Held, HeldRuns
@@ -28,58 +30,6 @@ _LOOK_AT_WAITING = 0.05
 
 #: Writes what has ended, and claims.
 WriteBoth = Callable[[Sequence[Transition]], tuple[Mapping[int, Became], list[Claim]]]
-
-
-class Buffer:
-    """How many runs a node may hold beyond its threads: some milliseconds of work by the durations it sees.
-
-    Claiming only for free threads costs most of the speed with handlers of microseconds; holding runs that wait for
-    slow handlers would keep them from idle nodes. So it grows only while claims come back full, and stays 0 for slow ones.
-    """
-
-    SECONDS_OF_WORK = 0.03
-    #: What would wait longer is given back. More than what is claimed ahead: durations vary, and giving back costs.
-    SECONDS_TO_WAIT = 0.1
-    MOST = 500
-
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
-        self._duration: float | None = None
-        self._grown = 0
-
-    @property
-    def room(self) -> int:
-        """How many to hold."""
-        return min(self._grown, self._work_of(self.SECONDS_OF_WORK))
-
-    @property
-    def bearable(self) -> int:
-        """How many of those that are held to keep."""
-        return self._work_of(self.SECONDS_TO_WAIT)
-
-    def _work_of(self, seconds: float) -> int:
-        if self._duration is None:
-            return 0
-        by_work = math.ceil(self._threads * seconds / max(self._duration, 1e-6)) - self._threads
-        return max(0, min(by_work, self.MOST))
-
-    def ran(self, seconds: float) -> None:
-        """A run took so long: the mean of the last ones counts, since threads that wait for each other make any one slow."""
-        known = self._duration
-        self._duration = seconds if known is None else known * 0.95 + seconds * 0.05
-
-    def at_least(self, seconds: float) -> None:
-        """Runs that have not ended have taken so long already; what all that is held would take counts at once."""
-        if seconds >= self.SECONDS_OF_WORK and (self._duration is None or seconds > self._duration):
-            self._duration = seconds
-
-    def claimed(self, count: int, asked: int) -> None:
-        """A short one says nothing: each burst ends with some, and the next is to find it as wide as it was.
-
-        What bounds it then is how long the runs have taken of late.
-        """
-        if count == asked:
-            self._grown = min(max(8, self._grown * 4), self.MOST)
 
 
 class Dispatcher(Service):
@@ -110,6 +60,10 @@ class Dispatcher(Service):
         self._pauses, self._give_back = pauses, give_back
         self.buffer = Buffer(options.threads)
         self._left_until: dict[str, float] = {}
+        self._promising = threading.Lock()
+        self._promised = 0  #: places for what is being fired here
+        self._caught_up = False  #: the last claim brought less than was asked for: nothing waits
+        self._held_off = False  #: places that were promised have kept a claim from being made
 
     def leave_to_others(self, handler: str) -> None:
         """Claim no run of a handler that this node cannot perform, for a while."""
@@ -129,16 +83,52 @@ class Dispatcher(Service):
         if asked > 0:
             claimed = self._claim(asked)
             self.buffer.claimed(claimed, asked)
+            self._caught_up = claimed < asked
             if claimed == asked and self.buffer.room:
                 return 0.0
         return _LOOK_AT_WAITING if self._pool.waiting else None
 
+    def fire(self, firings: Sequence[Firing]) -> list[Created]:
+        """Fire them; of what they make, this node claims in the same write what it has room for. Other threads call it.
+
+        Only while nothing waits: what has waited longer comes first.
+        """
+        with self._promise(len(firings)) as room:
+            if not room:
+                return self._store.fire(firings)
+            node, began = self._heartbeat.node, self.clock.monotonic()
+            created, claims = self._store.fire_and_claim(firings, self._wish(node, room))
+            self._begin(claims, node, began)
+            return created
+
+    @contextmanager
+    def _promise(self, most: int) -> Iterator[int]:
+        """So many places are kept meanwhile."""
+        with self._promising:
+            room = min(self._room(), most) if self._caught_up else 0
+            self._promised += room
+        try:
+            yield room
+        finally:
+            with self._promising:
+                self._promised -= room
+                held_off, self._held_off = self._held_off, False
+            if held_off:
+                self.wake()
+
     def _asked(self) -> int:
-        """How many to claim: none while more than half of what may be held beyond the threads waits here.
+        """How many to claim."""
+        with self._promising:
+            room = self._room()
+            self._held_off = not room and self._promised > 0
+            return room
+
+    def _room(self) -> int:
+        """How many more to hold: none while more than half of what may be held beyond the threads waits here.
 
         Each claim costs a commit, however few it brings.
         """
-        room, load = self.buffer.room, self._pool.load
+        room, load = self.buffer.room, self._pool.load + self._promised
         self._pool.low = self._pool.size + room // 2
         return self._pool.size + room - load if load <= self._pool.low else 0
 
@@ -160,8 +150,12 @@ class Dispatcher(Service):
             self._give_back(held)
 
     def _claim(self, asked: int) -> int:
+        """How many it brought."""
         node, began = self._heartbeat.node, self.clock.monotonic()
-        claims = self._claimed(node, asked)
+        return self._begin(self._claimed(self._wish(node, asked)), node, began)
+
+    def _begin(self, claims: Sequence[Claim], node: int, began: float) -> int:
+        """Hand them to the pool; how many. They were asked for at that moment (monotonic), as this node."""
         if not claims:
             return 0
         self._on_claimed(claims)
@@ -177,17 +171,19 @@ class Dispatcher(Service):
         self._pool.submit(runs)
         return len(runs)
 
-    def _claimed(self, node: int, asked: int) -> list[Claim]:
-        """As the store claims them; in a burst what has ended meanwhile goes with it, where one would wait for the other."""
-        wish = ClaimWish(
+    def _wish(self, node: int, limit: int) -> ClaimWish:
+        return ClaimWish(
             node=node,
             generations=self._definitions.generations,
-            limit=asked,
+            limit=limit,
             queues=self._options.queues,
             without_handlers=self._left(),
             paused=self._pauses.of_queues,
-            shares=self._shares(asked),
+            shares=self._shares(limit),
         )
+
+    def _claimed(self, wish: ClaimWish) -> list[Claim]:
+        """As the store claims them; in a burst what has ended meanwhile goes with it, where one would wait for the other."""
         if self.buffer.room and self._store.writes_in_turn:
             both = self._write_with(lambda ended: self._store.finish_and_claim(ended, wish))
             if both is not None:
@@ -210,7 +206,7 @@ class Dispatcher(Service):
         lost = took > self._heartbeat.longest_claim or node != self._heartbeat.node
         return self.stopping or lost or not self._heartbeat.fit
 
-    def _read_definitions(self, claims: list[Claim]) -> None:
+    def _read_definitions(self, claims: Sequence[Claim]) -> None:
         """In one query, so that the threads need not; what fails here they try again, each for its own run."""
         wanted = [
             (claim.namespace, claim.job, claim.job_revision)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import islice, takewhile
 
 from jobsched.model.job import Job
 from jobsched.model.state import DueJob, Firing
@@ -15,7 +16,7 @@ _AT_ONCE = 500
 
 
 class Reckoner:
-    """What was reckoned ahead is used only for a job that the store still shows as it was then, and only while it holds."""
+    """What was reckoned ahead is fired only for a job that is still as it was seen then, and only while it holds."""
 
     def __init__(self, definitions: Definitions, prepare: Callable[[Sequence[Firing]], list[Firing]]) -> None:
         self._definitions, self._prepare = definitions, prepare
@@ -39,6 +40,12 @@ class Reckoner:
         known = {due: firing for due, firing in reckoned if firing is not None}
         self._ahead.update(zip(known, self._prepare(list(known.values())), strict=True))
         return bool(self._soon)
+
+    def ready(self, now: datetime, most: int) -> list[Firing]:
+        """What was reckoned ahead of jobs that are due by now, each once; of a job that has changed the store fires nothing."""
+        soon = takewhile(lambda due: due.next_at <= now, islice(self._ahead, most))
+        taken = [(due, self._ahead.pop(due)) for due in list(soon)]
+        return [firing for due, firing in taken if _holds(due, firing, now)]
 
     def firings(self, due: Sequence[DueJob], now: datetime) -> list[Firing]:
         """Of those of these jobs that this node can reckon."""
@@ -72,6 +79,7 @@ class Reckoner:
             cursor=accounted.cursor,
             next_at=accounted.next_at,
             runs=accounted.runs,
+            revision=due.revision,
         )
 
     def _say_unreckoned(self, due: DueJob, error: Exception) -> None:

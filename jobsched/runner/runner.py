@@ -195,7 +195,15 @@ class Runner:
         store, clock, options = self._store, self.clock, self.options
         beat = options.heartbeat.total_seconds()
         self.scheduler = Scheduler(
-            store, clock, options, self.definitions, self.heartbeat, self.dispatcher.wake, pruner.touch, self.events
+            store,
+            clock,
+            options,
+            self.definitions,
+            self.heartbeat,
+            self.dispatcher.fire,
+            self.dispatcher.wake,
+            pruner.touch,
+            self.events,
         )
         self._poll = Poll(
             store,
@@ -295,7 +303,7 @@ class Runner:
             self._give_back(held)
         until = self.clock.monotonic() + (0.0 if self._hard else self.options.grace.total_seconds())
         self._shutdown.await_handlers(self.options.grace.total_seconds())
-        claiming_ended = self.dispatcher.join(5.0)
+        claiming_ended = self.scheduler.join(5.0) and self.dispatcher.join(5.0)
         # A heartbeat after we have left would make a new node of us.
         for service in (self.heartbeat, self._fence):
             service.stop()

@@ -8,7 +8,7 @@ from functools import partial
 
 from jobsched.clock import Clock
 from jobsched.model.run import Covers, Created, RunState
-from jobsched.model.state import DueJob, Firing
+from jobsched.model.state import Firing
 from jobsched.observe.events import RunSkipped
 from jobsched.observe.listeners import Events
 from jobsched.runner.definitions import Definitions
@@ -44,12 +44,14 @@ class Scheduler(Service):
         options: Options,
         definitions: Definitions,
         heartbeat: Heartbeat,
+        fire: Callable[[Sequence[Firing]], list[Created]],
         on_pending: Callable[[], None],
         on_more_history: Callable[[Iterable[tuple[str, str]]], None],
         events: Events,
     ) -> None:
+        """`fire`: as the store does, and what comes of it may be performed here at once."""
         super().__init__(clock)
-        self._events = events
+        self._events, self._fire_now = events, fire
         self._store, self._options, self._definitions = store, options, definitions
         self._heartbeat, self._on_pending, self._on_more_history = heartbeat, on_pending, on_more_history
         self._reckoner = Reckoner(definitions, store.prepare)
@@ -87,15 +89,18 @@ class Scheduler(Service):
     def _fire_due(self) -> tuple[int, int]:
         """How many jobs were found due, and how many runs were made of their slots.
 
-        In slices: runs of the first are claimed, by whichever node, while the next one is written.
+        In slices: runs of the first are claimed, by whichever node, while the next one is written. What was reckoned ahead
+        is written before it is asked what else is due.
         """
         found = made = 0
         now = self._heartbeat.now()
         for _ in range(_SLICES):
-            due = self._store.due(self._definitions.namespaces, now, _SLICE)
-            created = self._fire(due, now) if due else []
-            found, made = found + len(due), made + len(created)
-            if len(due) < _SLICE or not created or self.stopping or not self._heartbeat.fit:
+            ready = self._reckoner.ready(now, _SLICE)
+            due = () if ready else self._store.due(self._definitions.namespaces, now, _SLICE)
+            created = self._fire(ready or self._reckoner.firings(due, now))
+            found, made = found + len(ready or due), made + len(created)
+            is_last = not ready and (len(due) < _SLICE or not created)
+            if is_last or self.stopping or not self._heartbeat.fit:
                 break
         return found, made
 
@@ -106,7 +111,7 @@ class Scheduler(Service):
             pass
         created: list[Created] = []
         while due := self._store.due(namespaces, now, _SLICE):
-            fired = self._fire(due, now)
+            fired = self._fire(self._reckoner.firings(due, now))
             if not fired:
                 break
             created += fired
@@ -133,8 +138,9 @@ class Scheduler(Service):
         self._reckoned_for = next_due
         return 0.0 if self._reckoner.reckon_ahead(soon) else self._until(next_due)
 
-    def _fire(self, due: list[DueJob], now: datetime) -> list[Created]:
-        firings = self._reckoner.firings(due, now)
+    def _fire(self, firings: list[Firing]) -> list[Created]:
+        if not firings:
+            return []
         half = len(firings) // 2
         lanes = [firings[:half], firings[half:]] if len(firings) >= _LONG else [firings]
         made = side_by_side([partial(self._write, lane) for lane in lanes])
@@ -142,7 +148,7 @@ class Scheduler(Service):
         return [run for each in made for run in each]
 
     def _write(self, firings: list[Firing]) -> list[Created]:
-        created = self._store.fire(firings)
+        created = self._store.fire(firings) if self._options.once else self._fire_now(firings)
         if any(run.state is RunState.PENDING for run in created):
             self._on_pending()
         covered: dict[tuple[str | None, datetime | None], Covers] = {

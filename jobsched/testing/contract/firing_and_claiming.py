@@ -37,7 +37,9 @@ class FireAndClaimContract:
         clock.advance(MINUTE)
         node = a_node(store)
 
-        created, [claimed] = fired(store, node, a_firing(stored, a_slot(job, START + MINUTE, max_attempts=4)), generation=7)
+        created, [claimed] = fired(
+            store, node, a_firing(stored, a_slot(job, START + MINUTE, max_attempts=4)), generation=7
+        )
 
         run = the_run(store, claimed.id)
         assert [(one.id, one.state) for one in created] == [(claimed.id, RunState.RUNNING)]
@@ -49,7 +51,12 @@ class FireAndClaimContract:
             run.available_at,
             clock.now(),
         )
-        assert (claimed.payload, claimed.key, claimed.generation, claimed.losses) == ({"a": [1]}, run.key, 7, 0)
+        assert (claimed.payload, claimed.key, claimed.generation, claimed.losses) == (
+            {"a": [1]},
+            job.concurrency_key,
+            7,
+            0,
+        )
         assert (run.state, run.node, run.attempt, run.started_at, run.generation) == (
             RunState.RUNNING,
             node,
@@ -69,8 +76,9 @@ class FireAndClaimContract:
         store.fire([a_firing(stored["two"], a_slot(jobs[1], START + MINUTE))])
         [after] = claim(store, node, generations={NAMESPACE: 1})
 
-        told = {"id": 0, "job": "", "key": None, "payload": {}}
-        assert at_once._replace(**told) == after._replace(**told)
+        named = {"id": at_once.id, "job": "one", "key": at_once.key, "payload": at_once.payload}
+        assert (after.payload, after.job) == ({"name": "two"}, "two")
+        assert after._asdict() | named == at_once._asdict()
 
     def test_no_more_than_are_asked_for_and_the_most_urgent_first(self, store: Store) -> None:
         jobs = [a_free_job(f"job-{n}", priority=priority) for n, priority in enumerate((5, 0, 1))]

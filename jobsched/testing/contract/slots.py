@@ -1,5 +1,6 @@
 """The contract's chapter on slots: each is covered by one row, whoever fires it and how often."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from jobsched.model.run import Covers, Reason, RunState, Source
@@ -12,6 +13,7 @@ from jobsched.testing.builders import (
     a_free_job,
     a_job,
     a_limited_job,
+    a_pause,
     a_skipped_slot,
     a_slot,
     a_trigger,
@@ -79,6 +81,34 @@ class SlotContract:
         store.apply(a_change(an_edit(stored, a_free_job(priority=7)), seen=1))
 
         assert len(store.fire([a_firing(stored, a_slot(stored.job, START + MINUTE))])) == 1
+
+    def test_a_fire_reckoned_by_an_older_revision_changes_nothing(self, store: Store) -> None:
+        stored = given_jobs(store, a_free_job())["nightly"]
+        by_it = a_firing(stored, a_slot(stored.job, START + MINUTE), revision=stored.revision)
+        store.apply(a_change(an_edit(stored, a_free_job(priority=7)), seen=1))
+
+        assert store.fire([by_it]) == []
+        [edited] = store.jobs("default")
+        assert (edited.cursor, runs(store)) == (START, [])
+        assert len(store.fire([replace(by_it, revision=edited.revision)])) == 1
+
+    def test_nothing_is_fired_of_a_job_that_a_pause_holds(self, store: Store) -> None:
+        stored = given_jobs(store, a_free_job("held"), a_free_job("free"))
+        firings = [a_firing(one, a_slot(one.job, START + MINUTE)) for one in stored.values()]
+        store.pause([a_pause("job", "held"), a_pause("queue", "default")])
+
+        assert [one.job for one in store.fire(firings)] == ["free"]
+        assert store.jobs("default", ["held"])[0].cursor == START
+
+    def test_nothing_is_fired_while_a_pause_holds_all_jobs_of_the_namespace(self, store: Store) -> None:
+        other = a_free_job(namespace="other")
+        stored = given_jobs(store, a_free_job())["nightly"]
+        elsewhere = given_jobs(store, other)["nightly"]
+        store.pause([a_pause("all")])
+
+        fired = store.fire([a_firing(one, a_slot(one.job, START + MINUTE)) for one in (stored, elsewhere)])
+
+        assert [one.namespace for one in fired] == ["other"]
 
     def test_a_fire_of_a_removed_job_inserts_nothing(self, store: Store) -> None:
         stored = given_jobs(store, a_free_job())["nightly"]

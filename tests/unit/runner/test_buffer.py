@@ -1,6 +1,6 @@
 """How many runs a node holds beyond its threads."""
 
-from jobsched.runner.dispatcher import Buffer
+from jobsched.runner.buffer import Buffer
 
 
 def test_nothing_is_held_before_a_duration_is_known() -> None:
@@ -47,7 +47,7 @@ def test_what_is_held_is_kept_though_less_would_be_claimed_now() -> None:
     buffer = Buffer(threads=8)
     for _ in range(3):
         buffer.claimed(8, 8)
-    buffer.ran(0.001)
+    buffer.ran(0.0005)
 
     assert (buffer.room, buffer.bearable) == (128, Buffer.MOST)
 

@@ -107,3 +107,101 @@ def test_in_a_burst_what_has_ended_is_written_with_the_next_claim_where_one_woul
     dispatcher.step()
 
     assert asked == [10]
+
+
+class Firing:
+    """A dispatcher whose store notes what is asked for along with what is fired, and claims all of that."""
+
+    def __init__(self, a_held: Callable[..., Held], *, threads: int = 2, waiting: int = 0) -> None:
+        self.asked: list[int] = []
+        self.pool = Pool(threads, lambda held: None, lambda: None)
+        self.given_back: list[Held] = []
+        self._a_held = a_held
+        store: Any = SimpleNamespace(
+            claim=lambda wish: [a_held(n).claim for n in range(min(waiting, wish.limit))],
+            fire=lambda firings: [],
+            fire_and_claim=self._fire_and_claim,
+            writes_in_turn=False,
+        )
+        heartbeat: Any = SimpleNamespace(fit=True, node=1, longest_claim=10)
+        self.heartbeat = heartbeat
+        definitions: Any = SimpleNamespace(generations={}, load=lambda wanted: None)
+        pauses: Any = SimpleNamespace(of_queues=())
+        held: Any = SimpleNamespace(add=lambda runs: None)
+        self.dispatcher = Dispatcher(
+            store,
+            SystemClock(),
+            Options(threads=threads),
+            definitions,
+            heartbeat,
+            held,
+            self.pool,
+            pauses,
+            self.given_back.append,
+        )
+
+    def _fire_and_claim(self, firings: Any, wish: ClaimWish) -> tuple[list[Any], list[Any]]:
+        self.asked.append(wish.limit)
+        return [], [self._a_held(100 + n).claim for n in range(min(len(firings), wish.limit))]
+
+    def fire(self, count: int) -> None:
+        firings: Any = [None] * count
+        self.dispatcher.fire(firings)
+
+
+def test_of_what_is_fired_a_node_claims_what_it_has_room_for(a_held: Callable[..., Held]) -> None:
+    node = Firing(a_held, threads=2)
+    node.dispatcher.step()
+
+    node.fire(5)
+    node.fire(5)
+
+    assert (node.asked, node.pool.waiting) == ([2], 2)
+
+
+def test_nothing_is_claimed_with_what_is_fired_while_more_may_wait(a_held: Callable[..., Held]) -> None:
+    node = Firing(a_held, threads=2, waiting=2)
+
+    node.fire(5)  # it has not looked yet
+    node.dispatcher.step()
+    node.pool.take_waiting()
+    node.fire(5)  # its claim came back full
+
+    assert node.asked == []
+
+
+def test_what_was_claimed_with_what_was_fired_is_given_back_when_the_answer_comes_too_late(
+    a_held: Callable[..., Held],
+) -> None:
+    node = Firing(a_held)
+    node.dispatcher.step()
+    node.heartbeat.longest_claim = -1
+
+    node.fire(1)
+
+    assert (len(node.given_back), node.pool.waiting) == (1, 0)
+
+
+def test_places_promised_to_what_is_being_fired_are_not_claimed_for(
+    a_held: Callable[..., Held], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = Firing(a_held, threads=2)
+    node.dispatcher.step()
+    claimed: list[int] = []
+
+    def claim(asked: int) -> int:
+        claimed.append(asked)
+        return 0
+
+    def meanwhile(firings: Any, wish: ClaimWish) -> tuple[list[Any], list[Any]]:
+        node.dispatcher.step()
+        return [], []
+
+    monkeypatch.setattr(node.dispatcher, "_claim", claim)
+    monkeypatch.setattr(node.dispatcher._store, "fire_and_claim", meanwhile)
+    node.fire(2)
+
+    assert claimed == []
+    assert node.dispatcher._bell.is_set()
+    node.dispatcher.step()
+    assert claimed == [2]

@@ -137,3 +137,29 @@ def test_how_late_a_job_with_a_starting_deadline_is_found_is_known_only_then() -
     [firing] = reckoner.firings([due()], SLOT + SECOND / 2)
 
     assert [run.skipped for run in firing.runs] == [Reason.MISFIRE]
+
+
+def test_what_was_reckoned_ahead_is_ready_when_its_slot_has_come_and_once() -> None:
+    reckoner = a_reckoner(a_shelf())
+    reckoner.reckon_ahead([due()])
+
+    early = reckoner.ready(SLOT - SECOND / 10, 10)
+    [firing] = reckoner.ready(SLOT + SECOND / 10, 10)
+
+    assert (early, reckoner.ready(SLOT + SECOND / 10, 10)) == ([], [])
+    assert [run.scheduled_at for run in firing.runs] == [SLOT]
+    assert firing.revision == 1
+
+
+def test_what_was_reckoned_ahead_is_not_ready_when_more_has_come_since() -> None:
+    reckoner = a_reckoner(a_shelf())
+    reckoner.reckon_ahead([due()])
+
+    assert reckoner.ready(SLOT + SECOND, 10) == []
+
+
+def test_no_more_are_ready_than_are_asked_for() -> None:
+    reckoner = a_reckoner(a_shelf())
+    reckoner.reckon_ahead([due(), due(cursor=SLOT - 2 * SECOND)])
+
+    assert [len(reckoner.ready(SLOT, 1)) for _ in range(3)] == [1, 1, 0]
