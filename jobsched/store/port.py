@@ -200,7 +200,7 @@ class Store(Protocol):
     def resume(self, resumption: Resumption, *, acts: Sequence[Act] = ()) -> bool:
         """End pauses and make their firings, all or nothing; False if a pause seen, a cursor or a schedule has moved."""
 
-    # -- runs
+    # -- runs, until they are claimed
 
     def enqueue(
         self,
@@ -237,6 +237,8 @@ class Store(Protocol):
 
         None: once those that it has let in find a thread. Then, and at that instant, `admit` has something to do.
         """
+
+    # -- runs, from a claim to what became of them
 
     def claim(self, wish: ClaimWish) -> list[Claim]:
         """Pending runs as wished for, by (priority, available_at, id), are now running and owned by the node.
@@ -330,6 +332,11 @@ class Store(Protocol):
 
     def progress(self, run_ids: Sequence[int]) -> dict[int, LogLine]:
         """The newest line of the stream `progress` of each of these runs that has one."""
+
+    def last_lines(
+        self, run_id: int, *, attempt: int | None = None, before: tuple[int, int] | None = None, limit: int = 1000
+    ) -> list[LogLine]:
+        """The newest lines of a run before a place (attempt, seq), or of all; oldest first."""
 
     # -- what was done, and what is done once
 
@@ -453,11 +460,6 @@ class Store(Protocol):
 
     def place(self, namespace: str, job: str) -> Place | None:
         """Where files declare a job; None: none does, or they were applied by a program that did not tell."""
-
-    def last_lines(
-        self, run_id: int, *, attempt: int | None = None, before: tuple[int, int] | None = None, limit: int = 1000
-    ) -> list[LogLine]:
-        """The newest lines of a run before a place (attempt, seq), or of all; oldest first."""
 
     def inspect(self, namespace: str) -> Inspection:
         """Facts for `doctor`: about the database, and about what waits in this namespace. Counts all of that: not for polls."""
