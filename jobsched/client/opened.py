@@ -1,8 +1,6 @@
 """A store that is open, one namespace of it, and a clock: what all that a client asks begins with."""
 
-from types import TracebackType
-from typing import Self
-
+from jobsched.client.closing import Closing
 from jobsched.clock import Clock, SystemClock
 from jobsched.errors import ClosedError
 from jobsched.model.audit import Actor
@@ -10,7 +8,7 @@ from jobsched.store.open import open_store
 from jobsched.store.port import Store
 
 
-class Opened:
+class Opened(Closing):
     """Closes what it has opened itself."""
 
     def __init__(
@@ -43,11 +41,3 @@ class Opened:
         self._closed = True
         if self._owns:
             self._store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -7,10 +7,10 @@ from contextlib import ExitStack, suppress
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from jobsched.client import Client
+from jobsched.client.closing import Closing
 from jobsched.config.load import load
 from jobsched.handlers.middleware import Middleware
 from jobsched.handlers.registry import Registry, default_registry
@@ -22,7 +22,7 @@ from jobsched.testing.inline import Inline
 from jobsched.testing.runs import Runs, enqueued
 
 
-class Sandbox:
+class Sandbox(Closing):
     """For one test: the fixture `jobsched` of pytest, or a context manager.
 
     `client` is for the program under test. `clock` stands still until it is moved. `url` is the database's, an SQLite file
@@ -49,14 +49,6 @@ class Sandbox:
         """Forget it all."""
         self.client.close()
         self._cleanup.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def load(self, *paths: Path | str) -> None:
         """Apply files, as `jobsched sync` does with --allow-delete; `client` is of their namespace from now on.

@@ -1,24 +1,21 @@
 """/runs: newest first, by filters, a page at a time."""
 
 from dataclasses import replace
-from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from jobsched.client import Client
 from jobsched.model.run import Run, RunFilter, RunState
+from jobsched.web.pages.filtered import Filter, TheAsked, word_of
 from jobsched.web.pages.render import TheRenderer
-from jobsched.web.problems import Problem
-from jobsched.web.routes import TheClient, since_of
+from jobsched.web.routes import TheClient
 
 router = APIRouter(include_in_schema=False)
 
-_PAGE = 50
 _LOOKED_THROUGH = 25_000
 #: States that have an index of their own.
 _BY_INDEX = (*(state for state in RunState if not state.final), RunState.FAILED)
-_Filter = Annotated[str, Query(max_length=4096)]
 
 
 @router.get("/runs", response_model=None)
@@ -26,39 +23,32 @@ def list_runs(
     request: Request,
     client: TheClient,
     renderer: TheRenderer,
+    asked: TheAsked,
     *,
-    job: _Filter = "",
-    queue: _Filter = "",
-    handler: _Filter = "",
-    state: _Filter = "",
-    since: _Filter = "",
-    before_id: Annotated[int | None, Query(ge=0, le=2**63 - 1)] = None,
+    queue: Filter = "",
+    handler: Filter = "",
+    state: Filter = "",
 ) -> Response:
-    """An empty filter is none: that is what a form sends."""
-    if state and state not in list(RunState):
-        raise Problem(422, "invalid", f"{state[:40]!r} is no state; there are {', '.join(RunState)}")
-    filters = {"job": job.strip(), "queue": queue.strip(), "handler": handler.strip()}
+    queue, handler, in_state = queue.strip(), handler.strip(), word_of(state, RunState, "state")
     wanted = RunFilter(
         namespace=client.namespace,
-        job=filters["job"] or None,
-        queue=filters["queue"] or None,
-        handler=filters["handler"] or None,
-        states=(RunState(state),) if state else (),
-        since=since_of(since, client) if since else None,
-        before_id=before_id,
-        limit=_PAGE + 1,
+        job=asked.job,
+        queue=queue or None,
+        handler=handler or None,
+        states=() if in_state is None else (in_state,),
+        since=asked.since,
+        before_id=asked.before_id,
+        limit=asked.limit,
     )
     runs, looked_from = _look(client, wanted)
-    shown = runs[:_PAGE]
+    shown, page = asked.page(runs, queue=queue, handler=handler, state=state)
     return renderer.page(
         "runs.html",
         request,
         runs=shown,
-        filters={**filters, "state": state, "since": since},
         states=list(RunState),
-        before_id=before_id,
-        following=shown[-1].id if len(runs) > _PAGE else None,
-        looked_from=looked_from if len(runs) <= _PAGE else None,
+        looked_from=looked_from if page["following"] is None else None,
+        **page,
     )
 
 
