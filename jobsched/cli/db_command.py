@@ -4,7 +4,7 @@ import click
 
 from jobsched.cli.output import print_json, say
 from jobsched.cli.progress import progress
-from jobsched.cli.target import database_option, find_target, text_output_option
+from jobsched.cli.target import database_option, find_target, refuse_wrong_folder, text_output_option
 
 
 @click.group("db")
@@ -40,7 +40,9 @@ def check(*, database: str | None, output: str) -> None:
     """Say whether the schema fits this jobsched; exit code 1 if not."""
     from jobsched.store.open import open_store
 
-    store = open_store(find_target(database, "default").url, create=False)
+    target = find_target(database, "default")
+    refuse_wrong_folder(target)
+    store = open_store(target.url, create=False)
     try:
         status = store.schema()
     finally:

@@ -12,11 +12,14 @@ import click
 from jobsched.cli.output import print_json, print_table, say
 from jobsched.cli.target import (
     DEFAULT_FILE,
+    NOTHING_HERE,
+    WAYS_OUT,
     Target,
     database_of,
     database_option,
     files,
     find_target,
+    may_be_wrong_folder,
     namespace_option,
     output_option,
     paths_argument,
@@ -84,8 +87,11 @@ def _examine(paths: Sequence[Path], database: str | None, namespace: str | None)
 def _findings(examined: _Examined) -> "list[Finding]":
     from jobsched.observe.doctor import diagnose
     from jobsched.observe.doctor.database import unfit, unreachable
+    from jobsched.observe.doctor.finding import Finding
     from jobsched.store.open import open_store
 
+    if may_be_wrong_folder(examined.target):
+        return [Finding("error", "database", NOTHING_HERE, WAYS_OUT)]
     store = open_store(examined.target.url, create=False)
     try:
         status = store.schema()

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from jobsched.cli.http_server import DEFAULT_HOST, DEFAULT_PORT, Place, open_server, proxies_of
-from jobsched.cli.target import DEFAULT_FILE, database_option, find_target, namespace_option, refuse_other_schema
+from jobsched.cli.target import (
+    DEFAULT_FILE,
+    database_option,
+    find_target,
+    namespace_option,
+    refuse_other_schema,
+    refuse_wrong_folder,
+)
 from jobsched.errors import SchemaError, StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -68,6 +75,7 @@ def command(
 
     target, settings = find_target(database, namespace), _settings()
     nodelog.set_up(log_format_of(log_format, settings), verbose=verbose)
+    refuse_wrong_folder(target)
     store = open_store(target.url, create=False)
     try:
         _check(store)

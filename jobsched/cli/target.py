@@ -14,6 +14,8 @@ from jobsched.errors import ConfigError, SchemaError, StoreError
 DEFAULT_FILE = Path("jobs.yaml")
 _GUESSED = Path("jobsched.db")
 DEFAULT_DATABASE = f"sqlite:///{_GUESSED}"
+NOTHING_HERE = f"there is neither {DEFAULT_FILE} nor {_GUESSED} in this folder"
+WAYS_OUT = "go to theirs, name the database (--database URL, or JOBSCHED_DATABASE_URL), or begin with: jobsched init"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,17 @@ def database_of(database: str | None, state: "DesiredState") -> str:
     return database or os.environ.get("JOBSCHED_DATABASE_URL") or database_url(state, os.environ) or DEFAULT_DATABASE
 
 
+def may_be_wrong_folder(target: Target) -> bool:
+    """Whether nothing says which database is meant, and this folder has none."""
+    return target.guessed and not _GUESSED.exists()
+
+
+def refuse_wrong_folder(target: Target) -> None:
+    """Raise StoreError, for commands that make no database, if this may be the wrong one."""
+    if may_be_wrong_folder(target):
+        raise StoreError(f"{NOTHING_HERE}; {WAYS_OUT}")
+
+
 @contextmanager
 def client_of(target: Target, *, create: bool = False) -> "Iterator[Client]":
     """A client for commands that ask a store: its schema must be there and current."""
@@ -80,11 +93,8 @@ def client_of(target: Target, *, create: bool = False) -> "Iterator[Client]":
     from jobsched.store.open import open_store
     from jobsched.who import who
 
-    if target.guessed and not create and not _GUESSED.exists():
-        raise StoreError(
-            f"there is neither {DEFAULT_FILE} nor {_GUESSED} in this folder; go to theirs, name the database "
-            "(--database URL, or JOBSCHED_DATABASE_URL), or begin with: jobsched init"
-        )
+    if not create:
+        refuse_wrong_folder(target)
     store = open_store(target.url, create=create)
     try:
         status = store.schema()

@@ -157,10 +157,12 @@ def test_commands_that_only_read_create_no_database(place: "Workplace") -> None:
 
 
 def test_in_a_folder_of_nothing_a_command_says_that_the_folder_may_be_the_wrong_one(place: "Workplace") -> None:
-    asked = (["list"], ["why", "one"], ["next", "one"])
-    said = [place.jobsched(*command, code=1, JOBSCHED_DATABASE_URL="").stderr for command in asked]
+    asked = (["list"], ["why", "one"], ["next", "one"], ["doctor"], ["db", "check"], ["serve"])
+    said = [place.jobsched(*command, code=1, JOBSCHED_DATABASE_URL="") for command in asked]
 
-    assert all("neither jobs.yaml nor jobsched.db in this folder" in text for text in said)
+    texts = [" ".join((done.stdout + done.stderr).split()) for done in said]
+    assert all("neither jobs.yaml nor jobsched.db in this folder" in text for text in texts)
+    assert all("begin with: jobsched init" in text and "jobsched sync" not in text for text in texts)
     assert not list(place.folder.glob("*.db"))
 
 
