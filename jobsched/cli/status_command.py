@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from jobsched.cli.elsewhere import elsewhere
-from jobsched.cli.output import Cell, Roomy, clear_screen, print_json, print_json_line, print_table, say
+from jobsched.cli.output import Cell, Roomy, clear_screen, print_json, print_json_line, print_table, say, say_prose
 from jobsched.cli.pause_text import say_pauses
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
 from jobsched.clock import SystemClock
@@ -44,7 +44,7 @@ def command(*, watch: bool, database: str | None, namespace: str | None, output:
             _watch(client, output)
         seen = _look(client)
     if seen.elsewhere is not None:
-        say(seen.elsewhere, err=True, fg="yellow")
+        say_prose(seen.elsewhere, err=True, fg="yellow")
     if output == "json":
         print_json(as_json(seen))
     else:
@@ -129,10 +129,12 @@ def _print(seen: Seen) -> None:
     say_pauses(seen.pauses, now)
     if seen.breaches:
         count = len(seen.breaches)
-        say(f"{count} {'alert is' if count == 1 else 'alerts are'} open; see: jobsched alert list", fg="yellow")
+        say_prose(f"{count} {'alert is' if count == 1 else 'alerts are'} open; see: jobsched alert list", fg="yellow")
     if seen.unsent:
         what = "alert" if seen.unsent == 1 else "alerts"
-        say(f"{seen.unsent} {what} of the last day could not be sent; see: jobsched runs --queue alerts", fg="red")
+        say_prose(
+            f"{seen.unsent} {what} of the last day could not be sent; see: jobsched runs --queue alerts", fg="red"
+        )
     if seen.running:
         say()
         print_table(["RUN", "JOB", "ATTEMPT", "FOR", "NOTES"], [_run_row(seen, run) for run in seen.running], empty="")
@@ -142,7 +144,7 @@ def _print(seen: Seen) -> None:
         if node.alive and node.info.get("error"):
             since = parse_instant(str(node.info["error_since"]))
             say(f"\nnode {node.id}, since {moment(since, now)}:", fg="red")
-            say(str(node.info["error"]))
+            say_prose(str(node.info["error"]))
 
 
 def _more_limits(seen: Seen) -> dict[str, str]:
