@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobsched.cli.job_names import job_names
+from jobsched.cli.names import job_names
 from jobsched.cli.output import Cell, Roomy, print_json, print_table, say
 from jobsched.cli.since import since_of
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option

@@ -6,7 +6,7 @@ import click
 
 from jobsched.cli.confirmation import confirm
 from jobsched.cli.instants import instant_in, shown_in
-from jobsched.cli.job_names import job_names
+from jobsched.cli.names import job_names
 from jobsched.cli.output import print_json, say, say_prose
 from jobsched.cli.pause_text import way_out
 from jobsched.cli.progress import progress

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from jobsched.cli.confirmation import confirm
-from jobsched.cli.job_names import job_names
+from jobsched.cli.names import job_names
 from jobsched.cli.progress import progress
 from jobsched.cli.since import since_of
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from jobsched.cli.errors import Failure
+from jobsched.cli.names import queue_names
 from jobsched.cli.payload import payload_of
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
@@ -25,7 +26,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--at", metavar="T", help="When: once, at this RFC 3339 instant."),
     click.option("--timezone", metavar="ZONE", help="In which --cron is read: Europe/Rome."),
     click.option("--payload", metavar="JSON", help="A JSON object: the handler's keyword arguments."),
-    click.option("--queue", metavar="Q", help="Its queue."),
+    click.option("--queue", metavar="Q", shell_complete=queue_names, help="Its queue."),
     click.option("--priority", metavar="P", type=int, help="Smaller runs first."),
     click.option("--retries", metavar="N", type=click.IntRange(0), help="How often a failed run is tried again."),
     click.option("--timeout", metavar="DURATION", help="Of each attempt."),

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from jobsched.cli.names import queue_names
 from jobsched.cli.output import print_json, say
 from jobsched.cli.payload import payload_of
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--payload", metavar="JSON", help="A JSON object: the handler's keyword arguments.")
 @click.option("--at", metavar="T", help="Not before this RFC 3339 instant.")
 @click.option("--in", "delay", metavar="DURATION", help="Not before this time has passed: 90s, 10m, 2h.")
-@click.option("--queue", metavar="Q", help="Its queue.  [default: default]")
+@click.option("--queue", metavar="Q", shell_complete=queue_names, help="Its queue.  [default: default]")
 @click.option("--priority", metavar="P", type=int, help="Smaller runs first.  [default: 0]")
 @click.option("--max-attempts", metavar="N", type=click.IntRange(1), help="How often it is tried.  [default: 1]")
 @click.option("--timeout", metavar="DURATION", help="Of each attempt, before the handler's own: 30s, 5m.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobsched.cli.job_names import job_names
+from jobsched.cli.names import job_names
 from jobsched.cli.output import say
 from jobsched.cli.payload import payload_of, payload_option
 from jobsched.cli.target import files, load_and_warn

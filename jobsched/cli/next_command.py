@@ -1,18 +1,19 @@
 """jobsched next."""
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import click
 
-from jobsched.cli.job_names import job_names
+from jobsched.cli.names import job_names
 from jobsched.cli.output import print_json, print_table, say
 from jobsched.cli.pause_text import line_with_way_out
 from jobsched.cli.target import DEFAULT_FILE, Target, client_of, database_option, find_target, namespace_option
-from jobsched.errors import JobschedError
+from jobsched.errors import JobschedError, ScheduleError
 
 if TYPE_CHECKING:
     from jobsched.model.job import Job

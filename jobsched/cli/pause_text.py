@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobsched.cli.job_names import job_names
+from jobsched.cli.names import job_names, queue_names
 from jobsched.cli.output import Cell, Roomy, say, say_prose
 from jobsched.model.wording import local_time, moment, relative
 
@@ -23,7 +23,7 @@ def target_options(*, queue: str, everything: str) -> Callable[[Callable[..., No
     def add(command: Callable[..., None]) -> Callable[..., None]:
         for option in (
             click.option("--all", "everything", is_flag=True, help=everything),
-            click.option("--queue", metavar="Q", help=queue),
+            click.option("--queue", metavar="Q", shell_complete=queue_names, help=queue),
             click.argument("jobs", nargs=-1, metavar="[JOB]...", shell_complete=job_names),
         ):
             command = option(command)

@@ -3,7 +3,7 @@
 import click
 
 from jobsched.cli.declared import pointing_at_files
-from jobsched.cli.job_names import job_names
+from jobsched.cli.names import job_names
 from jobsched.cli.output import say
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobsched.cli.elsewhere import say_if_elsewhere
-from jobsched.cli.job_names import job_names
+from jobsched.cli.names import job_names, queue_names
 from jobsched.cli.output import Cell, Roomy, print_json, print_table
 from jobsched.cli.since import since_of
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, output_option
@@ -24,7 +24,7 @@ STATES = ("scheduled", "pending", "blocked", "running", "succeeded", "failed", "
 @click.command("runs")
 @click.option("--job", metavar="JOB", shell_complete=job_names, help="Only of this job.")
 @click.option("--handler", metavar="NAME", help="Only of this handler.")
-@click.option("--queue", metavar="Q", help="Only of this queue.")
+@click.option("--queue", metavar="Q", shell_complete=queue_names, help="Only of this queue.")
 @click.option("--tag", metavar="TAG", help="Only with this tag; a job's runs have its tags.")
 @click.option("--batch", metavar="NAME", help="Only of this batch.")
 @click.option(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobsched.cli.job_names import job_names
+from jobsched.cli.names import job_names
 from jobsched.cli.output import print_json, say
 from jobsched.cli.pause_text import line_with_way_out
 from jobsched.cli.runs_command import notes_on, print_with_notes, state_text

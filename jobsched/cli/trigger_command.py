@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobsched.cli.errors import Failure
-from jobsched.cli.job_names import job_names
+from jobsched.cli.names import job_names
 from jobsched.cli.output import print_json, say
 from jobsched.cli.pause_text import line_with_way_out
 from jobsched.cli.payload import payload_of, payload_option

@@ -7,7 +7,7 @@ import click
 
 from jobsched.cli.declared import pointing_at_files, say_next
 from jobsched.cli.definition_options import changed, definition_of, definition_options
-from jobsched.cli.job_names import job_names
+from jobsched.cli.names import job_names
 from jobsched.cli.output import print_json, say
 from jobsched.cli.target import client_of, database_option, find_target, namespace_option, text_output_option
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobsched.cli.instants import instants_in, shortly_in, shown_in
-from jobsched.cli.job_names import job_names
+from jobsched.cli.names import job_names
 from jobsched.cli.output import columns, print_json, say, say_prose
 from jobsched.cli.pause_text import line_with_way_out
 from jobsched.cli.runs_command import lateness, notes_on, state_text

@@ -57,6 +57,7 @@ def test_init_says_why_it_cannot_write(place: "Workplace") -> None:
         (["trigger", "he"], {"hello"}),
         (["runs", "--job", ""], {"hello"}),
         (["why", "he"], {"hello"}),
+        (["pause", "--queue", "def"], {"default"}),
         (["db", "up"], {"upgrade"}),
         (["nothing", "x"], set()),
     ],
