@@ -57,7 +57,7 @@ HEAD = """\
 Without PATH, commands read `./jobs.yaml`, also to find the database and the namespace. The database is that of `--database`, else of
 `JOBSCHED_DATABASE_URL`, else of the file's `settings.database`, else `sqlite:///jobsched.db`. Commands that only read never create one.
 
-**Exit codes**: 0 all is well; 1 an error, said on standard error; 2 wrong usage; 130 ended by Ctrl-C, without a word. Where a command means more by its exit code, that is said below.
+**Exit codes**: 0 all is well; 1 an error, said on standard error; 2 wrong usage, and a value that an option cannot have; 130 ended by Ctrl-C, without a word. Where a command means more by its exit code, that is said below.
 
 **Output**: what was asked for goes to standard output, errors, warnings and progress bars (on a terminal only) to standard error. `NO_COLOR` is heeded. Instants in JSON are RFC 3339 in UTC;
 tables show this machine's time with its offset. Lists are bare arrays. JSON may gain fields; it loses none within a major version.

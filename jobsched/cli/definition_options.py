@@ -59,7 +59,7 @@ def definition_options(command: _Command) -> _Command:
 
 
 def definition_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that are given, in the words of jobs.yaml. Raises Failure, click.UsageError, PayloadError."""
+    """The fields that are given, in the words of jobs.yaml. Raises Failure, click.UsageError."""
     plain = ("handler", "shell", "every", "at", "timezone", "queue", "priority", "retries", "timeout", "description")
     fields = {name: given[name] for name in (*plain, "owner") if given[name] is not None}
     if given["command"] is not None:

@@ -88,7 +88,9 @@ def _of_job(name: str, timezone: str | None, target: "Target") -> "tuple[Schedul
         say(f"{name} has no schedule: it runs by trigger only", err=True)
     elif job.suspend:
         say(f"{name} is suspended: none of these is fired until its suspend is removed", err=True)
-    return schedule_of(job), zone_of(timezone or job.timezone)
+    with _wrong_usage("--timezone"):
+        zone = zone_of(timezone or job.timezone)
+    return schedule_of(job), zone
 
 
 def _job_of_file(name: str) -> "Job | None":
@@ -118,7 +120,19 @@ def _of_cron(expressions: tuple[str, ...], timezone: str) -> "tuple[Schedule, Zo
     from jobsched.schedule.schedule import union
     from jobsched.schedule.zones import zone_of
 
-    return union([CronSchedule(text, timezone) for text in expressions]), zone_of(timezone)
+    with _wrong_usage("--timezone"):
+        zone = zone_of(timezone)
+    with _wrong_usage("--cron"):
+        return union([CronSchedule(text, timezone) for text in expressions]), zone
+
+
+@contextmanager
+def _wrong_usage(option: str) -> Iterator[None]:
+    """What makes no schedule is a wrong value of this option."""
+    try:
+        yield
+    except ScheduleError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
 
 
 def _show(slots: list[datetime], zone: ZoneInfo, start: datetime, distance: str, output: str) -> None:

@@ -108,14 +108,14 @@ def test_what_it_logs_is_shown(place: "Workplace") -> None:
 
 
 @pytest.mark.parametrize(
-    ("payload", "why"),
-    [("{", "is no JSON"), ("[]", "must be a JSON object"), ('{"nam": 1}', "does not fit 'work:greet'")],
+    ("payload", "code", "why"),
+    [("{", 2, "is no JSON"), ("[]", 2, "must be a JSON object"), ('{"nam": 1}', 1, "does not fit 'work:greet'")],
 )
-def test_a_payload_that_does_not_fit_is_refused(place: "Workplace", payload: str, why: str) -> None:
+def test_a_payload_that_does_not_fit_is_refused(place: "Workplace", payload: str, code: int, why: str) -> None:
     place.module("work", "def greet(name):\n    print('performed')\n")
     declare(place, "handler: 'work:greet'")
 
-    done = place.jobsched("exec", "it", "--payload", payload, code=1)
+    done = place.jobsched("exec", "it", "--payload", payload, code=code)
 
     assert why in done.stderr
     assert "performed" not in done.stdout
