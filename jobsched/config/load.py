@@ -318,7 +318,7 @@ def _sound_part(sources: Sequence[Source], files: Sequence[_File]) -> DesiredSta
     for file in files:
         base = file.base(settings.history_max_age, notifiers.names)
         known = places.setdefault(file.namespace, {})
-        keys = file.document.key_positions(file.jobs) if file.jobs else ()
+        keys = file.document.key_positions("jobs") if file.jobs else ()
         for (name, entry), (line, column) in zip(file.jobs.items(), keys, strict=True):
             first = known.get(name)
             if first is None:
