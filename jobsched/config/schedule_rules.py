@@ -12,7 +12,7 @@ from jobsched.model.durations import format_duration
 from jobsched.model.handler import PythonHandler
 from jobsched.model.instants import format_instant
 from jobsched.model.job import Dst, Job
-from jobsched.schedule.expression import parse_expression, uses_hash
+from jobsched.schedule.expression import names_years, parse_expression, uses_hash
 from jobsched.schedule.zones import zone_of
 
 _SCHEDULES = frozenset(SCHEDULE_KINDS)
@@ -23,7 +23,6 @@ _PLAIN_DST = Dst()
 _BEFORE_ALL_SLOTS = datetime(1969, 12, 30, tzinfo=UTC)
 _SAMPLE_FROM = datetime(2024, 1, 1, tzinfo=UTC)
 _SAMPLE_SLOTS = 64
-_CRON_FIELDS_WITH_YEAR = 7
 
 
 def schedule_findings(
@@ -113,10 +112,7 @@ def _may_be_empty(values: Mapping[str, Any]) -> bool:
     if "end_at" in values:
         return True
     cron = values.get("cron", ())
-    return bool(cron) and (
-        values.get("dst", _PLAIN_DST).gap == "skip"
-        or any(len(expression.split()) >= _CRON_FIELDS_WITH_YEAR for expression in cron)
-    )
+    return bool(cron) and (values.get("dst", _PLAIN_DST).gap == "skip" or any(map(names_years, cron)))
 
 
 def _why_never(name: str, values: Mapping[str, Any]) -> tuple[str, str]:

@@ -1,0 +1,83 @@
+"""What the jobs of a file say alike, by the thousand: a field that says the same is checked, and turned, once."""
+
+from collections.abc import Mapping, MutableMapping
+from typing import Any, NamedTuple
+
+from pydantic_core import ValidationError
+
+from jobsched.config.rules import effect_findings, kind_findings
+from jobsched.config.schema import JOB
+from jobsched.config.values import argument, given_parts, joined
+from jobsched.model.handler import PythonHandler
+
+#: How many different values are remembered.
+_REMEMBERED = 4096
+#: Each job has its own, or may do with it as it likes.
+_NOT_SHARED = frozenset({"description", "payload", "env"})
+#: Few different ones serve all jobs, and are hashable.
+_SHARED = frozenset({"cron", "retries", "timeout", "concurrency", "history", "dst", "tags", "every"})
+
+
+class _Argument(NamedTuple):
+    """What a field of a job comes to: an argument of Job, and the parts of `Job.given` that it says."""
+
+    name: str
+    value: Any
+    given: frozenset[str]
+
+
+class AlikeFields:
+    """Of the jobs of one file. `base`: the arguments they begin with; `shared`: by value, those of the jobs of all files."""
+
+    def __init__(self, base: Mapping[str, Any], shared: MutableMapping[Any, Any]) -> None:
+        self.base = base
+        self._shared = shared
+        self._known: dict[tuple[Any, ...], _Argument] = {}
+        self._fit: dict[tuple[str, ...], bool] = {}
+
+    def values(self, entry: dict[str, Any]) -> dict[str, Any] | None:
+        """The arguments of Job; None if a field is wrong in itself, or does not go with the others whatever their values."""
+        if not self._fit_together(tuple(entry)):
+            return None
+        try:
+            said = self._arguments(entry)
+        except ValidationError:
+            return None
+        values = joined({name: value for name, value, _ in said}, entry.keys(), self.base)
+        if isinstance(values["handler"], PythonHandler):
+            given = frozenset[str]().union(*(given for _, _, given in said))
+            values["given"] = self._shared.setdefault(given, given)
+        return values
+
+    def _fit_together(self, names: tuple[str, ...]) -> bool:
+        fit = self._fit.get(names)
+        if fit is None:
+            given = dict.fromkeys(names)
+            fit = self._fit[names] = not any(True for _ in (*kind_findings(given), *effect_findings(given)))
+        return fit
+
+    def _arguments(self, entry: dict[str, Any]) -> list[_Argument]:
+        said, unknown = [], {}
+        for name, written in entry.items():
+            known = self._known.get(_key(name, written))
+            if known is None:
+                unknown[name] = written
+            else:
+                said.append(known)
+        for name, checked in JOB(unknown).items():
+            said.append(self._argument(name, checked))
+            if name not in _NOT_SHARED and len(self._known) < _REMEMBERED:
+                self._known[_key(name, entry[name])] = said[-1]
+        return said
+
+    def _argument(self, option: str, checked: Any) -> _Argument:
+        name, value = argument(option, checked, self.base)
+        if name in _SHARED:
+            value = self._shared.setdefault(value, value)
+        return _Argument(name, value, given_parts({option: checked}))
+
+
+def _key(name: str, written: Any) -> tuple[Any, ...]:
+    """Of a field as it is written. Lists and mappings go by their identity: equal ones of a file are mostly one, and all last."""
+    kind = written.__class__
+    return (name, id(written)) if kind is dict or kind is list else (name, kind, written)
