@@ -16,6 +16,8 @@ _REMEMBERED = 4096
 _NOT_SHARED = frozenset({"description", "payload", "env"})
 #: Few different ones serve all jobs, and are hashable.
 _SHARED = frozenset({"cron", "retries", "timeout", "concurrency", "history", "dst", "tags", "every"})
+_HAVE_PARTS = frozenset({"retries", "timeout"})
+_NO_PARTS: frozenset[str] = frozenset()
 
 
 class _Argument(NamedTuple):
@@ -40,12 +42,11 @@ class AlikeFields:
         if not self._fit_together(tuple(entry)):
             return None
         try:
-            said = self._arguments(entry)
+            said, given = self._said(entry)
         except ValidationError:
             return None
-        values = joined({name: value for name, value, _ in said}, entry.keys(), self.base)
+        values = joined(said, entry.keys(), self.base)
         if isinstance(values["handler"], PythonHandler):
-            given = frozenset[str]().union(*(given for _, _, given in said))
             values["given"] = self._shared.setdefault(given, given)
         return values
 
@@ -56,25 +57,33 @@ class AlikeFields:
             fit = self._fit[names] = not any(True for _ in (*kind_findings(given), *effect_findings(given)))
         return fit
 
-    def _arguments(self, entry: dict[str, Any]) -> list[_Argument]:
-        said, unknown = [], {}
-        for name, written in entry.items():
-            known = self._known.get(_key(name, written))
+    def _said(self, entry: dict[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
+        """What a job's fields come to, as arguments of Job and as `Job.given`."""
+        said: dict[str, Any] = {}
+        unknown: dict[str, Any] = {}
+        parts = _NO_PARTS
+        for option, written in entry.items():
+            known = self._known.get(_key(option, written))
             if known is None:
-                unknown[name] = written
-            else:
-                said.append(known)
-        for name, checked in JOB(unknown).items():
-            said.append(self._argument(name, checked))
-            if name not in _NOT_SHARED and len(self._known) < _REMEMBERED:
-                self._known[_key(name, entry[name])] = said[-1]
-        return said
+                unknown[option] = written
+                continue
+            name, value, given = known
+            said[name] = value
+            if given:
+                parts |= given
+        for option, checked in JOB(unknown).items():
+            name, value, given = known = self._argument(option, checked)
+            said[name] = value
+            parts |= given
+            if option not in _NOT_SHARED and len(self._known) < _REMEMBERED:
+                self._known[_key(option, entry[option])] = known
+        return said, parts
 
     def _argument(self, option: str, checked: Any) -> _Argument:
         name, value = argument(option, checked, self.base)
         if name in _SHARED:
             value = self._shared.setdefault(value, value)
-        return _Argument(name, value, given_parts({option: checked}))
+        return _Argument(name, value, given_parts({option: checked}) if name in _HAVE_PARTS else _NO_PARTS)
 
 
 def _key(name: str, written: Any) -> tuple[Any, ...]:

@@ -17,6 +17,7 @@ from jobsched.schedule.zones import zone_of
 
 _SCHEDULES = frozenset(SCHEDULE_KINDS)
 _FIELDS = (*SCHEDULE_KINDS, "timezone", "dst", "start_at", "end_at")
+_ENDS = frozenset({"start_at", "end_at"})
 _PLAIN_DST = Dst()
 # Fixed instants, so that the verdict on a job is the same on every day. No year of a cron expression lies before
 # 1970; for gaps between slots, years of the cron field may lie before the sample.
@@ -37,7 +38,7 @@ def schedule_findings(
     if "cron" in given:
         wrong.extend(_cron(name, given["cron"], values["cron"]))
     start, end = values.get("start_at"), values.get("end_at")
-    known = doubtful.isdisjoint({"start_at", "end_at"})
+    known = doubtful.isdisjoint(_ENDS)
     if known and start is not None and end is not None and start >= end:
         field = "end_at" if "end_at" in given else "start_at"
         wrong.append(Finding((field,), "start_at must lie before end_at"))

@@ -24,6 +24,8 @@ _ALIASES = {
 }
 #: Years in which every kind of year occurs: leap or not, beginning on each weekday.
 _ALL_KINDS_OF_YEAR = range(2000, 2028)
+#: The last day of the month that all months have.
+_IN_EVERY_MONTH = 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,8 @@ def _refuse_unclear_days(text: str, day: FieldValues, weekday: FieldValues) -> N
 
 
 def _some_day(day: FieldValues, weekday: FieldValues, months: Collection[int], years: Collection[int]) -> bool:
+    if not (day.special or weekday.special) and min(day.plain) <= _IN_EVERY_MONTH:
+        return True
     return any(_some_day_in(year, month, day, weekday) for year in years for month in months)
 
 
@@ -158,5 +162,6 @@ def _days(day: FieldValues, weekday: FieldValues) -> list[str]:
     return ["*" if every_day else _list(day), "*" if every_weekday else _list(weekday)]
 
 
+@lru_cache(maxsize=4096)
 def _list(values: FieldValues) -> str:
     return ",".join([*map(str, sorted(values.plain)), *values.special])
