@@ -13,6 +13,7 @@ from jobsched.model.desired import DesiredState
 from jobsched.model.durations import format_duration
 from jobsched.model.handler import AppriseHandler, Handler, HttpHandler
 from jobsched.model.job import Job
+from jobsched.schedule.expression import names_years
 
 #: Fields that are used as they are written, and what serves instead.
 _LITERAL = {
@@ -59,7 +60,7 @@ def job_warnings(job: Job, environ: Mapping[str, str] | None, now: datetime | No
         field = "at" if job.at else "end_at" if job.end_at else "cron"
         yield Finding((field,), "the schedule lies wholly in the past; it will not run again")
     if environ is not None:
-        for name in _missing(job.env.values(), environ):
+        for name in _missing(job.env.values(), environ) if job.env else ():
             yield _lacking("env", name)
         yield from _lacking_of_call("http", job.handler, environ)
         if job.on_failure is not None:
@@ -101,7 +102,7 @@ def _may_be_over(job: Job, now: datetime) -> bool:
         return job.at <= now
     if job.end_at is not None:
         return job.end_at <= now
-    return any(len(expression.split()) > 6 for expression in job.cron)
+    return any(map(names_years, job.cron))
 
 
 def _is_over(job: Job, now: datetime) -> bool:

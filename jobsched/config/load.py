@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pydantic_core import ValidationError
 
 from jobsched.config import alert_rules, lint, rules, unsupported
+from jobsched.config.alike import AlikeFields
 from jobsched.config.diagnostics import Diagnostic, Diagnostics, Step, TooManyDiagnosticsError
 from jobsched.config.document import Document, read
 from jobsched.config.fields import NAME_PATTERN
@@ -22,7 +23,6 @@ from jobsched.config.sources import Source, content_hash, read_sources
 from jobsched.config.values import (
     alerts_of,
     default_values,
-    given_parts,
     job_values,
     notifiers_of,
     settings_values,
@@ -30,7 +30,6 @@ from jobsched.config.values import (
 from jobsched.errors import ConfigError
 from jobsched.model.alert import Notifier
 from jobsched.model.desired import DesiredState, Settings
-from jobsched.model.handler import PythonHandler
 from jobsched.model.job import Concurrency, Job
 
 DEFAULT_NAMESPACE = "default"
@@ -222,77 +221,81 @@ class _File:
             self.report(finding, ("defaults",))
         return values
 
-    def job(
-        self,
-        namespace: str,
-        name: str,
-        entry: Any,
-        base: dict[str, Any],
-        shared: dict[Any, Any],
-        notifiers: "_Notifiers",
-    ) -> Job | None:
+    def job(self, namespace: str, name: str, entry: Any, alike: AlikeFields, notifiers: "_Notifiers") -> Job | None:
         """A job, or None; then something is wrong with it, or with the defaults, and reported."""
-        options, wrong = self._checked(name, entry)
-        if options is None:
+        refused = self._is_refused(name, entry)
+        if not isinstance(entry, dict):
             return None
-        values = job_values(options, base)
-        doubtful = doubtful_fields(JOB, entry, wrong) | (self.doubtful_defaults - options.keys())
-        found = self._finds(name, entry, values, wrong, doubtful, notifiers.names)
-        if "concurrency" in values and "concurrency" not in doubtful:
-            self.concurrency[name] = values["concurrency"]
-        if found or "defaults" in self.wrong_in_head:
+        values = alike.values(entry)
+        if values is None:
+            self._report_fields(name, entry, alike.base, notifiers.names)
             return None
-        if isinstance(values["handler"], PythonHandler):
-            values["given"] = given_parts(options)
+        doubtful = self.doubtful_defaults - entry.keys()
+        contradicts = self._contradicts_itself(name, entry, values, doubtful, notifiers.names)
+        if refused or contradicts or "defaults" in self.wrong_in_head:
+            return None
         if values.get("alerts") is not None:
             scheduled = any(kind in values for kind in SCHEDULE_KINDS)
             values["alerts"] = alerts_of(values["alerts"], notifiers.sound, scheduled=scheduled)
-        # Thousands of jobs have a handful of different values between them.
-        for each in _SHARED:
-            if each in values:
-                values[each] = shared.setdefault(values[each], values[each])
         return Job(namespace=namespace, name=name, **values)
 
-    def _finds(
-        self,
-        name: str,
-        entry: dict[str, Any],
-        values: dict[str, Any],
-        wrong: frozenset[str],
-        doubtful: frozenset[str],
-        notifiers: frozenset[str],
-    ) -> bool:
-        """Reports what the fields demand of each other; whether anything at all is wrong with the job."""
-        found = [*rules.kind_findings(entry), *rules.effect_findings(entry, wrong)]
-        if not wrong <= JOB.fields.keys():
-            # An unknown field may be meant for what is missing, or for the one without which another has no effect.
-            found = [finding for finding in rules.kind_findings(entry) if finding.path]
-        sound = {field: value for field, value in entry.items() if field not in wrong} if wrong else entry
-        found += rules.job_findings(name, sound, values, doubtful)
-        if "alerts" in values and "alerts" not in doubtful:
-            found += [*alert_rules.name_findings(sound.get("alerts"), notifiers)]
-            found += alert_rules.alert_findings(sound, values)
-        for finding in found:
-            self.report(finding, ("jobs", name))
-        return bool(found or wrong) or any(True for _ in unsupported.in_job(entry))
-
-    def _checked(self, name: str, entry: Any) -> tuple[dict[str, Any] | None, frozenset[str]]:
-        """The job's options, without those fields that are wrong in themselves, which are reported and named."""
+    def _is_refused(self, name: str, entry: Any) -> bool:
+        """Whether a job is none, or not supported yet; then it is reported, as is a name that is none."""
         if _NAME.fullmatch(name) is None or len(name) > 100:
             self.report(Finding((), *not_a_name(name), of_key=True), ("jobs", name))
         if not isinstance(entry, dict):
             self.report(_no_job(entry), ("jobs", name))
-            return None, frozenset()
-        for refusal in unsupported.in_job(entry):
+            return True
+        refusals = [*unsupported.in_job(entry)]
+        for refusal in refusals:
             self.report(_not_supported(refusal), ("jobs", name))
-        try:
-            return JOB(entry), frozenset()
-        except ValidationError as error:
-            found = list(findings(error, "job", JOB))
+        return bool(refusals)
+
+    def _report_fields(
+        self, name: str, entry: dict[str, Any], base: Mapping[str, Any], notifiers: frozenset[str]
+    ) -> None:
+        """Reports which fields of a job are wrong in themselves, or never go together, and what there is to say of the rest."""
+        wrong = self._wrong_fields(name, entry)
+        found = [*rules.kind_findings(entry), *rules.effect_findings(entry, wrong)]
+        if not wrong <= JOB.fields.keys():
+            # An unknown field may be meant for what is missing, or for the one without which another has no effect.
+            found = [finding for finding in rules.kind_findings(entry) if finding.path]
         for finding in found:
             self.report(finding, ("jobs", name))
-        wrong = wrong_fields(found)
-        return sound_part(JOB, entry, wrong), wrong
+        sound = {field: value for field, value in entry.items() if field not in wrong}
+        doubtful = doubtful_fields(JOB, entry, wrong) | (self.doubtful_defaults - sound.keys())
+        self._contradicts_itself(name, sound, job_values(JOB(sound), base), doubtful, notifiers)
+
+    def _wrong_fields(self, name: str, entry: dict[str, Any]) -> frozenset[str]:
+        """Those that are wrong in themselves, which are reported."""
+        try:
+            JOB(entry)
+        except ValidationError as error:
+            found = list(findings(error, "job", JOB))
+        else:
+            return frozenset()
+        for finding in found:
+            self.report(finding, ("jobs", name))
+        return wrong_fields(found)
+
+    def _contradicts_itself(
+        self,
+        name: str,
+        entry: dict[str, Any],
+        values: dict[str, Any],
+        doubtful: frozenset[str],
+        notifiers: frozenset[str],
+    ) -> bool:
+        """Whether fields of a job demand something else of each other, or of the file; then it is reported."""
+        if "concurrency" in values and "concurrency" not in doubtful:
+            self.concurrency[name] = values["concurrency"]
+        found = [*rules.job_findings(name, entry, values, doubtful)]
+        if "alerts" in values and "alerts" not in doubtful:
+            found += alert_rules.name_findings(entry.get("alerts"), notifiers)
+            found += alert_rules.alert_findings(entry, values)
+        for finding in found:
+            self.report(finding, ("jobs", name))
+        return bool(found)
 
 
 class _Notifiers(NamedTuple):
@@ -300,9 +303,6 @@ class _Notifiers(NamedTuple):
 
     sound: Mapping[str, Notifier]
     names: frozenset[str]
-
-
-_SHARED = ("cron", "retries", "timeout", "concurrency", "history", "dst", "tags", "every", "given")
 
 
 def _sound_part(sources: Sequence[Source], files: Sequence[_File]) -> DesiredState:
@@ -316,9 +316,9 @@ def _sound_part(sources: Sequence[Source], files: Sequence[_File]) -> DesiredSta
     shared: dict[Any, Any] = {}
     notifiers = _notifiers(files)
     for file in files:
-        base = file.base(settings.history_max_age, notifiers.names)
+        alike = AlikeFields(file.base(settings.history_max_age, notifiers.names), shared)
         known = places.setdefault(file.namespace, {})
-        keys = file.document.key_positions(file.jobs) if file.jobs else ()
+        keys = file.document.key_positions("jobs") if file.jobs else ()
         for (name, entry), (line, column) in zip(file.jobs.items(), keys, strict=True):
             first = known.get(name)
             if first is None:
@@ -326,7 +326,7 @@ def _sound_part(sources: Sequence[Source], files: Sequence[_File]) -> DesiredSta
             else:
                 message = f"this job stands in {first[0]}:{first[1]} too; a name is one job's"
                 file.report(Finding((), message, of_key=True), ("jobs", name))
-            job = file.job(namespace or DEFAULT_NAMESPACE, name, entry, base, shared, notifiers)
+            job = file.job(namespace or DEFAULT_NAMESPACE, name, entry, alike, notifiers)
             if first is not None or file.namespace != namespace:
                 continue
             owners[name] = file

@@ -12,18 +12,18 @@ from jobsched.model.durations import format_duration
 from jobsched.model.handler import PythonHandler
 from jobsched.model.instants import format_instant
 from jobsched.model.job import Dst, Job
-from jobsched.schedule.expression import parse_expression, uses_hash
+from jobsched.schedule.expression import names_years, parse_expression, uses_hash
 from jobsched.schedule.zones import zone_of
 
 _SCHEDULES = frozenset(SCHEDULE_KINDS)
 _FIELDS = (*SCHEDULE_KINDS, "timezone", "dst", "start_at", "end_at")
+_ENDS = frozenset({"start_at", "end_at"})
 _PLAIN_DST = Dst()
 # Fixed instants, so that the verdict on a job is the same on every day. No year of a cron expression lies before
 # 1970; for gaps between slots, years of the cron field may lie before the sample.
 _BEFORE_ALL_SLOTS = datetime(1969, 12, 30, tzinfo=UTC)
 _SAMPLE_FROM = datetime(2024, 1, 1, tzinfo=UTC)
 _SAMPLE_SLOTS = 64
-_CRON_FIELDS_WITH_YEAR = 7
 
 
 def schedule_findings(
@@ -38,7 +38,7 @@ def schedule_findings(
     if "cron" in given:
         wrong.extend(_cron(name, given["cron"], values["cron"]))
     start, end = values.get("start_at"), values.get("end_at")
-    known = doubtful.isdisjoint({"start_at", "end_at"})
+    known = doubtful.isdisjoint(_ENDS)
     if known and start is not None and end is not None and start >= end:
         field = "end_at" if "end_at" in given else "start_at"
         wrong.append(Finding((field,), "start_at must lie before end_at"))
@@ -113,10 +113,7 @@ def _may_be_empty(values: Mapping[str, Any]) -> bool:
     if "end_at" in values:
         return True
     cron = values.get("cron", ())
-    return bool(cron) and (
-        values.get("dst", _PLAIN_DST).gap == "skip"
-        or any(len(expression.split()) >= _CRON_FIELDS_WITH_YEAR for expression in cron)
-    )
+    return bool(cron) and (values.get("dst", _PLAIN_DST).gap == "skip" or any(map(names_years, cron)))
 
 
 def _why_never(name: str, values: Mapping[str, Any]) -> tuple[str, str]:

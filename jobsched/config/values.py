@@ -1,6 +1,6 @@
 """From checked options to the frozen values of the model, with the file's defaults below a job's own."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -23,14 +23,23 @@ def default_values(defaults: Mapping[str, Any] | None, history_max_age: timedelt
 
 def job_values(options: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of Job: `base`, and over it what the options give. A handler of any kind is `handler`."""
-    values = dict(base)
-    for name, given in options.items():
-        turn = _TURNED.get(name)
-        if turn is None:
-            values[name] = given
-        else:
-            field, make = turn
-            values[field] = make(given, base.get(field))
+    return joined(dict(argument(name, given, base) for name, given in options.items()), options.keys(), base)
+
+
+def argument(name: str, given: Any, base: Mapping[str, Any]) -> tuple[str, Any]:
+    """The argument of Job that an option is, and its value."""
+    turn = _TURNED.get(name)
+    if turn is None:
+        return name, given
+    field, make = turn
+    return field, make(given, base.get(field))
+
+
+def joined(arguments: Mapping[str, Any], options: Collection[str], base: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of Job: what a job's options are, over what of `base` has an effect in it."""
+    if not base:
+        return dict(arguments)
+    values = {**base, **arguments}
     if "handler" in values:
         for name in _without_effect(values):
             if name in values and name not in options:

@@ -4,11 +4,14 @@ import calendar
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 
 from jobsched.errors import CronError
 from jobsched.schedule.fields import FIELDS, FieldValues, parse_field
 
 LONGEST_EXPRESSION = 256
+_SHORTEST_WITH_YEARS = len("* * * * * * *")
+_HASH = re.compile("(?<![a-z])h(?![a-z])", re.IGNORECASE)
 
 _ALIASES = {
     "@yearly": "0 0 1 1 *",
@@ -21,6 +24,8 @@ _ALIASES = {
 }
 #: Years in which every kind of year occurs: leap or not, beginning on each weekday.
 _ALL_KINDS_OF_YEAR = range(2000, 2028)
+#: The last day of the month that all months have.
+_IN_EVERY_MONTH = 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,12 @@ class CronExpression:
 
 def uses_hash(text: str) -> bool:
     """Whether an expression may hold an `H`, so that it depends on the job's name."""
-    return re.search("(?<![a-z])h(?![a-z])", text, re.IGNORECASE) is not None
+    return _HASH.search(text) is not None
+
+
+def names_years(text: str) -> bool:
+    """Whether an expression has a field of years, so that its slots may come to an end."""
+    return len(text) >= _SHORTEST_WITH_YEARS and len(text.split()) >= len(FIELDS)
 
 
 def parse_expression(text: str, job_name: str | None = None) -> CronExpression:
@@ -93,12 +103,17 @@ def _alias(text: str, alias: str) -> str:
 
 def _fields(text: str, parts: list[str], job_name: str | None) -> list[FieldValues]:
     found = []
-    for kind, part in zip(FIELDS, parts, strict=False):
+    for number, part in enumerate(parts):
         try:
-            found.append(parse_field(kind, part, job_name))
+            found.append(_field(number, part, job_name))
         except ValueError as error:
-            raise CronError(text, kind.name, str(error)) from None
+            raise CronError(text, FIELDS[number].name, str(error)) from None
     return found
+
+
+@lru_cache(maxsize=4096)  # expressions of a file are many, their fields few
+def _field(number: int, text: str, job_name: str | None) -> FieldValues:
+    return parse_field(FIELDS[number], text, job_name)
 
 
 def _refuse_unclear_days(text: str, day: FieldValues, weekday: FieldValues) -> None:
@@ -112,6 +127,8 @@ def _refuse_unclear_days(text: str, day: FieldValues, weekday: FieldValues) -> N
 
 
 def _some_day(day: FieldValues, weekday: FieldValues, months: Collection[int], years: Collection[int]) -> bool:
+    if not (day.special or weekday.special) and min(day.plain) <= _IN_EVERY_MONTH:
+        return True
     return any(_some_day_in(year, month, day, weekday) for year in years for month in months)
 
 
@@ -145,5 +162,6 @@ def _days(day: FieldValues, weekday: FieldValues) -> list[str]:
     return ["*" if every_day else _list(day), "*" if every_weekday else _list(weekday)]
 
 
+@lru_cache(maxsize=4096)
 def _list(values: FieldValues) -> str:
     return ",".join([*map(str, sorted(values.plain)), *values.special])
