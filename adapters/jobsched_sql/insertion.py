@@ -28,35 +28,47 @@ Then = Callable[[Connection, Sequence[Created | None]], None]
 
 
 class Enqueued(NamedTuple):
-    """What became of each run. `rung`: other processes have been told of them."""
+    """What became of each run. `rung`: other processes have been told of them.
+
+    `settled`: all are new, and none waits for another or makes it wait.
+    """
 
     made: list[Created]
     rung: bool
+    settled: bool = False
 
 
 def enqueue(dialect: Dialect, runs: Sequence[NewRun], then: Then | None = None) -> Enqueued:
     """Make runs, all or none. Runs that neither count nor exclude others take one statement. Raises QueueFull."""
     if not runs:
         return Enqueued([], rung=False)
-    if then is None and len(runs) <= _AT_ONCE and _need_nobodys_leave(kinds(runs)):
+    some = kinds(runs)
+    if then is None and len(runs) <= _AT_ONCE and _need_nobodys_leave(some):
         # None of them, if what waits in their queue has to be counted: most have no `max_queued`, and no question is asked.
-        inserted = dialect.insert_alone(runs, however_many=not any(map(_is_refusable, kinds(runs))))
+        inserted = dialect.insert_alone(runs, however_many=not any(map(_is_refusable, some)))
         if inserted.ids:
-            return Enqueued(_all_created(runs, inserted), inserted.rung)
+            settled = RunState.BLOCKED not in inserted.states
+            return Enqueued(_all_created(runs, inserted), inserted.rung, settled)
     each = list(runs)
     made = dialect.write(lambda connection: _insert_counted(connection, dialect, each, then))
     return Enqueued([created for created in made if created is not None], rung=False)
 
 
 def _need_nobodys_leave(runs: Sequence[NewRun]) -> bool:
-    if any(run.key or run.unique_key or run.scheduled_at or run.skipped for run in runs):
+    if any(map(_may_need_leave, runs)):
         return False
-    return len({(run.namespace, run.queue) for run in runs}) == 1
+    return len(runs) == 1 or len({(run.namespace, run.queue) for run in runs}) == 1
+
+
+def _may_need_leave(run: NewRun) -> bool:
+    return bool(run.key or run.unique_key or run.scheduled_at or run.skipped)
 
 
 def _all_created(runs: Sequence[NewRun], inserted: InsertedAlone) -> list[Created]:
     """In the order of the fields, without a call for each: this is made for each run."""
     first = runs[0]
+    if len(runs) == 1:
+        return [Created(inserted.ids[0], first.namespace, first.job, None, inserted.states[0], None)]
     jobs = repeat(first.job) if type(runs) is RunsAlike else [run.job for run in runs]
     fields = zip(
         inserted.ids, repeat(first.namespace), jobs, repeat(None), inserted.states, repeat(None), repeat(False)

@@ -34,23 +34,25 @@ def engines(location: Location) -> tuple[Engine, Engine]:
     reader = _engine(lambda: connect(location, "rw"), pool_size=_READERS)
     event.listen(reader, "connect", _only_read)
     for engine in (writer, reader):
-        event.listen(engine, "connect", lambda _, entry: entry.info.update({_FILE: _file_at(location.path)}))
+        event.listen(engine, "connect", lambda _, entry: entry.info.update({_FILE: file_at(location.path)}))
         event.listen(engine, "checkout", lambda _, entry, __: _mind_the_file(location.path, entry))
     return writer, reader
 
 
 def _mind_the_file(path: Path, entry: ConnectionPoolEntry) -> None:
     """A connection to a file that was removed or replaced writes on to what nobody will read: open the one that is there."""
-    if not is_open_on(path, entry):
+    if file_of(entry) != file_at(path):
         raise InvalidatePoolError("the file is another one now")
 
 
-def is_open_on(path: Path | str, connection: ConnectionPoolEntry | PoolProxiedConnection) -> bool:
-    """Whether it is connected to the file that is there now."""
-    return bool(connection.info.get(_FILE) == _file_at(path))
+def file_of(connection: ConnectionPoolEntry | PoolProxiedConnection) -> tuple[int, int] | None:
+    """The file that it is connected to, which need not be the one that is there now."""
+    found: tuple[int, int] | None = connection.info.get(_FILE)
+    return found
 
 
-def _file_at(path: Path | str) -> tuple[int, int] | None:
+def file_at(path: Path | str) -> tuple[int, int] | None:
+    """The file that is there now."""
     try:
         found = os.stat(path)  # noqa: PTH116 - this is on the way of each commit
     except FileNotFoundError:

@@ -33,14 +33,13 @@ on conflict do nothing
 )
 
 #: One that is due at once and that nothing can keep out, of a queue without any limit: else none is inserted. It commits by
-#: itself, and asks for the time once it has the file: another program may have had it for long. INSERT is its first word:
-#: else Python's driver does not say how many it inserted.
+#: itself, and asks for the time once (for which it has a LIMIT), when it has the file: another program may have had it for
+#: long. INSERT is its first word: else Python's driver does not say how many it inserted.
 INSERT_ONE = """
 insert into jobsched_runs
   (namespace, job, handler, source, queue, priority, state, max_attempts, available_at, start_by, generation, payload,
    created_at, timeout_ms, batch, trace)
-with clock as materialized (select jobsched_now() as now)
-select ?, ?, ?, ?, ?, ?, 'pending', ?, now, ?, ?, ?, now, ?, ?, ? from clock
+select ?, ?, ?, ?, ?, ?, 'pending', ?, now, ?, ?, ?, now, ?, ?, ? from (select jobsched_now() as now limit 1)
 where not exists (select 1 from jobsched_queues where namespace = ? and queue = ?)
 """
 

@@ -39,8 +39,11 @@ def folder_of(database: Path) -> Path:
 
 def ring(folder: Path, topic: Topic) -> None:
     """Tell whoever listens. Sockets of processes that ended without closing are taken away."""
+    # This is on the way of each commit: nobody who listens is the least to find out, and of others the names are enough.
+    if not os.access(folder, os.F_OK):
+        return
     try:
-        names = os.listdir(folder)  # noqa: PTH208 - names are all we need, and this is on the way of each commit
+        names = os.listdir(folder)  # noqa: PTH208
     except OSError:
         return
     if not names:

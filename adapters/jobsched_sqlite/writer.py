@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, PoolProxiedConnection
 
 from jobsched.errors import StoreUnavailableError
 from jobsched_sql.forking import leave, leave_pool
-from jobsched_sqlite.connections import BUSY_SECONDS, Driver, is_open_on
+from jobsched_sqlite.connections import BUSY_SECONDS, Driver, file_at, file_of
 from jobsched_sqlite.turns import Turns
 
 
@@ -23,14 +23,17 @@ class Writer:
         self._turns = Turns()
         self._kept: PoolProxiedConnection | None = None
         self._driver: Driver | None = None
+        self._file: tuple[int, int] | None = None  #: that it is connected to
         self._closed = False
 
     def __enter__(self) -> Driver:
         self._take_turn()
         try:
-            if self._kept is not None and not is_open_on(self._path, self._kept):
+            if self._driver is not None:
+                if file_at(self._path) == self._file:
+                    return self._driver
                 self._give_back()
-            return self._driver or self._take()
+            return self._take()
         except BaseException:
             self._turns.hand_on()
             raise
@@ -79,6 +82,7 @@ class Writer:
 
     def _take(self) -> Driver:
         self._kept = self._engine.raw_connection()
+        self._file = file_of(self._kept)
         self._driver = Driver(self._kept.driver_connection)
         return self._driver
 

@@ -67,7 +67,8 @@ class Enqueuing(Jobs):
             tags=tags,
             batch=batch,
         )
-        return self.enqueue_many([wanted], connection=connection)[0]
+        now = None if delay is None else self.store.now()
+        return self._enqueue_all((wanted.new_run(self.namespace, now),), connection)[0]
 
     def enqueue_many(
         self,
@@ -88,7 +89,10 @@ class Enqueuing(Jobs):
             raise EnqueueError("enqueue_many takes a list of what Enqueue(…) makes, not a single one")
         wanted = list(wanted)
         now = self.store.now() if any(one.delay is not None for one in wanted) else None
-        runs = _traced(new_runs(wanted, self.namespace, now, batch))
+        return self._enqueue_all(new_runs(wanted, self.namespace, now, batch), connection, once)
+
+    def _enqueue_all(self, runs: Sequence[NewRun], connection: object, once: Once | None = None) -> list[Created]:
+        runs = _traced(runs)
         return self.store.enqueue(runs, connection, act=self._enqueued(runs), once=once)
 
     def _enqueued(self, runs: Sequence[NewRun]) -> Act | None:

@@ -23,6 +23,8 @@ _PRIORITIES = 2**63
 _MILLISECOND = timedelta(milliseconds=1)
 #: As of a job's `tags`.
 _MOST_TAGS, _LONGEST_TAG = 32, 64
+#: As all that is said of a run unless it is said otherwise, it is looked at for each run.
+_IGNORE = OnConflict.IGNORE.value
 
 
 class EnqueueOptions(TypedDict, total=False):
@@ -242,7 +244,7 @@ def _is_text(given: object, longest: int) -> bool:
 
 
 def _on_conflict(given: str, unique_key: str | None) -> OnConflict:
-    if given == OnConflict.IGNORE.value:
+    if given == _IGNORE:
         return OnConflict.IGNORE
     if given not in tuple(OnConflict):
         raise EnqueueError(f"on_conflict={given!r} is none of {', '.join(OnConflict)}")

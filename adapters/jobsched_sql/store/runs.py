@@ -29,6 +29,10 @@ class SqlRuns(OnDialect):
             within = self._dialect.within
             return within(connection, lambda theirs: self._enqueue_within(theirs, runs, then)) if runs else []
         enqueued = insertion.enqueue(self._dialect, runs, then)
+        if enqueued.settled:
+            if not enqueued.rung:
+                self._dialect.ring("runs")
+            return enqueued.made
         made = self._announced(enqueued.made, runs, rung=enqueued.rung)
         if any(one.existing for one in made):
             moved = [run for run, one in zip(runs, made, strict=True) if conflicts.has_changed(run, one)]
