@@ -1,16 +1,14 @@
 """What starting the command costs, beside the imports that no such command can do without."""
 
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from benchmarks.bench import Bench
-from benchmarks.measure import ROOT, children_cpu_seconds, seconds
+from benchmarks.measure import ROOT, children_cpu_seconds, seconds, with_bytecode
 from benchmarks.table import at_most
 
 JOBSCHED = str(Path(sys.executable).parent / "jobsched")
@@ -48,11 +46,9 @@ def run_quietly(command: Sequence[str], environ: Mapping[str, str]) -> None:
 def process_seconds(commands: dict[str, Sequence[str]], times: int) -> dict[str, tuple[float, float]]:
     """Of whole processes, side by side: least CPU time, which other work on the machine disturbs least, and median wall time.
 
-    With bytecode, as an installed program has it: the first run, which is not counted, writes what is missing.
+    The first run is not counted.
     """
-    with tempfile.TemporaryDirectory(prefix="jobsched-bench-bytecode-") as bytecode:
-        environ = {**os.environ, "PYTHONPYCACHEPREFIX": bytecode}
-        environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    with with_bytecode() as environ:
         found: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
         for _ in range(times + 1):
             for name, command in commands.items():
