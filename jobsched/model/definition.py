@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from operator import attrgetter
 from typing import Any, Final, NamedTuple, cast
 
 from jobsched.model.alert import WORDS, AlertKind, Alerts, Notifier, Ping, Sla
@@ -45,8 +46,7 @@ def definition(job: Job) -> dict[str, Any]:
     """The job without its namespace and name, as a file may say it, whatever came from the file's defaults."""
     kind, value = handler_definition(job.handler)
     written: dict[str, Any] = {kind: value}
-    for name, default, codec in _FIELDS:
-        value = getattr(job, name)
+    for (name, default, codec), value in zip(_FIELDS, _values(job), strict=True):
         if value is not default and value != default:
             written[name] = value if codec is None else codec.encode(value)
     return written
@@ -132,13 +132,14 @@ def _encode_duration(duration: timedelta) -> str | float:
 def _group(kind: type[Any], durations: frozenset[str], lists: frozenset[str] = frozenset()) -> _Codec:
     """A group of options as a JSON object of those that differ from the group's defaults."""
     names = [field.name for field in fields(kind)]
-    default = None if kind is Timeout else kind()
+    values_of = attrgetter(*names)
+    # A timeout has no default: all of it is written.
+    defaults = (None,) * len(names) if kind is Timeout else values_of(kind())
 
     def encode(value: Any) -> Any:
         written = {}
-        for name in names:
-            each = getattr(value, name)
-            if default is None or each != getattr(default, name):
+        for name, each, default in zip(names, values_of(value), defaults, strict=True):
+            if each != default:
                 written[name] = _encode_duration(each) if name in durations else list(each) if name in lists else each
         return written
 
@@ -298,5 +299,6 @@ _FIELDS: Final[tuple[tuple[str, Any, _Codec | None], ...]] = tuple(
     for field in fields(Job)
     if field.name not in {"namespace", "name", "handler", _GIVEN}
 )
+_values: Final = attrgetter(*(name for name, _, _ in _FIELDS))
 _DEFAULTS: Final = {name: default for name, default, _ in _FIELDS}
 _CODECS: Final = {name: codec for name, _, codec in _FIELDS}
