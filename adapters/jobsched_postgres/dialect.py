@@ -36,7 +36,7 @@ from jobsched_postgres.connections import (
     instant_of,
     told_pid,
 )
-from jobsched_postgres.direct import Direct, execute_prepared
+from jobsched_postgres.direct import SENDS_TWO, Direct, execute_prepared
 from jobsched_postgres.failures import (
     READ_ONLY,
     NotSentError,
@@ -47,7 +47,7 @@ from jobsched_postgres.failures import (
     translated,
 )
 from jobsched_postgres.location import Location
-from jobsched_postgres.wake import CHANNEL, Ringer
+from jobsched_postgres.wake import CHANNEL, NOTIFY, Ringer
 from jobsched_postgres.wake import Doorbell as ListenDoorbell
 from jobsched_sql.alike import well_and_alike
 from jobsched_sql.borrowing import borrowed, driver_connection
@@ -170,14 +170,25 @@ class PostgresDialect(Dialect):
 
         return self._alone(execute)
 
-    def _insert_one(self, asked: Sequence[str | None]) -> list[Any]:
+    def _insert_one(self, run: NewRun, *, however_many: bool) -> InsertedAlone:
+        """The ring follows the run in a transaction of its own, sent with it: one of its transaction would lock the database
+        for as long as the disk takes for the commit. Where nothing is prepared, it would take a round trip more.
+        """
+        topic: Topic = "pending" if run.available_at is None else "runs"
+        rings, now = self._ringer.take(topic), self.given_now()
+
         def insert(pooled: PoolProxiedConnection) -> list[Any]:
             driver = as_driver(pooled.driver_connection)
             if self._connector.prepares(driver):
-                return execute_prepared(pooled, "jobsched_insert_one", statements.INSERT_ONE, asked)
+                then = NOTIFY[topic] if rings and SENDS_TWO else None
+                within = rings and then is None
+                asked = batches.run_alone(run, now, ring=within, however_many=however_many)
+                return execute_prepared(pooled, "jobsched_insert_one", statements.INSERT_ONE, asked, then)
+            asked = batches.run_alone(run, now, ring=rings, however_many=however_many)
             return psycopg.RawCursor(driver).execute(statements.INSERT_ONE, asked, prepare=False).fetchall()
 
-        return self._alone(insert)
+        rows = self._alone(insert)
+        return InsertedAlone([int(id_) for id_, _ in rows], [_STATES[state] for _, state in rows], rung=rings)
 
     def _alone(self, work: Callable[[PoolProxiedConnection], list[Any]]) -> list[Any]:
         """One statement that commits by itself: as `write_once`, without SQLAlchemy, which takes as long as the server for it."""
@@ -268,10 +279,9 @@ class PostgresDialect(Dialect):
         return _inserted(placed, connection.exec_driver_sql(statements.INSERT_RUNS, asked).fetchall())
 
     def insert_alone(self, runs: Sequence[NewRun], *, however_many: bool) -> InsertedAlone:
-        ring = self._ringer.take("runs")
         if len(runs) == 1:
-            rows = self._insert_one(batches.run_alone(runs[0], self.given_now(), ring=ring, however_many=however_many))
-            return InsertedAlone([int(id_) for id_, _ in rows], [_STATES[state] for _, state in rows], rung=ring)
+            return self._insert_one(runs[0], however_many=however_many)
+        ring = self._ringer.take("runs")
         asked = {
             "now": self.given_now(),
             "ring": ring,

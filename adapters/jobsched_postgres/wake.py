@@ -3,7 +3,7 @@
 import logging
 import select
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, get_args
 
@@ -16,11 +16,14 @@ from jobsched_postgres.watchdog import Watchdog, cut
 log = logging.getLogger("jobsched")
 
 CHANNEL = "jobsched"
+#: The statement that rings for runs.
+NOTIFY: Mapping[Topic, bytes] = {"pending": b"notify jobsched, 'pending'", "runs": b"notify jobsched, 'runs'"}
 _TOPICS: tuple[Topic, ...] = get_args(Topic)
 
-#: A commit with a NOTIFY holds a lock of the whole database: the first ones go at once, the rest are thinned out.
+#: A commit with a NOTIFY holds a lock of the whole database, and each costs every listener a look: the first ones go at
+#: once, the rest are thinned out.
 BURST = 10
-PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = 0.005
 
 _PING_SECONDS = 10.0
 _FIRST_BACKOFF_SECONDS, _LONGEST_BACKOFF_SECONDS = 0.2, 10.0

@@ -402,6 +402,8 @@ class Runner:
         else:
             self.dispatcher.wake()
             self.admission.rung()
+            if topic == "pending":  # the scheduler would ask the store, beside the claim, for what nobody has changed
+                return
         self.scheduler.wake()
 
     def _pauses_changed(self) -> None:

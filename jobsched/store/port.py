@@ -104,8 +104,9 @@ class ClaimWish:
     shares: Mapping[str, int] = field(default_factory=dict)
 
 
-#: What a wake-up is about: `runs` (one became pending), `jobs` (a sync, a pause, a resumption), `cancels` (of running runs).
-Topic = Literal["runs", "jobs", "cancels"]
+#: What a wake-up is about: `pending` (runs can be claimed), `runs` (of those that were made some may wait for their time),
+#: `jobs` (a sync, a pause, a resumption), `cancels` (of running runs).
+Topic = Literal["pending", "runs", "jobs", "cancels"]
 
 
 class Doorbell(Protocol):
