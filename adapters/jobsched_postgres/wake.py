@@ -122,6 +122,13 @@ class Doorbell:
         # What is committed after `listen` has returned should ring; if the server is slow, polling finds it.
         clock.wait(self._listening, _SETTLE_SECONDS)
 
+    def ring(self, *topics: Topic) -> None:
+        """As if they had been heard, in the caller's thread."""
+        for topic in topics:
+            if not self._closing.is_set():
+                with suppress(Exception):  # a listener's fault must not end the listening, nor harm who rings
+                    self._on_ring(topic)
+
     def close(self) -> None:
         """End the thread; idempotent."""
         self._closing.set()
@@ -152,7 +159,7 @@ class Doorbell:
                 connection.execute("listen jobsched")
                 self._listening.set()
                 if again:
-                    self._ring(*_TOPICS)  # whatever was rung while nobody listened
+                    self.ring(*_TOPICS)  # whatever was rung while nobody listened
                 while not self._closing.is_set():
                     self._hear(connection)
             finally:
@@ -162,18 +169,13 @@ class Doorbell:
     def _hear(self, connection: psycopg.Connection[Any]) -> None:
         """What rang; and after a while of silence a sign that the connection lives, because a cut wire makes none."""
         for notice in connection.notifies(timeout=0):
-            self._ring(*(topic for topic in _TOPICS if topic == notice.payload))
+            self.ring(*(topic for topic in _TOPICS if topic == notice.payload))
         # Waiting by `notifies` would look for signals ten times a second, which this thread never gets.
         if _may_be_read(connection, _PING_SECONDS):
             return
         self._watchdog.watch(connection)
         connection.execute("select 1")
         self._watchdog.forget(connection)
-
-    def _ring(self, *topics: Topic) -> None:
-        for topic in topics:
-            with suppress(Exception):  # a listener's fault must not end the listening
-                self._on_ring(topic)
 
 
 def _may_be_read(connection: psycopg.Connection[Any], seconds: float) -> bool:

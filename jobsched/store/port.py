@@ -489,4 +489,7 @@ class Store(Protocol):
     # -- wake-ups
 
     def listen(self, on_ring: Callable[[Topic], None]) -> Doorbell:
-        """Call `on_ring` (from a thread of the store's own; it must not block) soon after another process committed work."""
+        """Call `on_ring` soon after work was committed: by another process, or by this store, and then at once.
+
+        From a thread of the store's own, or of whoever committed; it must not block.
+        """

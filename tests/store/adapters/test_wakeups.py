@@ -146,6 +146,22 @@ def test_a_listener_that_fails_is_rung_again(database_url: str) -> None:
             assert rung.acquire(timeout=LONG_SECONDS)
 
 
+def test_a_listener_of_the_same_store_is_rung_by_whoever_commits_however_often(database_url: str) -> None:
+    rung: list[str] = []
+    with closing(open_store(database_url)) as store:
+        with closing(store.listen(lambda _topic: rung.append(threading.current_thread().name))):
+            for _ in range(3 * BURST):
+                store.enqueue([a_run()])
+            here = rung.count(threading.current_thread().name)
+            store.enqueue([a_run(), a_run(handler="other")])
+            after_many = rung.count(threading.current_thread().name)
+        store.enqueue([a_run()])
+
+    assert here == 3 * BURST
+    assert after_many > here
+    assert rung.count(threading.current_thread().name) == after_many
+
+
 def test_closing_a_store_ends_all_its_threads(database_url: str) -> None:
     before = set(threading.enumerate())
     store = open_store(database_url)
