@@ -113,7 +113,7 @@ class PostgresDialect(Dialect):
         self._direct.forked()
         leave(self._doorbells)
         self._doorbells = []
-        self._connector.watchdog.forked()
+        self._connector.forked()
         self._ringer.forked()
 
     # -- transactions
@@ -414,7 +414,8 @@ class PostgresDialect(Dialect):
         return inspection.invalid(connection)
 
     def listen(self, on_ring: Callable[[Topic], None]) -> Doorbell:
-        doorbell = ListenDoorbell(self._connector.connect, on_ring, self._time, self._connector.watchdog)
+        connector = self._connector
+        doorbell = ListenDoorbell(connector.connect, on_ring, self._time, connector.watchdog, connector.is_own)
         self._doorbells.append(doorbell)
         return doorbell
 

@@ -111,7 +111,10 @@ class Doorbell:
         on_ring: Callable[[Topic], None],
         clock: Clock,
         watchdog: Watchdog,
+        is_own: Callable[[int], bool],
     ) -> None:
+        """`is_own`: whether this process of the server's serves the same store, which rings its listeners itself."""
+        self._is_own = is_own
         self._connect, self._on_ring = connect, on_ring
         self._clock, self._watchdog = clock, watchdog
         self._closing = threading.Event()
@@ -169,6 +172,8 @@ class Doorbell:
     def _hear(self, connection: psycopg.Connection[Any]) -> None:
         """What rang; and after a while of silence a sign that the connection lives, because a cut wire makes none."""
         for notice in connection.notifies(timeout=0):
+            if self._is_own(notice.pid):
+                continue
             self.ring(*(topic for topic in _TOPICS if topic == notice.payload))
         # Waiting by `notifies` would look for signals ten times a second, which this thread never gets.
         if _may_be_read(connection, _PING_SECONDS):

@@ -380,8 +380,8 @@ class Runner:
         self.executor.give_back(held)
 
     def _first_held(self) -> None:
-        for service in (self.completer, self._canceller):
-            service.wake()
+        self.completer.first_held()
+        self._canceller.first_held()
 
     def _claimed(self, claims: Sequence[Claim]) -> None:
         self.admission.claimed(claims)
