@@ -119,7 +119,7 @@ def _both(pooled: PoolProxiedConnection, name: str, values: Sequence[bytes | Non
     pgconn = as_driver(pooled.driver_connection).pgconn
     try:
         pgconn.enter_pipeline_mode()
-        pgconn.send_query_prepared(name.encode(), values)  # type: ignore[arg-type]
+        pgconn.send_query_prepared(name.encode(), values)
         pgconn.pipeline_sync()
         pgconn.send_query_params(then, None)
         pgconn.pipeline_sync()

@@ -36,6 +36,16 @@ class WakeUpContract:
 
             assert bell.rang()
 
+    def test_a_run_for_later_rings_for_whoever_minds_the_time(
+        self, store: Store, open_again: Callable[[], Store]
+    ) -> None:
+        bell, other = Bell("runs"), open_again()
+
+        with closing(store.listen(bell.ring)):
+            other.enqueue([a_run(available_at=START + MINUTE)])
+
+            assert bell.rang()
+
     def test_a_sync_of_another_process_rings_for_jobs(self, store: Store, open_again: Callable[[], Store]) -> None:
         bell, other = Bell("jobs"), open_again()
 
