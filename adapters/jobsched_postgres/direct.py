@@ -102,10 +102,8 @@ def _rows_of(
     encoding = driver.info.encoding
     values = [None if value is None else value.encode(encoding) for value in asked]
     # None is NULL, as `exec_params` says it in its types.
-    if then is None:
-        result = driver.pgconn.exec_prepared(name.encode(), values)  # type: ignore[arg-type]
-    else:
-        result = _both(pooled, name, values, then)
+    sent = name.encode()
+    result = driver.pgconn.exec_prepared(sent, values) if then is None else _both(pooled, sent, values, then)  # type: ignore[arg-type]
     _checked(driver, result, pq.ExecStatus.TUPLES_OK)
     columns = range(result.nfields)
     return [
@@ -114,12 +112,12 @@ def _rows_of(
     ]
 
 
-def _both(pooled: PoolProxiedConnection, name: str, values: Sequence[bytes | None], then: bytes) -> PGresult:
+def _both(pooled: PoolProxiedConnection, name: bytes, values: Sequence[bytes | None], then: bytes) -> PGresult:
     """The result of the first, which has been committed when the second begins: one way there and back for two transactions."""
     pgconn = as_driver(pooled.driver_connection).pgconn
     try:
         pgconn.enter_pipeline_mode()
-        pgconn.send_query_prepared(name.encode(), values)
+        pgconn.send_query_prepared(name, values)
         pgconn.pipeline_sync()
         pgconn.send_query_params(then, None)
         pgconn.pipeline_sync()
@@ -145,10 +143,11 @@ def _end_of_second(pooled: PoolProxiedConnection, pgconn: PGconn) -> None:
 def _until_sync(pgconn: PGconn) -> PGresult:
     """The first result of a transaction, read to its end. It waits by `poll`, since libpq's own wait would hold Python's lock."""
     poll = select.poll()
-    poll.register(pgconn.socket, select.POLLIN)
     first: PGresult | None = None
     while True:
         while pgconn.is_busy():
+            # The driver has made the connection one that does not block: of a large payload a part may wait to be sent.
+            poll.register(pgconn.socket, select.POLLIN | select.POLLOUT if pgconn.flush() else select.POLLIN)
             poll.poll()
             pgconn.consume_input()
         result = pgconn.get_result()

@@ -162,6 +162,16 @@ def test_a_listener_of_the_same_store_is_rung_by_whoever_commits_however_often(d
     assert rung.count(threading.current_thread().name) == after_many
 
 
+def test_a_run_and_its_ring_go_though_the_socket_does_not_take_them_at_once(postgres_url: str) -> None:
+    rung = threading.Semaphore(0)
+    with closing(open_store(postgres_url)) as store, closing(open_store(postgres_url)) as other:
+        with closing(other.listen(lambda _topic: rung.release())):
+            [made] = store.enqueue([a_run(payload={"text": "x" * 1_000_000})])
+
+            assert rung.acquire(timeout=LONG_SECONDS)
+        assert store.run(made.id) is not None
+
+
 def test_closing_a_store_ends_all_its_threads(database_url: str) -> None:
     before = set(threading.enumerate())
     store = open_store(database_url)
