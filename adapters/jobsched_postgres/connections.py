@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
+from weakref import WeakSet
 
 import psycopg
 from psycopg.types.numeric import Int8BinaryLoader
@@ -83,6 +84,16 @@ class Connector:
         self._options_refused = False
         self._may_prepare = True
         self.watchdog = Watchdog(clock)
+        self._pooled: WeakSet[psycopg.Connection[Any]] = WeakSet()
+
+    def is_own(self, server_pid: int) -> bool:
+        """Whether a connection of the pool is served by this process of the server's."""
+        return any(not one.closed and one.info.backend_pid == server_pid for one in list(self._pooled))
+
+    def forked(self) -> None:
+        """In a forked child: what the pool had is the parent's."""
+        self._pooled = WeakSet()
+        self.watchdog.forked()
 
     def engine(self) -> Engine:
         """Each statement commits by itself, unless a transaction was begun in so many words."""
@@ -97,6 +108,7 @@ class Connector:
         )
         event.listen(engine, "do_connect", self._connect)
         event.listen(engine, "connect", _prepare)
+        event.listen(engine, "connect", lambda connection, _: self._pooled.add(connection))
         event.listen(engine, "checkout", self._taken)
         event.listen(engine, "checkin", self._given_back)
         event.listen(engine, "invalidate", self._thrown_away)

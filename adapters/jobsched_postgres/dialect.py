@@ -36,7 +36,7 @@ from jobsched_postgres.connections import (
     instant_of,
     told_pid,
 )
-from jobsched_postgres.direct import Direct, execute_prepared
+from jobsched_postgres.direct import SENDS_TWO, Direct, execute_prepared
 from jobsched_postgres.failures import (
     READ_ONLY,
     NotSentError,
@@ -47,7 +47,7 @@ from jobsched_postgres.failures import (
     translated,
 )
 from jobsched_postgres.location import Location
-from jobsched_postgres.wake import CHANNEL, Ringer
+from jobsched_postgres.wake import CHANNEL, NOTIFY, Ringer
 from jobsched_postgres.wake import Doorbell as ListenDoorbell
 from jobsched_sql.alike import well_and_alike
 from jobsched_sql.borrowing import borrowed, driver_connection
@@ -113,7 +113,7 @@ class PostgresDialect(Dialect):
         self._direct.forked()
         leave(self._doorbells)
         self._doorbells = []
-        self._connector.watchdog.forked()
+        self._connector.forked()
         self._ringer.forked()
 
     # -- transactions
@@ -170,14 +170,24 @@ class PostgresDialect(Dialect):
 
         return self._alone(execute)
 
-    def _insert_one(self, asked: Sequence[str | None]) -> list[Any]:
+    def _insert_one(self, run: NewRun, topic: Topic, *, ring: bool, however_many: bool) -> InsertedAlone:
+        """The ring follows the run in a transaction of its own, sent with it: one of its transaction would lock the database
+        for as long as the disk takes for the commit. Where nothing is prepared, it would take a round trip more.
+        """
+        now = self.given_now()
+
         def insert(pooled: PoolProxiedConnection) -> list[Any]:
             driver = as_driver(pooled.driver_connection)
             if self._connector.prepares(driver):
-                return execute_prepared(pooled, "jobsched_insert_one", statements.INSERT_ONE, asked)
+                then = NOTIFY[topic] if ring and SENDS_TWO else None
+                within = ring and then is None
+                asked = batches.run_alone(run, now, ring=within, however_many=however_many)
+                return execute_prepared(pooled, "jobsched_insert_one", statements.INSERT_ONE, asked, then)
+            asked = batches.run_alone(run, now, ring=ring, however_many=however_many)
             return psycopg.RawCursor(driver).execute(statements.INSERT_ONE, asked, prepare=False).fetchall()
 
-        return self._alone(insert)
+        rows = self._alone(insert)
+        return InsertedAlone([int(id_) for id_, _ in rows], [_STATES[state] for _, state in rows], rung=ring)
 
     def _alone(self, work: Callable[[PoolProxiedConnection], list[Any]]) -> list[Any]:
         """One statement that commits by itself: as `write_once`, without SQLAlchemy, which takes as long as the server for it."""
@@ -268,10 +278,17 @@ class PostgresDialect(Dialect):
         return _inserted(placed, connection.exec_driver_sql(statements.INSERT_RUNS, asked).fetchall())
 
     def insert_alone(self, runs: Sequence[NewRun], *, however_many: bool) -> InsertedAlone:
-        ring = self._ringer.take("runs")
+        topic: Topic = "pending" if len(runs) == 1 and runs[0].available_at is None else "runs"
+        ring = self._ringer.take(topic)
         if len(runs) == 1:
-            rows = self._insert_one(batches.run_alone(runs[0], self.given_now(), ring=ring, however_many=however_many))
-            return InsertedAlone([int(id_) for id_, _ in rows], [_STATES[state] for _, state in rows], rung=ring)
+            made = self._insert_one(runs[0], topic, ring=ring, however_many=however_many)
+        else:
+            made = self._insert_many(runs, ring=ring, however_many=however_many)
+        if ring:
+            self._ring_here(topic)
+        return made
+
+    def _insert_many(self, runs: Sequence[NewRun], *, ring: bool, however_many: bool) -> InsertedAlone:
         asked = {
             "now": self.given_now(),
             "ring": ring,
@@ -397,7 +414,8 @@ class PostgresDialect(Dialect):
         return inspection.invalid(connection)
 
     def listen(self, on_ring: Callable[[Topic], None]) -> Doorbell:
-        doorbell = ListenDoorbell(self._connector.connect, on_ring, self._time, self._connector.watchdog)
+        connector = self._connector
+        doorbell = ListenDoorbell(connector.connect, on_ring, self._time, connector.watchdog, connector.is_own)
         self._doorbells.append(doorbell)
         return doorbell
 
@@ -405,7 +423,13 @@ class PostgresDialect(Dialect):
         connection.exec_driver_sql(_NOTIFY, (CHANNEL, topic))
 
     def ring(self, topic: Topic) -> None:
+        self._ring_here(topic)
         self._ringer.ring(topic)
+
+    def _ring_here(self, topic: Topic) -> None:
+        """The listeners of this store need not wait until the server tells them, nor is it to be kept from them by the bucket."""
+        for doorbell in tuple(self._doorbells):
+            doorbell.ring(topic)
 
     def _notify(self, topic: Topic) -> None:
         self._alone(lambda pooled: as_driver(pooled.driver_connection).execute(_NOTIFY, (CHANNEL, topic)).fetchall())

@@ -278,6 +278,8 @@ where job.namespace = %(namespace)s and job.name = wanted.name
 """
 
 # `= any(array(...))`, not `in (...)`: as a join the planner may run the locking select again and again, and claim too many.
+# `unnest((select ...))`: were the array's length known to a plan for these parameters alone, that would look cheaper than one
+# for all, and be made anew for each claim, which takes twice as long as claiming one run.
 CLAIM = """
 with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now)
 update jobsched_runs run set state = 'running', reason = null, attempt = attempt + 1, claim_no = claim_no + 1,
@@ -285,7 +287,7 @@ update jobsched_runs run set state = 'running', reason = null, attempt = attempt
   generation = (%(generations)s::json ->> run.namespace)::bigint
 where run.id = any(array(
   select oldest.id
-  from unnest(%(namespaces)s::text[]) as wanted (namespace)
+  from unnest((select %(namespaces)s::text[])) as wanted (namespace)
   cross join lateral (
     select r.id, r.priority, r.available_at from jobsched_runs r
     where r.state = 'pending' and r.namespace = wanted.namespace and r.handler <> all(%(without)s::text[])
@@ -312,7 +314,8 @@ where run.id = any(array(
   select ranked.id from (
   select oldest.*, served.share,
     row_number() over (partition by served.queue order by oldest.priority, oldest.available_at, oldest.id) as place
-  from unnest(%(namespaces)s::text[], %(queues)s::text[], %(shares)s::int[]) as served (namespace, queue, share)
+  from unnest((select %(namespaces)s::text[]), (select %(queues)s::text[]), (select %(shares)s::int[]))
+    as served (namespace, queue, share)
   cross join lateral (
     select r.id, r.priority, r.available_at from jobsched_runs r
     where r.state = 'pending' and r.namespace = served.namespace and r.queue = served.queue

@@ -3,7 +3,7 @@
 import logging
 import select
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, get_args
 
@@ -16,11 +16,14 @@ from jobsched_postgres.watchdog import Watchdog, cut
 log = logging.getLogger("jobsched")
 
 CHANNEL = "jobsched"
+#: The statement that rings for runs.
+NOTIFY: Mapping[Topic, bytes] = {"pending": b"notify jobsched, 'pending'", "runs": b"notify jobsched, 'runs'"}
 _TOPICS: tuple[Topic, ...] = get_args(Topic)
 
-#: A commit with a NOTIFY holds a lock of the whole database: the first ones go at once, the rest are thinned out.
+#: A commit with a NOTIFY holds a lock of the whole database, and each costs every listener a look: the first ones go at
+#: once, the rest are thinned out.
 BURST = 10
-PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = 0.005
 
 _PING_SECONDS = 10.0
 _FIRST_BACKOFF_SECONDS, _LONGEST_BACKOFF_SECONDS = 0.2, 10.0
@@ -108,7 +111,10 @@ class Doorbell:
         on_ring: Callable[[Topic], None],
         clock: Clock,
         watchdog: Watchdog,
+        is_own: Callable[[int], bool],
     ) -> None:
+        """`is_own`: whether this process of the server's serves the same store, which rings its listeners itself."""
+        self._is_own = is_own
         self._connect, self._on_ring = connect, on_ring
         self._clock, self._watchdog = clock, watchdog
         self._closing = threading.Event()
@@ -118,6 +124,13 @@ class Doorbell:
         self._thread.start()
         # What is committed after `listen` has returned should ring; if the server is slow, polling finds it.
         clock.wait(self._listening, _SETTLE_SECONDS)
+
+    def ring(self, *topics: Topic) -> None:
+        """As if they had been heard, in the caller's thread."""
+        for topic in topics:
+            if not self._closing.is_set():
+                with suppress(Exception):  # a listener's fault must not end the listening, nor harm who rings
+                    self._on_ring(topic)
 
     def close(self) -> None:
         """End the thread; idempotent."""
@@ -149,7 +162,7 @@ class Doorbell:
                 connection.execute("listen jobsched")
                 self._listening.set()
                 if again:
-                    self._ring(*_TOPICS)  # whatever was rung while nobody listened
+                    self.ring(*_TOPICS)  # whatever was rung while nobody listened
                 while not self._closing.is_set():
                     self._hear(connection)
             finally:
@@ -159,18 +172,15 @@ class Doorbell:
     def _hear(self, connection: psycopg.Connection[Any]) -> None:
         """What rang; and after a while of silence a sign that the connection lives, because a cut wire makes none."""
         for notice in connection.notifies(timeout=0):
-            self._ring(*(topic for topic in _TOPICS if topic == notice.payload))
+            if self._is_own(notice.pid):
+                continue
+            self.ring(*(topic for topic in _TOPICS if topic == notice.payload))
         # Waiting by `notifies` would look for signals ten times a second, which this thread never gets.
         if _may_be_read(connection, _PING_SECONDS):
             return
         self._watchdog.watch(connection)
         connection.execute("select 1")
         self._watchdog.forget(connection)
-
-    def _ring(self, *topics: Topic) -> None:
-        for topic in topics:
-            with suppress(Exception):  # a listener's fault must not end the listening
-                self._on_ring(topic)
 
 
 def _may_be_read(connection: psycopg.Connection[Any], seconds: float) -> bool:

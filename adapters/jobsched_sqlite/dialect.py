@@ -259,7 +259,10 @@ class SqliteDialect(Dialect):
         """The caller's commit passes us by; nodes poll."""
 
     def ring(self, topic: Topic) -> None:
-        ring(self._wake_folder, topic)
+        here = tuple(self._doorbells)
+        for doorbell in here:
+            doorbell.ring(topic)
+        ring(self._wake_folder, topic, but=[doorbell.name for doorbell in here if doorbell.name is not None])
 
 
 def _transaction(connection: Connection, begin: str, work: Work[Result]) -> Result:

@@ -11,7 +11,7 @@ import selectors
 import socket
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import get_args
@@ -37,8 +37,8 @@ def folder_of(database: Path) -> Path:
     return _FALLBACK / f"jobsched-{os.getuid()}-{digest}"
 
 
-def ring(folder: Path, topic: Topic) -> None:
-    """Tell whoever listens. Sockets of processes that ended without closing are taken away."""
+def ring(folder: Path, topic: Topic, but: Collection[str] = ()) -> None:
+    """Tell whoever listens, but those of these names. Sockets of processes that ended without closing are taken away."""
     # This is on the way of each commit: nobody who listens is the least to find out, and of others the names are enough.
     if not os.access(folder, os.F_OK):
         return
@@ -46,6 +46,8 @@ def ring(folder: Path, topic: Topic) -> None:
         names = os.listdir(folder)  # noqa: PTH208
     except OSError:
         return
+    if but:
+        names = [name for name in names if name not in but]
     if not names:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
@@ -92,6 +94,17 @@ class SocketDoorbell:
         if self._address is not None:
             self._thread.start()
 
+    @property
+    def name(self) -> str | None:
+        """Of its socket; None if it has none, or has no more."""
+        return None if self._address is None or self._closed.is_set() else self._address.name
+
+    def ring(self, topic: Topic) -> None:
+        """As if it had been heard, in the caller's thread."""
+        if not self._closed.is_set():
+            with suppress(Exception):  # a listener's fault must not end the listening, nor harm who rings
+                self._on_ring(topic)
+
     def close(self) -> None:
         """End the thread and leave nothing behind; idempotent."""
         if self._closed.is_set():
@@ -127,9 +140,8 @@ class SocketDoorbell:
         with suppress(OSError):  # nothing there: it was the other one
             said = self._socket.recv(64).decode(errors="replace")
             for topic in _TOPICS:
-                if topic == said and not self._closed.is_set():
-                    with suppress(Exception):  # a listener's fault must not end the listening
-                        self._on_ring(topic)
+                if topic == said:
+                    self.ring(topic)
 
     def _end(self, address: Path) -> None:
         self._stop.send(b".")

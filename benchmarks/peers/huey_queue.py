@@ -1,7 +1,8 @@
 """Huey on SQLite: 4 threads (more did not help), WAL, `fsync=True` so that a commit is as durable as jobsched's; no results kept.
 
 Between looks at an empty queue its workers sleep 10 ms, rising by a twentieth to 50 ms: less than its default of 100 ms
-to 10 s, for the sake of latency. It has no call that enqueues many. At most once: a task is deleted when it is taken.
+to 10 s, for the sake of latency; an idle consumer takes 1.6 % of a core so, by its default 0.1 %. It has no call that
+enqueues many. At most once: a task is deleted when it is taken.
 """
 
 import logging

@@ -15,7 +15,8 @@ from jobsched.store.port import Store
 class Canceller(Service):
     """`told` that a running run is to stop, it asks at once; while there are any here it asks now and then, too.
 
-    Wake it for the first run that is held, which comes again and again in a burst: then it asks if it has not for a while.
+    Tell it of the first run that is held (`first_held`), which comes again and again in a burst: then it asks if it has not
+    for a while.
     """
 
     name = "canceller"
@@ -27,6 +28,12 @@ class Canceller(Service):
         self._events = events
         self._store, self._heartbeat, self._held, self._poll = store, heartbeat, held, poll.total_seconds()
         self._told, self._asked = False, float("-inf")
+        self._asleep = True  #: it will not look by itself
+
+    def first_held(self) -> None:
+        """There is a run again. A thread that is woken beside the one that is to perform it would hold that up."""
+        if self._asleep:
+            self.wake()
 
     def told(self) -> None:
         """Somebody is to stop."""
@@ -35,9 +42,11 @@ class Canceller(Service):
 
     def step(self) -> float | None:
         """Cancel what is to be cancelled. A node that holds nothing asks nothing, until it is woken for its first run."""
-        if not len(self._held):
-            return None
         early = self._asked + self._poll - self.clock.monotonic()
+        self._asleep = early <= 0  # said before it is looked: of a run that comes now one of us two knows
+        if not len(self._held):
+            return None if self._asleep else early
+        self._asleep = False
         if early > 0 and not self._told:
             return early
         self._told, asked = False, self.clock.monotonic()

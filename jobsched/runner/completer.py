@@ -44,7 +44,7 @@ _Ended = tuple[Held, Transition, float | None]
 
 
 class Completer(Service):
-    """`put` transitions; they are written in order, again and again while the store is away. Wake it for the first held run."""
+    """`put` transitions; they are written in order, again and again while the store is away. Tell it of the first held run."""
 
     name = "completer"
 
@@ -72,6 +72,7 @@ class Completer(Service):
         self._lines: list[LogLine] = []
         self._writing = threading.Lock()
         self._enough = threading.Event()
+        self._asleep = True  #: it will not look by itself
         self._logs_due = clock.monotonic() + _LOG_SECONDS
         self._may_be_written = False
         #: Runs whose outcome the store would not have, and what was written in its place.
@@ -102,6 +103,11 @@ class Completer(Service):
         elif waiting == _BATCH:
             self._enough.set()
 
+    def first_held(self) -> None:
+        """There is a run again, whose log may have to be written. In a stream of them it looks by itself."""
+        if self._asleep:
+            self.wake()
+
     def stop(self) -> None:
         super().stop()
         self._enough.set()
@@ -112,8 +118,11 @@ class Completer(Service):
             self.clock.wait(self._enough, _GATHER_LONG if self._store.writes_in_turn else _GATHER_SECONDS)
             if self._writing.locked():
                 return 0.0  # the dispatcher is at it, and what it leaves waits for what will end
+        self._asleep = not self._queue  # said before it is looked: of a run that comes now one of us two knows
         self.flush()
-        return _LOG_SECONDS if len(self._held) else None
+        if len(self._held):
+            self._asleep = False
+        return None if self._asleep else _LOG_SECONDS
 
     def flush(self) -> None:
         """Write everything that is waiting; raises StoreUnavailableError with all of it still waiting."""

@@ -380,8 +380,8 @@ class Runner:
         self.executor.give_back(held)
 
     def _first_held(self) -> None:
-        for service in (self.completer, self._canceller):
-            service.wake()
+        self.completer.first_held()
+        self._canceller.first_held()
 
     def _claimed(self, claims: Sequence[Claim]) -> None:
         self.admission.claimed(claims)
@@ -402,6 +402,8 @@ class Runner:
         else:
             self.dispatcher.wake()
             self.admission.rung()
+            if topic == "pending":  # the scheduler would ask the store, beside the claim, for what nobody has changed
+                return
         self.scheduler.wake()
 
     def _pauses_changed(self) -> None:

@@ -104,8 +104,9 @@ class ClaimWish:
     shares: Mapping[str, int] = field(default_factory=dict)
 
 
-#: What a wake-up is about: `runs` (one became pending), `jobs` (a sync, a pause, a resumption), `cancels` (of running runs).
-Topic = Literal["runs", "jobs", "cancels"]
+#: What a wake-up is about: `pending` (runs can be claimed), `runs` (of those that were made some may wait for their time),
+#: `jobs` (a sync, a pause, a resumption), `cancels` (of running runs).
+Topic = Literal["pending", "runs", "jobs", "cancels"]
 
 
 class Doorbell(Protocol):
@@ -488,4 +489,7 @@ class Store(Protocol):
     # -- wake-ups
 
     def listen(self, on_ring: Callable[[Topic], None]) -> Doorbell:
-        """Call `on_ring` (from a thread of the store's own; it must not block) soon after another process committed work."""
+        """Call `on_ring` soon after work was committed: by another process, or by this store, and then at once.
+
+        From a thread of the store's own, or of whoever committed; it must not block.
+        """

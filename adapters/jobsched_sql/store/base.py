@@ -40,7 +40,7 @@ class OnDialect:
             made = self._dialect.read(lambda connection: insertion.admitted_since(connection, made))
         # A node that knows of no run which waits for a rate does not look when its next place comes.
         if not rung and (new & MAKES_WORK or admitted.by_rate):
-            self._dialect.ring("runs")
+            self._dialect.ring("runs" if RunState.SCHEDULED in new else "pending")
         self._ring_replaced(runs)
         return made
 
@@ -63,7 +63,7 @@ class OnDialect:
 
     def _ring_if(self, count: int) -> None:
         if count:
-            self._dialect.ring("runs")
+            self._dialect.ring("pending")
 
     def _ring_replaced(self, runs: Sequence[NewRun]) -> None:
         if any(run.replaces for run in kinds(runs)):

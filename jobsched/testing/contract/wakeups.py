@@ -15,12 +15,12 @@ LONG_SECONDS = 10.0
 class Bell:
     """Remembers what it was rung about."""
 
-    def __init__(self, topic: Topic) -> None:
-        self._topic = topic
+    def __init__(self, *topics: Topic) -> None:
+        self._topics = topics
         self._rung = threading.Event()
 
     def ring(self, topic: Topic) -> None:
-        if topic == self._topic:
+        if topic in self._topics:
             self._rung.set()
 
     def rang(self) -> bool:
@@ -29,10 +29,20 @@ class Bell:
 
 class WakeUpContract:
     def test_an_enqueue_of_another_process_rings_for_runs(self, store: Store, open_again: Callable[[], Store]) -> None:
-        bell, other = Bell("runs"), open_again()
+        bell, other = Bell("pending", "runs"), open_again()
 
         with closing(store.listen(bell.ring)):
             other.enqueue([a_run()])
+
+            assert bell.rang()
+
+    def test_a_run_for_later_rings_for_whoever_minds_the_time(
+        self, store: Store, open_again: Callable[[], Store]
+    ) -> None:
+        bell, other = Bell("runs"), open_again()
+
+        with closing(store.listen(bell.ring)):
+            other.enqueue([a_run(available_at=START + MINUTE)])
 
             assert bell.rang()
 
@@ -59,7 +69,7 @@ class WakeUpContract:
     ) -> None:
         store.enqueue([a_run(key="k")] * 2)
         store.finish([a_transition(one) for one in claim(store, a_node(store))])
-        bell, other = Bell("runs"), open_again()
+        bell, other = Bell("pending", "runs"), open_again()
 
         with closing(store.listen(bell.ring)):
             other.admit(["default"])
@@ -67,7 +77,7 @@ class WakeUpContract:
             assert bell.rang()
 
     def test_every_listener_is_rung(self, store: Store, open_again: Callable[[], Store]) -> None:
-        bells, other = [Bell("runs") for _ in range(3)], open_again()
+        bells, other = [Bell("pending", "runs") for _ in range(3)], open_again()
 
         with ExitStack() as listening:
             for listener, bell in zip((store, store, open_again()), bells, strict=True):
@@ -79,7 +89,7 @@ class WakeUpContract:
     def test_a_closed_bell_may_be_closed_again_and_another_made(
         self, store: Store, open_again: Callable[[], Store]
     ) -> None:
-        first, second, other = Bell("runs"), Bell("runs"), open_again()
+        first, second, other = Bell("pending", "runs"), Bell("runs"), open_again()
         closed = store.listen(first.ring)
         closed.close()
         closed.close()
@@ -90,7 +100,7 @@ class WakeUpContract:
             assert second.rang()
 
     def test_a_listener_does_not_keep_the_store_from_working(self, store: Store) -> None:
-        with closing(store.listen(Bell("runs").ring)):
+        with closing(store.listen(Bell("pending", "runs").ring)):
             store.enqueue([a_run(), a_run(available_at=START + MINUTE)])
 
             assert len(claim(store, a_node(store))) == 1

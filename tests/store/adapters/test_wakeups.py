@@ -146,6 +146,32 @@ def test_a_listener_that_fails_is_rung_again(database_url: str) -> None:
             assert rung.acquire(timeout=LONG_SECONDS)
 
 
+def test_a_listener_of_the_same_store_is_rung_by_whoever_commits_however_often(database_url: str) -> None:
+    rung: list[str] = []
+    with closing(open_store(database_url)) as store:
+        with closing(store.listen(lambda _topic: rung.append(threading.current_thread().name))):
+            for _ in range(3 * BURST):
+                store.enqueue([a_run()])
+            here = rung.count(threading.current_thread().name)
+            store.enqueue([a_run(), a_run(handler="other")])
+            after_many = rung.count(threading.current_thread().name)
+        store.enqueue([a_run()])
+
+    assert here == 3 * BURST
+    assert after_many > here
+    assert rung.count(threading.current_thread().name) == after_many
+
+
+def test_a_run_and_its_ring_go_though_the_socket_does_not_take_them_at_once(postgres_url: str) -> None:
+    rung = threading.Semaphore(0)
+    with closing(open_store(postgres_url)) as store, closing(open_store(postgres_url)) as other:
+        with closing(other.listen(lambda _topic: rung.release())):
+            [made] = store.enqueue([a_run(payload={"text": "x" * 1_000_000})])
+
+            assert rung.acquire(timeout=LONG_SECONDS)
+        assert store.run(made.id) is not None
+
+
 def test_closing_a_store_ends_all_its_threads(database_url: str) -> None:
     before = set(threading.enumerate())
     store = open_store(database_url)

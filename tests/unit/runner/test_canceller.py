@@ -50,6 +50,36 @@ def test_in_a_burst_it_does_not_ask_each_time_that_a_first_run_is_held(
     assert (asked.canceller.step(), asked.times) == (0.75, 1)
 
 
+def test_in_a_stream_of_runs_it_looks_by_itself_and_is_woken_by_none(asked: Asked, a_held: Callable[..., Held]) -> None:
+    woken: list[float] = []
+    asked.canceller.wake = lambda: woken.append(asked.clock.monotonic())  # type: ignore[method-assign]
+    asked.canceller.first_held()
+    first = len(woken)
+    asked.held.add([a_held(1)])
+    asked.canceller.step()
+    asked.held.drop([(1, 1)])
+    asked.clock.advance(0.25)
+
+    pause = asked.canceller.step()
+    asked.canceller.first_held()
+
+    assert (first, pause, len(woken)) == (1, 0.75, 1)
+
+
+def test_after_a_while_without_runs_the_next_one_wakes_it(asked: Asked, a_held: Callable[..., Held]) -> None:
+    woken: list[float] = []
+    asked.canceller.wake = lambda: woken.append(asked.clock.monotonic())  # type: ignore[method-assign]
+    asked.held.add([a_held(1)])
+    asked.canceller.step()
+    asked.held.drop([(1, 1)])
+    asked.clock.advance(1)
+
+    pause = asked.canceller.step()
+    asked.canceller.first_held()
+
+    assert (pause, len(woken)) == (None, 1)
+
+
 def test_told_that_a_run_is_to_stop_it_asks_at_once(asked: Asked, a_held: Callable[..., Held]) -> None:
     asked.held.add([a_held(1)])
     asked.canceller.step()
