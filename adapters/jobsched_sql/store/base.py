@@ -5,6 +5,7 @@ from datetime import datetime
 
 from jobsched.model.alike import kinds
 from jobsched.model.run import Created, NewRun, RunState
+from jobsched.store.port import Topic
 from jobsched_sql import admission, insertion
 from jobsched_sql.dialect import Dialect
 
@@ -61,9 +62,9 @@ class OnDialect:
         self._ring_if(admitted.runs)
         return admitted
 
-    def _ring_if(self, count: int) -> None:
+    def _ring_if(self, count: int, topic: Topic = "pending") -> None:
         if count:
-            self._dialect.ring("pending")
+            self._dialect.ring(topic)
 
     def _ring_replaced(self, runs: Sequence[NewRun]) -> None:
         if any(run.replaces for run in kinds(runs)):

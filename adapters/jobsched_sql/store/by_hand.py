@@ -38,7 +38,7 @@ class SqlByHand(OnDialect):
     def reschedule(self, run_ids: Sequence[int], at: datetime, *, act: Act | None = None) -> list[Answer]:
         answers, freed = self._done(run_ids, act, lambda connection, some: by_hand.reschedule(connection, some, at))
         self._fill(freed)
-        self._ring_if(bool(freed))
+        self._ring_if(len(freed), "runs")
         return answers
 
     def _done(

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from jobsched.model.audit import Act
 from jobsched.model.once import Once
-from jobsched.model.run import Created, NewRun
+from jobsched.model.run import Created, NewRun, RunState
 from jobsched.store.port import Promoted
 from jobsched_sql import auditing, conflicts, due_runs, idempotency, insertion, queues
 from jobsched_sql.store.base import OnDialect
@@ -31,7 +31,8 @@ class SqlRuns(OnDialect):
         enqueued = insertion.enqueue(self._dialect, runs, then)
         if enqueued.settled:
             if not enqueued.rung:
-                self._dialect.ring("runs")
+                later = any(one.state is RunState.SCHEDULED for one in enqueued.made)
+                self._dialect.ring("runs" if later else "pending")
             return enqueued.made
         made = self._announced(enqueued.made, runs, rung=enqueued.rung)
         if any(one.existing for one in made):

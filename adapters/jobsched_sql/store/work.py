@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from sqlalchemy import Connection
 
 from jobsched.model.pause import Pauses
-from jobsched.model.run import Became, Claim, OwnedRun, Transition
+from jobsched.model.run import Became, Claim, OwnedRun, RunState, Transition
 from jobsched.store.port import ClaimWish
 from jobsched_sql import alerts, failures, nodes, questions
 from jobsched_sql.store.base import MAKES_WORK, OnDialect
@@ -46,7 +46,8 @@ class SqlWork(OnDialect):
             return {}
         then = _both(failures.after_finish(self._dialect, transitions), alerts.after_finish(self._dialect, transitions))
         ours = self._dialect.finish(transitions, then)
-        self._ring_if(any(_makes_work(one) and one.id in ours for one in transitions))
+        new = [one for one in transitions if _makes_work(one) and one.id in ours]
+        self._ring_if(len(new), "runs" if any(one.state is RunState.SCHEDULED for one in new) else "pending")
         return ours
 
     def finish_and_claim(

@@ -6,7 +6,18 @@ from contextlib import ExitStack, closing
 
 from jobsched.model.state import Resumption
 from jobsched.store.port import Store, Topic
-from jobsched.testing.builders import MINUTE, START, a_change, a_job, a_node, a_pause, a_run, a_transition, claim
+from jobsched.testing.builders import (
+    MINUTE,
+    START,
+    a_change,
+    a_job,
+    a_node,
+    a_pause,
+    a_retry,
+    a_run,
+    a_transition,
+    claim,
+)
 
 #: Far beyond any ring; a test that waits so long has failed.
 LONG_SECONDS = 10.0
@@ -43,6 +54,27 @@ class WakeUpContract:
 
         with closing(store.listen(bell.ring)):
             other.enqueue([a_run(available_at=START + MINUTE)])
+
+            assert bell.rang()
+
+    def test_a_retry_rings_for_whoever_minds_the_time(self, store: Store, open_again: Callable[[], Store]) -> None:
+        store.enqueue([a_run()])
+        [owned] = claim(store, a_node(store))
+        bell, other = Bell("runs"), open_again()
+
+        with closing(store.listen(bell.ring)):
+            other.finish([a_retry(owned, START + MINUTE)])
+
+            assert bell.rang()
+
+    def test_a_run_that_is_put_off_rings_for_whoever_minds_the_time(
+        self, store: Store, open_again: Callable[[], Store]
+    ) -> None:
+        [made] = store.enqueue([a_run(available_at=START + MINUTE)])
+        bell, other = Bell("runs"), open_again()
+
+        with closing(store.listen(bell.ring)):
+            other.reschedule([made.id], START + MINUTE / 2)
 
             assert bell.rang()
 
@@ -89,7 +121,7 @@ class WakeUpContract:
     def test_a_closed_bell_may_be_closed_again_and_another_made(
         self, store: Store, open_again: Callable[[], Store]
     ) -> None:
-        first, second, other = Bell("pending", "runs"), Bell("runs"), open_again()
+        first, second, other = Bell("pending", "runs"), Bell("pending", "runs"), open_again()
         closed = store.listen(first.ring)
         closed.close()
         closed.close()
