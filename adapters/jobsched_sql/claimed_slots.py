@@ -13,9 +13,7 @@ from jobsched_sql.rows import value_of
 from jobsched_sql.texts import clean, encode
 
 
-def wanted(
-    firings: Sequence[Firing], plain: Sequence[int], others: Iterable[int], wish: ClaimWish
-) -> Collection[int]:
+def wanted(firings: Sequence[Firing], plain: Sequence[int], others: Iterable[int], wish: ClaimWish) -> Collection[int]:
     """Of these plain ones, by their places, those that the node asks for.
 
     `others` become runs after them, in the same transaction: what is less urgent than one of those does not go before it.

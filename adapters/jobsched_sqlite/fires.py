@@ -65,7 +65,11 @@ def fire(connection: Connection, now: datetime, firings: Sequence[Firing], wish:
     ours = _advance(connection, each)
     alone = without_rivals(firings)
     plain = [n for n in ours if alone[n] and each[n].shared is not None]
-    chosen = _chosen(connection, now, firings, plain, set(ours).difference(plain), wish) if wish is not None and plain else ()
+    chosen = (
+        _chosen(connection, now, firings, plain, set(ours).difference(plain), wish)
+        if wish is not None and plain
+        else ()
+    )
     rows = _insert(connection, now, each, plain, chosen, wish) if plain else {}
     inserted = [Inserted(row[0], _STATES[row[1]]) if (row := rows.get(n)) else None for n in ours]
     claims = (

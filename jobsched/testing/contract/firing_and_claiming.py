@@ -101,7 +101,11 @@ class FireAndClaimContract:
         assert claim(store, node, 1)[0].id == waiting.id
 
     def test_nothing_overtakes_what_is_more_urgent_of_all_that_is_fired_with_it(self, store: Store) -> None:
-        twice, urgent, plain = a_free_job("twice", priority=1), a_free_job("urgent", priority=1), a_free_job("plain", priority=2)
+        twice, urgent, plain = (
+            a_free_job("twice", priority=1),
+            a_free_job("urgent", priority=1),
+            a_free_job("plain", priority=2),
+        )
         stored = given_jobs(store, twice, urgent, plain)
         node = a_node(store)
 

@@ -112,9 +112,7 @@ def test_in_a_burst_what_has_ended_is_written_with_the_next_claim_where_one_woul
 class Firing:
     """A dispatcher whose store notes what is asked for along with what is fired, and claims all of that."""
 
-    def __init__(
-        self, a_held: Callable[..., Held], *, threads: int = 2, waiting: int = 0, **options: Any
-    ) -> None:
+    def __init__(self, a_held: Callable[..., Held], *, threads: int = 2, waiting: int = 0, **options: Any) -> None:
         self.asked: list[int] = []
         self.pool = Pool(threads, lambda held: None, lambda: None)
         self.given_back: list[Held] = []
