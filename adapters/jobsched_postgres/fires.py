@@ -1,7 +1,7 @@
 """Firing: cursors are moved and keys locked by one statement, plain slots inserted by a second one, which may claim them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,18 +43,20 @@ def fire(connection: Connection, now: datetime | None, firings: Sequence[Firing]
     if not plain:
         return Fired(moved_ones, [None] * len(ours))
     asked = {**columns, "now": now, "among": None if len(plain) == len(firings) else [n + 1 for n in plain]}
-    asked |= _asked_for(firings, plain, wish)
+    asked |= _asked_for(firings, plain, set(ours).difference(plain), wish)
     rows = connection.exec_driver_sql(statements.INSERT_PLAIN, asked).fetchall()
     inserted = {(row[2], row[3]): Inserted(row[0], _STATES[row[1]]) for row in rows}
     claims = _claims(rows, moved_ones, wish) if wish is not None else []
     return Fired(moved_ones, [inserted.get((one.namespace, one.job)) for one in moved_ones], claims)
 
 
-def _asked_for(firings: Sequence[Firing], plain: Sequence[int], wish: ClaimWish | None) -> dict[str, Any]:
+def _asked_for(
+    firings: Sequence[Firing], plain: Sequence[int], others: Iterable[int], wish: ClaimWish | None
+) -> dict[str, Any]:
     """What the node wants of these, and what it is."""
     if wish is None:
         return {"wanted": None, "node": None, "served": [], "generations": None}
-    chosen = wanted(firings, plain, wish)
+    chosen = wanted(firings, plain, others, wish)
     flags = ",".join("t" if n in chosen else "f" for n in range(len(firings)))
     return {
         "wanted": f"{{{flags}}}",

@@ -3,7 +3,7 @@
 It is as if they had been claimed in the same instant: by the same rules, and only if nothing waits that would be claimed before.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from jobsched.model.run import Claim, NewRun
@@ -13,12 +13,18 @@ from jobsched_sql.rows import value_of
 from jobsched_sql.texts import clean, encode
 
 
-def wanted(firings: Sequence[Firing], plain: Sequence[int], wish: ClaimWish) -> Collection[int]:
-    """Of these plain ones, by their places, those that the node asks for."""
+def wanted(firings: Sequence[Firing], plain: Sequence[int], others: Iterable[int], wish: ClaimWish) -> Collection[int]:
+    """Of these plain ones, by their places, those that the node asks for.
+
+    `others` become runs after them, in the same transaction: what is less urgent than one of those does not go before it.
+    """
+    most = min((run.priority for n in others for run in firings[n].runs if run.skipped is None), default=None)
     handled = [
         n
         for n in plain
-        if firings[n].namespace in wish.generations and firings[n].runs[0].handler not in wish.without_handlers
+        if firings[n].namespace in wish.generations
+        and firings[n].runs[0].handler not in wish.without_handlers
+        and (most is None or firings[n].runs[0].priority <= most)
     ]
     if len(handled) > wish.limit:
         handled.sort(key=lambda n: firings[n].runs[0].priority)

@@ -1,7 +1,7 @@
 """Firing: cursors are moved, and plain slots inserted and claimed, by statements that take many at once."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -65,7 +65,11 @@ def fire(connection: Connection, now: datetime, firings: Sequence[Firing], wish:
     ours = _advance(connection, each)
     alone = without_rivals(firings)
     plain = [n for n in ours if alone[n] and each[n].shared is not None]
-    chosen = _chosen(connection, now, firings, plain, wish) if wish is not None and plain else ()
+    chosen = (
+        _chosen(connection, now, firings, plain, set(ours).difference(plain), wish)
+        if wish is not None and plain
+        else ()
+    )
     rows = _insert(connection, now, each, plain, chosen, wish) if plain else {}
     inserted = [Inserted(row[0], _STATES[row[1]]) if (row := rows.get(n)) else None for n in ours]
     claims = (
@@ -81,13 +85,18 @@ def fire(connection: Connection, now: datetime, firings: Sequence[Firing], wish:
 
 
 def _chosen(
-    connection: Connection, now: datetime, firings: Sequence[Firing], plain: Sequence[int], wish: ClaimWish
+    connection: Connection,
+    now: datetime,
+    firings: Sequence[Firing],
+    plain: Sequence[int],
+    others: Iterable[int],
+    wish: ClaimWish,
 ) -> Collection[int]:
     """Those that may be claimed at once."""
     alive = connection.exec_driver_sql(statements.ALIVE, (wish.node, to_micros(now))).fetchall()
     if not alive or any(_any_pending(connection, namespace) for namespace in wish.generations):
         return ()
-    return wanted(firings, [n for n in plain if _may_start(firings[n].runs[0], now)], wish)
+    return wanted(firings, [n for n in plain if _may_start(firings[n].runs[0], now)], others, wish)
 
 
 def _any_pending(connection: Connection, namespace: str) -> bool:

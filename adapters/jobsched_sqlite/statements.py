@@ -120,8 +120,9 @@ where jobsched_jobs.namespace = json_extract(f.value, '$[0]') and jobsched_jobs.
   and +jobsched_jobs.cursor_at = json_extract(f.value, '$[4]')
   and +jobsched_jobs.schedule_revision = json_extract(f.value, '$[5]')
   and coalesce(json_extract(f.value, '$[6]'), jobsched_jobs.revision) = jobsched_jobs.revision
-  and not exists (select 1 from jobsched_pauses p where p.namespace = jobsched_jobs.namespace
-    and (p.scope = 'job' and p.name = jobsched_jobs.name or p.scope = 'all' and p.name = ''))
+  and not exists (select 1 from jobsched_pauses p
+    where p.namespace = jobsched_jobs.namespace and p.scope = 'job' and p.name = jobsched_jobs.name)
+  and not exists (select 1 from jobsched_pauses p where p.namespace = jobsched_jobs.namespace and p.scope = 'all')
 """
 #: Which of them are still as seen, and not paused.
 AS_SEEN = """
@@ -129,8 +130,9 @@ select f.key from json_each(?) f cross join jobsched_jobs job
 where job.namespace = json_extract(f.value, '$[0]') and job.name = json_extract(f.value, '$[1]')
   and job.cursor_at = json_extract(f.value, '$[4]') and job.schedule_revision = json_extract(f.value, '$[5]')
   and coalesce(json_extract(f.value, '$[6]'), job.revision) = job.revision
-  and not exists (select 1 from jobsched_pauses p where p.namespace = job.namespace
-    and (p.scope = 'job' and p.name = job.name or p.scope = 'all' and p.name = ''))
+  and not exists (select 1 from jobsched_pauses p
+    where p.namespace = job.namespace and p.scope = 'job' and p.name = job.name)
+  and not exists (select 1 from jobsched_pauses p where p.namespace = job.namespace and p.scope = 'all')
 """
 
 #: Plain slots that share what is bound by name; those whose key is not idle, or not known, are left out. Their ids are in

@@ -61,9 +61,9 @@ class Dispatcher(Service):
         self.buffer = Buffer(options.threads)
         self._left_until: dict[str, float] = {}
         self._promising = threading.Lock()
-        self._promised = 0  #: places for what is being fired here
+        self._promised = 0  #: places for what is being fired or claimed here
         self._caught_up = False  #: the last claim brought less than was asked for: nothing waits
-        self._held_off = False  #: places that were promised have kept a claim from being made
+        self._held_off = False  #: places promised to what is fired have kept a claim from being as wide as it might be
 
     def leave_to_others(self, handler: str) -> None:
         """Claim no run of a handler that this node cannot perform, for a while."""
@@ -79,9 +79,9 @@ class Dispatcher(Service):
         self._return_paused()
         if not self._heartbeat.fit:
             raise NotNowError
-        asked = self._asked()
-        if asked > 0:
-            claimed = self._claim(asked)
+        with self._asking() as asked:
+            claimed = self._claim(asked) if asked else 0
+        if asked:
             self.buffer.claimed(claimed, asked)
             self._caught_up = claimed < asked
             if claimed == asked and self.buffer.room:
@@ -99,13 +99,19 @@ class Dispatcher(Service):
             node, began = self._heartbeat.node, self.clock.monotonic()
             created, claims = self._store.fire_and_claim(firings, self._wish(node, room))
             self._begin(claims, node, began)
-            return created
+        if self._pool.load > self._pool.size:
+            self.wake()  # what waits here is looked at by the step alone
+        return created
 
     @contextmanager
     def _promise(self, most: int) -> Iterator[int]:
-        """So many places are kept meanwhile."""
+        """So many places are kept meanwhile for what is fired.
+
+        None where queues have shares: what is left of one is known only to who claims alone.
+        """
         with self._promising:
-            room = min(self._room(), most) if self._caught_up else 0
+            may = self._caught_up and not self._options.queue_threads
+            room = max(0, min(self._room(), most)) if may else 0
             self._promised += room
         try:
             yield room
@@ -116,12 +122,18 @@ class Dispatcher(Service):
             if held_off:
                 self.wake()
 
-    def _asked(self) -> int:
-        """How many to claim."""
+    @contextmanager
+    def _asking(self) -> Iterator[int]:
+        """How many to claim: the places that are promised to nobody. They are kept meanwhile."""
         with self._promising:
-            room = self._room()
-            self._held_off = not room and self._promised > 0
-            return room
+            self._held_off = self._promised > 0
+            room = max(0, self._room())
+            self._promised += room
+        try:
+            yield room
+        finally:
+            with self._promising:
+                self._promised -= room
 
     def _room(self) -> int:
         """How many more to hold: none while more than half of what may be held beyond the threads waits here.
@@ -219,5 +231,7 @@ class Dispatcher(Service):
 
     def _left(self) -> tuple[str, ...]:
         now, kept = self.clock.monotonic(), _LEFT_TO_OTHERS.total_seconds()
-        self._left_until = {handler: until for handler, until in self._left_until.items() if until + kept > now}
-        return tuple(handler for handler, until in self._left_until.items() if until > now)
+        left = self._left_until.copy()  # threads add to it meanwhile
+        for handler in [handler for handler, until in left.items() if until + kept <= now]:
+            self._left_until.pop(handler, None)
+        return tuple(handler for handler, until in left.items() if until > now)

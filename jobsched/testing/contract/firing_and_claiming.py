@@ -100,6 +100,27 @@ class FireAndClaimContract:
         assert (claims, [one.state for one in created]) == ([], [RunState.PENDING])
         assert claim(store, node, 1)[0].id == waiting.id
 
+    def test_nothing_overtakes_what_is_more_urgent_of_all_that_is_fired_with_it(self, store: Store) -> None:
+        twice, urgent, plain = (
+            a_free_job("twice", priority=1),
+            a_free_job("urgent", priority=1),
+            a_free_job("plain", priority=2),
+        )
+        stored = given_jobs(store, twice, urgent, plain)
+        node = a_node(store)
+
+        created, claims = fired(
+            store,
+            node,
+            a_firing(stored["plain"], a_slot(plain, START)),
+            a_firing(stored["urgent"], a_slot(urgent, START)),
+            a_firing(stored["twice"], *(a_slot(twice, START + number * MINUTE) for number in (0, 1))),
+        )
+
+        assert [claimed.job for claimed in claims] == ["urgent"]
+        assert sorted(one.job or "" for one in created) == ["plain", "twice", "twice", "urgent"]
+        assert [claimed.job for claimed in claim(store, node)] == ["twice", "twice", "plain"]
+
     def test_what_waits_in_another_namespace_keeps_nothing_back(self, store: Store) -> None:
         store.enqueue([a_run(namespace="other")])
         stored = given_jobs(store, a_free_job())["nightly"]

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Engine
 from jobsched.model.job import History
 from jobsched.model.run import RunFilter, RunState
 from jobsched.store.open import open_store
-from jobsched.store.port import Retention, Store
+from jobsched.store.port import ClaimWish, Retention, Store
 from jobsched.testing.builders import (
     MINUTE,
     START,
@@ -168,6 +168,25 @@ def test_a_fire_looks_jobs_and_keys_up_by_their_names(store: Store) -> None:
     else:
         assert "Seq Scan on jobsched_runs" not in plan
     assert "jobsched_runs_admitted" in plan
+
+
+def test_what_is_fired_and_claimed_reads_neither_all_pauses_nor_all_runs(store: Store) -> None:
+    store.pause([a_pause("job", f"job-{number}") for number in range(100, 200)])
+    [stored] = store.jobs("default", ["job-1"])
+    wish = ClaimWish(node=a_node(store), generations={"default": 1}, limit=1)
+
+    plan = plan_of(store, lambda: store.fire_and_claim([a_firing(stored, a_slot(stored.job, START + MINUTE))], wish))
+
+    if "SEARCH" in plan:
+        pauses = [line for line in plan.splitlines() if " p USING" in line]
+        assert any("(namespace=? AND scope=? AND name=?)" in line for line in pauses)
+        assert all("scope=?" in line for line in pauses)
+        assert "SCAN p" not in plan
+    else:
+        # Read once and hashed, not once for each job.
+        assert "hashed SubPlan" in plan
+        assert "Seq Scan on jobsched_runs" not in plan
+    assert "jobsched_runs_pending" in plan
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_in_a_burst_what_has_ended_is_written_with_the_next_claim_where_one_woul
 class Firing:
     """A dispatcher whose store notes what is asked for along with what is fired, and claims all of that."""
 
-    def __init__(self, a_held: Callable[..., Held], *, threads: int = 2, waiting: int = 0) -> None:
+    def __init__(self, a_held: Callable[..., Held], *, threads: int = 2, waiting: int = 0, **options: Any) -> None:
         self.asked: list[int] = []
         self.pool = Pool(threads, lambda held: None, lambda: None)
         self.given_back: list[Held] = []
@@ -131,7 +131,7 @@ class Firing:
         self.dispatcher = Dispatcher(
             store,
             SystemClock(),
-            Options(threads=threads),
+            Options(threads=threads, **options),
             definitions,
             heartbeat,
             held,
@@ -205,3 +205,64 @@ def test_places_promised_to_what_is_being_fired_are_not_claimed_for(
     assert node.dispatcher._bell.is_set()
     node.dispatcher.step()
     assert claimed == [2]
+
+
+def test_threads_that_are_being_claimed_for_are_not_promised(
+    a_held: Callable[..., Held], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = Firing(a_held, threads=2)
+    node.dispatcher.step()
+
+    def meanwhile(wish: ClaimWish) -> list[Any]:
+        node.fire(2)
+        return [a_held(n).claim for n in range(wish.limit)]
+
+    monkeypatch.setattr(node.dispatcher._store, "claim", meanwhile)
+    node.dispatcher.step()
+
+    assert (node.asked, node.pool.waiting) == ([], 2)
+
+
+def test_places_that_were_promised_in_vain_are_claimed_for(
+    a_held: Callable[..., Held], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = Firing(a_held, threads=3)
+    node.dispatcher.step()
+
+    def meanwhile(firings: Any, wish: ClaimWish) -> tuple[list[Any], list[Any]]:
+        monkeypatch.setattr(node.dispatcher._store, "claim", lambda wish: [a_held(n).claim for n in range(wish.limit)])
+        node.dispatcher.step()
+        return [], []
+
+    monkeypatch.setattr(node.dispatcher._store, "fire_and_claim", meanwhile)
+    node.fire(1)
+
+    assert node.pool.waiting == 2
+    assert node.dispatcher._bell.is_set()
+    node.dispatcher.step()
+    assert node.pool.waiting == 3
+
+
+def test_where_queues_have_shares_what_is_fired_waits_for_a_claim(a_held: Callable[..., Held]) -> None:
+    node = Firing(a_held, threads=2, queue_threads={"mail": 2})
+    node.dispatcher.step()
+
+    node.fire(2)
+
+    assert (node.asked, node.pool.waiting) == ([], 0)
+
+
+def test_what_was_claimed_beyond_the_threads_with_what_was_fired_is_looked_at_as_it_waits(
+    a_held: Callable[..., Held],
+) -> None:
+    node = Firing(a_held, threads=2)
+    node.dispatcher.step()
+    node.dispatcher.buffer.ran(0.0001)
+    node.dispatcher.buffer.claimed(8, 8)
+
+    node.fire(2)
+    assert not node.dispatcher._bell.is_set()
+    node.fire(2)
+
+    assert node.pool.waiting == 4
+    assert node.dispatcher._bell.is_set()
