@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jobsched import Client, Enqueue
-from jobsched.errors import UnknownRunError
+from jobsched.errors import DatabaseUrlError, UnknownRunError
+from jobsched.handlers.registry import Registry
 from jobsched.model.run import Refusal
 
 
@@ -122,3 +124,17 @@ def test_what_is_no_instant_moves_no_run(client: Client, at: Any) -> None:
         client.reschedule(made.id, at)
 
     assert client.run(made.id).available_at == client.run(made.id).created_at
+
+
+@pytest.mark.parametrize("database", [None, Path("jobs.db")])
+def test_what_is_no_url_is_refused_when_the_client_is_made(database: Any) -> None:
+    with pytest.raises(DatabaseUrlError, match=r"must be a URL like sqlite:///jobs\.db, or an open store, not "):
+        Client(database)
+
+
+def test_a_handler_that_is_enqueued_without_a_client_says_so() -> None:
+    @Registry().handler("send")
+    def send(to: str) -> None: ...
+
+    with pytest.raises(TypeError, match="'ana' is no client: give one first, then the arguments of 'send'"):
+        send.enqueue("ana", to="bob")  # type: ignore[arg-type]
