@@ -25,7 +25,8 @@ class Opened(Closing):
 
         `actor`: who acts, for the audit; else the user, machine and script of this process.
         """
-        if store is None or isinstance(store, PathLike):
+        given: object = store  # what a type checker would not let pass
+        if given is None or isinstance(given, PathLike):
             raise DatabaseUrlError(
                 f"the database must be a URL like sqlite:///jobs.db, or an open store, not {store!r:.80}"
             )
