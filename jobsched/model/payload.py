@@ -5,7 +5,6 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import date, time, timedelta
 from decimal import Decimal
-from pathlib import PurePath
 from typing import Any, Protocol, cast
 from uuid import UUID
 
@@ -26,7 +25,7 @@ _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=
 _INSTEAD = (
     (date | time, "value.isoformat()"),
     (timedelta, "value.total_seconds()"),
-    (UUID | Decimal | PurePath, "str(value)"),
+    (UUID | Decimal, "str(value)"),
     (bytes | bytearray, "it as text, as base64 or the like"),
     (set | frozenset, "sorted(value)"),
 )
