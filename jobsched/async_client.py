@@ -102,7 +102,7 @@ class AsyncClient:
     oldest_pending = _awaited(Client.oldest_pending)
     stats = _awaited(Client.stats)
 
-    async def wait(self, run_id: int, timeout: timedelta | None = None) -> Run:  # noqa: ASYNC109 - as of `Client`
+    async def wait(self, run_id: int, timeout: timedelta | float | str | None = None) -> Run:  # noqa: ASYNC109 - as of `Client`
         """As of `Client`. Between two looks no thread is held, so that many can be waited for at once."""
         looks = self.client.looks(run_id, timeout)
         while True:
@@ -116,7 +116,7 @@ class AsyncClient:
         found = await asyncio.to_thread(self.client.batch, name)
         return AsyncBatch(found.name, found.counts, self)
 
-    async def wait_batch(self, name: str, timeout: timedelta | None = None) -> "AsyncBatch":  # noqa: ASYNC109 - as of `Client`
+    async def wait_batch(self, name: str, timeout: timedelta | float | str | None = None) -> "AsyncBatch":  # noqa: ASYNC109 - as of `Client`
         """As of `Client`. Between two looks no thread is held."""
         looks = self.client.batch_looks(name, timeout)
         while True:
@@ -132,6 +132,6 @@ class AsyncBatch(BatchCounts):
 
     client: AsyncClient = field(repr=False, compare=False)
 
-    async def wait(self, timeout: timedelta | None = None) -> "AsyncBatch":  # noqa: ASYNC109 - as of `Batch`
+    async def wait(self, timeout: timedelta | float | str | None = None) -> "AsyncBatch":  # noqa: ASYNC109 - as of `Batch`
         """It as it stands once all its runs are final. Raises TimeoutError."""
         return await self.client.wait_batch(self.name, timeout)

@@ -246,11 +246,17 @@ class EnqueueError(JobschedError, ValueError):
 
 
 class UniqueKeyError(EnqueueError):
-    """Another run has the unique key of one that was to be made; none was made. `until`: when it is over, but keeps the key."""
+    """Another run has the unique key of one that was to be made; none was made. `until`: when it is over, but keeps the key.
 
-    def __init__(self, unique_key: str, run_id: int, until: datetime | None = None) -> None:
+    `run_id`: that run; None if it was to be made by the same call.
+    """
+
+    def __init__(self, unique_key: str, run_id: int | None, until: datetime | None = None) -> None:
         why = "and is not over" if until is None else f"until {until.isoformat()}, as its unique_for says"
-        super().__init__(f"run {run_id} has the unique key {unique_key!r} {why}; nothing was made")
+        has = f"run {run_id} has the unique key {unique_key!r} {why}"
+        if run_id is None:
+            has = f"several runs of this call have the unique key {unique_key!r}: give each its own"
+        super().__init__(f"{has}; nothing was made")
         self.unique_key, self.run_id, self.until = unique_key, run_id, until
 
 

@@ -30,7 +30,9 @@ def settle(
     found = [(n, one) for n, one in enumerate(made) if one is not None and one.existing]
     for n, one in found:
         if runs[n].on_conflict is OnConflict.ERROR:
-            raise UniqueKeyError(runs[n].unique_key or "", one.id, _until(connection, one))
+            # Of one that was made just now the number means nothing any more: it goes with this transaction.
+            is_new = any(other is not None and other.id == one.id and not other.existing for other in made)
+            raise UniqueKeyError(runs[n].unique_key or "", None if is_new else one.id, _until(connection, one))
     changing = [(n, one) for n, one in found if runs[n].on_conflict in _CHANGES]
     rows = locked_rows(connection, [one.id for _, one in changing]) if changing else {}
     for n, one in changing:

@@ -14,6 +14,7 @@ from jobsched.client.changing import Changing, why_refused
 from jobsched.client.enqueuing import Enqueuing
 from jobsched.client.fates import Fates
 from jobsched.client.figures import Figures
+from jobsched.client.given import as_timeout, can_be_found
 from jobsched.client.pausing import Pausing
 from jobsched.client.repeating import Repeating
 from jobsched.client.watching import Watching
@@ -33,10 +34,13 @@ class Client(Enqueuing, Pausing, Backfilling, Fates, Changing, Watching, Alerts,
 
     def batch(self, name: str) -> "Batch":
         """The runs that were enqueued with this `batch`, counted by state; those that were pruned are no longer there."""
-        return Batch(name, self.store.batch_counts(self.namespace, name), self)
+        return Batch(name, self.store.batch_counts(self.namespace, name) if can_be_found(batch=name) else {}, self)
 
-    def wait_batch(self, name: str, timeout: timedelta | None = None) -> "Batch":
-        """Wait until all runs of a batch are final, and count them. A batch without runs is done. Raises TimeoutError."""
+    def wait_batch(self, name: str, timeout: timedelta | float | str | None = None) -> "Batch":
+        """Wait until all runs of a batch are final, and count them. A batch without runs is done. Raises TimeoutError.
+
+        `timeout`: as of `wait`.
+        """
         never = threading.Event()
         for batch, pause in self.batch_looks(name, timeout):
             if batch is not None:
@@ -44,10 +48,13 @@ class Client(Enqueuing, Pausing, Backfilling, Fates, Changing, Watching, Alerts,
             self._clock.wait(never, pause)
         raise AssertionError("one looks until the batch is done")
 
-    def batch_looks(self, name: str, timeout: timedelta | None = None) -> Iterator[tuple["Batch | None", float]]:
+    def batch_looks(
+        self, name: str, timeout: timedelta | float | str | None = None
+    ) -> Iterator[tuple["Batch | None", float]]:
         """What `wait_batch` sees: None at each look, the batch once it is done, and how many seconds to pause after it."""
+        timeout = as_timeout(timeout)
         pauses = self._pauses(timeout)
-        while not self.store.is_batch_done(self.namespace, name):
+        while can_be_found(batch=name) and not self.store.is_batch_done(self.namespace, name):
             pause = next(pauses, None)
             if timeout is not None and pause is None:
                 raise TimeoutError(f"after {format_duration(timeout)} {self.batch(name)}")
@@ -61,6 +68,6 @@ class Batch(BatchCounts):
 
     client: Client = field(repr=False, compare=False)
 
-    def wait(self, timeout: timedelta | None = None) -> "Batch":
-        """It as it stands once all its runs are final. Raises TimeoutError."""
+    def wait(self, timeout: timedelta | float | str | None = None) -> "Batch":
+        """It as it stands once all its runs are final. `timeout`: a timedelta, seconds, or text like `10m`. Raises TimeoutError."""
         return self.client.wait_batch(self.name, timeout)

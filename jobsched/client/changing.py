@@ -1,9 +1,10 @@
 """What a client does to runs that are there: requeue, cancel, reschedule, delete."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
 from jobsched.client.acting import Acting
+from jobsched.client.given import ids_of_runs
 from jobsched.client.runs import Runs
 from jobsched.errors import RefusedError, UnknownRunError
 from jobsched.model.audit import Act, Action
@@ -23,12 +24,12 @@ class Changing(Acting, Runs):
         self._obtain("requeued", self.requeue_all([run_id])[0])
         return self.run(run_id)
 
-    def requeue_all(self, run_ids: Sequence[int], *, act: Act | None = None) -> list[Answer]:
+    def requeue_all(self, run_ids: Iterable[int], *, act: Act | None = None) -> list[Answer]:
         """`requeue` for many: what became of each, in their order. Never raises for a run that cannot be requeued.
 
         `act`: what these are a part of; else they are an act of their own. So of the others.
         """
-        return self.store.requeue(run_ids, act=act or self.act(Action.REQUEUE))
+        return self.store.requeue(ids_of_runs(run_ids), act=act or self.act(Action.REQUEUE))
 
     def cancel(self, run_id: int) -> Run:
         """End a waiting run now; ask the node of a running one to stop it (the run stays running until it obeys).
@@ -38,9 +39,9 @@ class Changing(Acting, Runs):
         self._obtain("cancelled", self.cancel_all([run_id])[0])
         return self.run(run_id)
 
-    def cancel_all(self, run_ids: Sequence[int], *, act: Act | None = None) -> list[Answer]:
+    def cancel_all(self, run_ids: Iterable[int], *, act: Act | None = None) -> list[Answer]:
         """`cancel` for many: what became of each, in their order. Never raises for a run that is over."""
-        return self.store.cancel(run_ids, act=act or self.act(Action.CANCEL))
+        return self.store.cancel(ids_of_runs(run_ids), act=act or self.act(Action.CANCEL))
 
     def reschedule(self, run_id: int, at: datetime) -> Run:
         """Let a waiting run become available at `at`; it is scheduled until then, even if that has come already.
@@ -50,10 +51,10 @@ class Changing(Acting, Runs):
         self._obtain("rescheduled", self.reschedule_all([run_id], at)[0])
         return self.run(run_id)
 
-    def reschedule_all(self, run_ids: Sequence[int], at: datetime, *, act: Act | None = None) -> list[Answer]:
+    def reschedule_all(self, run_ids: Iterable[int], at: datetime, *, act: Act | None = None) -> list[Answer]:
         """`reschedule` for many: what became of each, in their order. Never raises for a run that does not wait."""
         act = act or self.act(Action.RESCHEDULE, run_at=format_instant(as_utc(at)))
-        return self.store.reschedule(run_ids, as_utc(at), act=act)
+        return self.store.reschedule(ids_of_runs(run_ids), as_utc(at), act=act)
 
     def delete(self, run_id: int) -> None:
         """Forget a run that is over, with its logs; its slot is not fired again.
@@ -62,9 +63,9 @@ class Changing(Acting, Runs):
         """
         self._obtain("deleted", self.delete_all([run_id])[0])
 
-    def delete_all(self, run_ids: Sequence[int], *, act: Act | None = None) -> list[Answer]:
+    def delete_all(self, run_ids: Iterable[int], *, act: Act | None = None) -> list[Answer]:
         """`delete` for many: what became of each, in their order. Never raises for a run that is not over."""
-        return self.store.delete(run_ids, act=act or self.act(Action.DELETE))
+        return self.store.delete(ids_of_runs(run_ids), act=act or self.act(Action.DELETE))
 
     def _obtain(self, asked: str, answer: Answer) -> None:
         if answer.refused is Refusal.UNKNOWN:

@@ -5,10 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from jobsched.client.jobs import Jobs
-from jobsched.errors import EnqueueError
 from jobsched.model.alike import RunsAlike, kinds
 from jobsched.model.audit import Act, Action, Via
-from jobsched.model.enqueue import Enqueue, new_runs
+from jobsched.model.enqueue import Enqueue, all_enqueues, new_runs
 from jobsched.model.once import Once
 from jobsched.model.payload import Model, check_payload_size
 from jobsched.model.run import Created, NewRun, Source
@@ -85,9 +84,7 @@ class Enqueuing(Jobs):
         sqlite3). The runs are made in its transaction, which you commit or roll back: they exist exactly if your rows
         do. `once`: as of `create_job`. Raises as `enqueue` does; an error says which of them is meant.
         """
-        if isinstance(wanted, Enqueue):
-            raise EnqueueError("enqueue_many takes a list of what Enqueue(…) makes, not a single one")
-        wanted = list(wanted)
+        wanted = all_enqueues(wanted)
         now = self.store.now() if any(one.delay is not None for one in wanted) else None
         return self._enqueue_all(new_runs(wanted, self.namespace, now, batch), connection, once)
 

@@ -1,8 +1,10 @@
 """A store that is open, one namespace of it, and a clock: what all that a client asks begins with."""
 
+from os import PathLike
+
 from jobsched.client.closing import Closing
 from jobsched.clock import Clock, SystemClock
-from jobsched.errors import ClosedError
+from jobsched.errors import ClosedError, DatabaseUrlError
 from jobsched.model.audit import Actor
 from jobsched.store.open import open_store
 from jobsched.store.port import Store
@@ -23,6 +25,11 @@ class Opened(Closing):
 
         `actor`: who acts, for the audit; else the user, machine and script of this process.
         """
+        given: object = store  # what a type checker would not let pass
+        if given is None or isinstance(given, PathLike):
+            raise DatabaseUrlError(
+                f"the database must be a URL like sqlite:///jobs.db, or an open store, not {store!r:.80}"
+            )
         self._owns = isinstance(store, str)
         self._store: Store = open_store(store, clock=clock) if isinstance(store, str) else store
         self._closed = False

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from jobsched.client.given import LARGEST_ID, as_limit, can_be_found, id_of_run, ids_of_runs, is_possible
 from jobsched.client.opened import Opened
 from jobsched.errors import UnknownRunError
 from jobsched.model.instants import as_utc
 from jobsched.model.run import Glance, Lack, Run, RunFilter, RunState
 
-_LARGEST_ID = 2**63 - 1
 _NOT_SKIPPED = tuple(state for state in RunState if state is not RunState.SKIPPED)
 
 
@@ -17,19 +17,23 @@ class Runs(Opened):
 
     def run(self, run_id: int) -> Run:
         """One run. Raises UnknownRunError."""
-        found = self.store.run(run_id) if 0 <= run_id <= _LARGEST_ID else None
+        run_id = id_of_run(run_id)
+        found = self.store.run(run_id) if is_possible(run_id) else None
         if found is None:
             raise UnknownRunError(run_id)
         return found
 
     def runs_of(self, run_ids: Sequence[int]) -> list[Run]:
         """These runs, in the order given; those that do not exist, or not any more, are left out. Some thousands at most."""
-        found = {run.id: run for run in self.store.runs(RunFilter(ids=tuple(set(run_ids)), limit=len(run_ids)))}
-        return [found[run_id] for run_id in run_ids if run_id in found]
+        asked = ids_of_runs(run_ids)
+        possible = tuple({run_id for run_id in asked if is_possible(run_id)})
+        found = {run.id: run for run in self.store.runs(RunFilter(ids=possible, limit=len(possible)))}
+        return [found[run_id] for run_id in asked if run_id in found]
 
     def lacks(self, run_id: int) -> list[Lack]:
         """What a blocked run waits for; nothing if it is about to be let in, nor of any other run."""
-        return self.store.lacks(run_id)
+        run_id = id_of_run(run_id)
+        return self.store.lacks(run_id) if is_possible(run_id) else []
 
     def runs(
         self,
@@ -51,6 +55,10 @@ class Runs(Opened):
         `state`: this one alone, `states`: any of these; as a `RunState` or its word, else ValueError. `tag`: one of those
         that they have; a job's runs have the tags that it had when they were made.
         """
+        if isinstance(states, str):
+            raise ValueError(f"states={states!r}: give a list of them, or one as state={states!r}")  # noqa: TRY004 - as a wrong word
+        if not can_be_found(namespace=namespace, job=job, handler=handler, queue=queue, tag=tag, batch=batch):
+            return []
         wanted = RunFilter(
             namespace=namespace or self.namespace,
             job=job,
@@ -60,8 +68,8 @@ class Runs(Opened):
             batch=batch,
             states=tuple(map(_state, states if state is None else (*states, state))),
             since=as_utc(since) if since else None,
-            before_id=before_id,
-            limit=limit,
+            before_id=None if before_id is None else max(0, min(id_of_run(before_id), LARGEST_ID)),
+            limit=as_limit(limit),
         )
         return self.store.runs(wanted)
 

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
+from jobsched.client.given import as_timeout, id_of_run, is_possible
 from jobsched.client.runs import Runs
 from jobsched.model.durations import format_duration
 from jobsched.model.run import LogLine, Run, RunState
@@ -15,8 +16,11 @@ _FIRST_LOOK, _SLOWEST_LOOK = 0.02, 0.5
 class Watching(Runs):
     """Looks again and again, less and less often."""
 
-    def wait(self, run_id: int, timeout: timedelta | None = None) -> Run:
-        """Wait until a run is final, and return it. Raises TimeoutError, UnknownRunError."""
+    def wait(self, run_id: int, timeout: timedelta | float | str | None = None) -> Run:
+        """Wait until a run is final, and return it. `timeout`: a timedelta, seconds, or text like `10m`; None: for ever.
+
+        Raises TimeoutError; UnknownRunError, also if it is deleted meanwhile.
+        """
         never = threading.Event()
         for run, pause in self.looks(run_id, timeout):
             if run.state.final:
@@ -24,8 +28,9 @@ class Watching(Runs):
             self._clock.wait(never, pause)
         raise AssertionError("one looks until the run is final")
 
-    def looks(self, run_id: int, timeout: timedelta | None = None) -> Iterator[tuple[Run, float]]:
+    def looks(self, run_id: int, timeout: timedelta | float | str | None = None) -> Iterator[tuple[Run, float]]:
         """What `wait` sees: the run at each look, the last one final, and how many seconds to pause after it. Raises as `wait`."""
+        timeout = as_timeout(timeout)
         pauses = self._pauses(timeout)
         while True:
             run = self.run(run_id)
@@ -38,7 +43,8 @@ class Watching(Runs):
         self, run_id: int, *, attempt: int | None = None, after: tuple[int, int] = (0, -1), limit: int = 10_000
     ) -> list[LogLine]:
         """Lines that a run's attempts wrote, oldest first, after a place (attempt, seq)."""
-        return self.store.log(run_id, attempt=attempt, after=after, limit=limit)
+        run_id = id_of_run(run_id)
+        return self.store.log(run_id, attempt=attempt, after=after, limit=limit) if is_possible(run_id) else []
 
     def progress(self, runs: Iterable[Run]) -> dict[int, str]:
         """How far those of these runs are that run and have said so by `ctx.progress`: `45% copying`."""

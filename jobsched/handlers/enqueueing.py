@@ -73,6 +73,8 @@ class Enqueueing(Generic[Q]):
 
     def enqueue(self, client: Enqueues[T], /, *args: Q.args, **kwargs: Q.kwargs) -> T:
         """Make a run with these arguments: as `Client.enqueue`. Raises PayloadError if they do not fit."""
+        if not hasattr(client, "enqueue"):
+            raise TypeError(f"{client!r:.80} is no client: give one first, then the arguments of {self._name!r}")
         return client.enqueue(self._name, self.payload(*args, **kwargs), **self._options)
 
     def payload(self, /, *args: Q.args, **kwargs: Q.kwargs) -> dict[str, Any]:

@@ -22,6 +22,8 @@ def parse_duration(value: object) -> timedelta:
 
 
 def _from_seconds(value: float) -> timedelta:
+    if value != value:  # noqa: PLR0124 - only nan is not itself
+        raise ValueError("nan is no duration")
     try:
         return timedelta(seconds=value)
     except (OverflowError, ValueError):

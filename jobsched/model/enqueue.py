@@ -1,6 +1,6 @@
 """An ad-hoc run as a program asks for it: one value, checked before anything is made of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import repeat
@@ -116,6 +116,22 @@ _beside_payload = itemgetter(*_BESIDE_PAYLOAD)
 _PAYLOAD = NewRun._fields.index("payload")
 
 
+def all_enqueues(wanted: object) -> list[Enqueue]:
+    """What `enqueue_many` was given, as a list. Raises EnqueueError if that is anything else than a list of `Enqueue`."""
+    if isinstance(wanted, Enqueue) or not isinstance(wanted, Iterable):
+        what = "a single one" if isinstance(wanted, Enqueue) else type(wanted).__name__
+        raise EnqueueError(f"enqueue_many takes a list of what Enqueue(…) makes, not {what}")
+    given = list(wanted)
+    if not set(map(type, given)) <= {Enqueue}:  # a look at each in C: there may be thousands
+        for number, one in enumerate(given, 1):
+            if not isinstance(one, Enqueue):
+                raise EnqueueError(
+                    f"number {number} of {len(given)} is of type {type(one).__name__}, not what Enqueue(handler, payload, …) "
+                    "makes; none was made"
+                )
+    return given
+
+
 def new_runs(
     wanted: Sequence[Enqueue], namespace: str, now: datetime | None, batch: str | None = None
 ) -> Sequence[NewRun]:
@@ -209,7 +225,9 @@ def _duration(what: str, given: timedelta | float | str) -> timedelta:
 
 def _queue(queue: str | None) -> str | None:
     if queue is not None and not is_queue(queue):
-        raise EnqueueError(f"queue={queue!r} is no name of a queue: letters, digits, dots, dashes and underscores")
+        raise EnqueueError(
+            f"queue={queue!r} is no name of a queue: up to 100 letters, digits, dots, dashes and underscores"
+        )
     return queue
 
 
@@ -254,6 +272,8 @@ def _on_conflict(given: str, unique_key: str | None) -> OnConflict:
 
 
 def _concurrency_key(key: str | None) -> str | None:
+    if key is not None and type(key) is not str:
+        raise EnqueueError(f"concurrency_key={key!r} is no text")
     try:
         return None if key is None else as_key(key)
     except ValueError as error:

@@ -39,7 +39,9 @@ def format_instant(instant: datetime) -> str:
 
 
 def as_utc(instant: datetime) -> datetime:
-    """The same instant in UTC. Raises ValueError on a naive datetime: it names no instant."""
+    """The same instant in UTC. Raises ValueError on a naive datetime, and on what is none: they name no instant."""
+    if not isinstance(instant, datetime):
+        raise ValueError(f"{instant!r} is no datetime: give one with a zone, e.g. datetime.now(UTC)")  # noqa: TRY004 - as a naive one
     if instant.tzinfo is None:
         raise ValueError(f"{instant!r} is naive: give it a zone, e.g. datetime.now(UTC)")
     return instant.astimezone(UTC)

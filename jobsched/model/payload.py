@@ -3,8 +3,10 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from datetime import date, time
+from datetime import date, time, timedelta
+from decimal import Decimal
 from typing import Any, Protocol, cast
+from uuid import UUID
 
 from jobsched.errors import PayloadError
 
@@ -17,6 +19,16 @@ _TOGETHER = 1000
 #: Faster than `json.dumps`, which makes one at each call that asks for anything but the defaults. What contains itself is
 #: found by the depth it has: to note each part that is under way takes a third of the time.
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
+
+
+#: What to give of values that people have, and JSON has not.
+_INSTEAD = (
+    (date | time, "value.isoformat()"),
+    (timedelta, "value.total_seconds()"),
+    (UUID | Decimal, "str(value)"),
+    (bytes | bytearray, "it as text, as base64 or the like"),
+    (set | frozenset, "sorted(value)"),
+)
 
 
 class Payload(dict[str, Any]):
@@ -115,6 +127,6 @@ def _culprit(value: Any, place: str, depth: int) -> str | None:
     elif value is None or isinstance(value, str | int | float):
         return None
     else:
-        hint = ": pass value.isoformat()" if isinstance(value, date | time) else ""
-        return f"{place} is of type {type(value).__name__}{hint}"
+        instead = next((how for kind, how in _INSTEAD if isinstance(value, kind)), None)
+        return f"{place} is of type {type(value).__name__}{f': pass {instead}' if instead else ''}"
     return next((found for at, each in parts if (found := _culprit(each, at, depth + 1))), None)

@@ -291,6 +291,13 @@ class EnqueueContract:
         assert refused.value.run_id == held.id
         assert [run.id for run in runs(store)] == [held.id]
 
+    def test_two_of_one_call_with_the_same_unique_key_are_a_conflict_that_names_no_run(self, store: Store) -> None:
+        with pytest.raises(UniqueKeyError, match="several runs of this call have the unique key 'u'") as refused:
+            store.enqueue([a_run(unique_key="u", on_conflict=OnConflict.ERROR) for _ in range(2)])
+
+        assert refused.value.run_id is None
+        assert runs(store) == []
+
     def test_a_rescheduled_run_gives_its_place_to_the_next(self, store: Store) -> None:
         first, second = store.enqueue([a_run(key="k", unique_key="u"), a_run(key="k")])
 

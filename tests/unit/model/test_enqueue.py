@@ -2,7 +2,9 @@
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from pydantic import BaseModel
@@ -10,7 +12,7 @@ from pydantic import BaseModel
 from jobsched import handler
 from jobsched.errors import EnqueueError, JobschedError, PayloadError
 from jobsched.model.alike import RunsAlike
-from jobsched.model.enqueue import Enqueue, new_runs
+from jobsched.model.enqueue import Enqueue, all_enqueues, new_runs
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 
@@ -59,6 +61,9 @@ def test_an_instant_may_be_of_any_zone() -> None:
     [
         ({"run_at": NOW, "delay": 1}, "not both"),
         ({"run_at": NOW.replace(tzinfo=None)}, r"run_at: .* is naive"),
+        ({"run_at": "2026-11-22T08:00:00Z"}, r"run_at: '2026-11-22T08:00:00Z' is no datetime: give one with a zone"),
+        ({"run_at": NOW.date()}, "is no datetime"),
+        ({"delay": float("nan")}, "delay=nan: nan is no duration"),
         ({"delay": -1}, "cannot be negative"),
         ({"delay": "soon"}, "'soon' is no duration"),
         ({"delay": timedelta(days=40_000)}, "at most 100 years"),
@@ -74,6 +79,7 @@ def test_an_instant_may_be_of_any_zone() -> None:
         ({"unique_key": "k", "on_conflict": "skip"}, "'skip' is none of ignore, replace, reschedule, error"),
         ({"on_conflict": "replace"}, "needs a unique_key"),
         ({"concurrency_key": "x" * 201}, "a concurrency key has 1 to 200"),
+        ({"concurrency_key": 7}, "concurrency_key=7 is no text"),
         ({"timeout": 0}, "timeout=0: must be more than 0"),
         ({"timeout": "soon"}, "timeout='soon': 'soon' is no duration"),
         ({"unique_key": "k", "unique_for": "0s"}, "unique_for='0s': must be more than 0"),
@@ -115,7 +121,12 @@ def test_a_command_cannot_be_enqueued() -> None:
         ({"at": [{"when": NOW}]}, r"payload\['at'\]\[0\]\['when'\] is of type datetime: pass value.isoformat\(\)"),
         ({"day": NOW.date()}, r"payload\['day'\] is of type date: pass value.isoformat\(\)"),
         ({"ratio": float("nan")}, r"payload\['ratio'\] is nan; pass None or a text instead"),
-        ({"ids": {1}}, r"payload\['ids'\] is of type set"),
+        ({"ids": {1}}, r"payload\['ids'\] is of type set: pass sorted\(value\)"),
+        ({"order": UUID(int=7)}, r"payload\['order'\] is of type UUID: pass str\(value\)"),
+        ({"price": Decimal("1.5")}, r"payload\['price'\] is of type Decimal: pass str\(value\)"),
+        ({"every": timedelta(1)}, r"is of type timedelta: pass value.total_seconds\(\)"),
+        ({"image": b"x"}, "is of type bytes: pass it as text"),
+        ({"what": object()}, r"payload\['what'\] is of type object$"),
         ({(1, 2): 1}, "keys must be"),
         ({"text": "x" * 2**20}, "store it elsewhere"),
     ],
@@ -123,6 +134,22 @@ def test_a_command_cannot_be_enqueued() -> None:
 def test_a_payload_that_is_no_json_is_refused_with_the_place(payload: Any, words: str) -> None:
     with pytest.raises(PayloadError, match=words):
         Enqueue("send", payload).new_run("default", None)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        (Enqueue("send"), "a list of what Enqueue"),
+        (None, "not NoneType"),
+        (7, "not int"),
+        ([Enqueue("send"), ("send", {})], "number 2 of 2 is of type tuple, not what Enqueue"),
+        ([{"handler": "send"}], "number 1 of 1 is of type dict"),
+        ("send", "number 1 of 4 is of type str"),
+    ],
+)
+def test_only_what_enqueue_makes_is_enqueued(wanted: Any, words: str) -> None:
+    with pytest.raises(EnqueueError, match=words):
+        all_enqueues(wanted)
 
 
 def test_many_are_made_as_each_alone() -> None:
