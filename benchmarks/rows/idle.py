@@ -19,12 +19,16 @@ def measure(bench: Bench) -> None:
         bench.table.note("idle: CPU and memory are read from /proc, which only Linux has")
         return
     for kind in (SQLITE, POSTGRES):
-        with bench.table.alone(f"{kind}: idle"), bench.databases.fresh(kind) as url, bench.folder() as folder:
-            with with_bytecode() as environ:
-                # As an installed program is: what compiles its modules first keeps some of that memory.
-                compiling = [sys.executable, "-m", "compileall", "-q", ROOT / "jobsched", ROOT / "adapters"]
-                subprocess.run(compiling, env=environ, check=True)
-                idle(bench, kind, environ | {"JOBSCHED_DATABASE_URL": url}, folder, 6 if bench.quick else 60)
+        with (
+            bench.table.alone(f"{kind}: idle"),
+            bench.databases.fresh(kind) as url,
+            bench.folder() as folder,
+            with_bytecode() as environ,
+        ):
+            # As an installed program is: what compiles its modules first keeps some of that memory.
+            compiling = [sys.executable, "-m", "compileall", "-q", ROOT / "jobsched", ROOT / "adapters"]
+            subprocess.run(compiling, env=environ, check=True)
+            idle(bench, kind, environ | {"JOBSCHED_DATABASE_URL": url}, folder, 6 if bench.quick else 60)
 
 
 def idle(bench: Bench, kind: str, environ: dict[str, str], folder: Path, lasting: int) -> None:

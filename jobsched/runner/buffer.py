@@ -13,7 +13,7 @@ class Buffer:
     SECONDS_OF_WORK = 0.03
     #: What would wait longer is given back. More than what is claimed ahead: durations vary, and giving back costs.
     SECONDS_TO_WAIT = 0.1
-    MOST = 1000
+    MOST = 500
 
     def __init__(self, threads: int) -> None:
         self._threads = threads

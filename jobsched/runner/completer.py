@@ -20,7 +20,7 @@ log = logging.getLogger("jobsched")
 
 T = TypeVar("T")
 
-#: More than half of what a node may hold.
+#: A little more than a node may hold.
 _BATCH = 600
 _LINES = 2000
 #: While the store is away, so many lines are kept for it; then the oldest are lost, and said to be.
