@@ -1,7 +1,6 @@
 """From enqueued to begun, at random moments some 15 ms apart: a producer and a worker in two processes, and both in one.
 
-Each claims durably before it begins, but Huey, which deletes what it takes, and APScheduler, which writes after it has begun:
-on a slow disk that commit is most of the figure. Huey's depends on how often it polls: see peers/huey_queue.py.
+On a slow disk the commit of a claim is most of the figure. Huey's depends on how often it polls: see peers/huey_queue.py.
 """
 
 from collections import defaultdict

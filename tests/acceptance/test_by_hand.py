@@ -226,7 +226,7 @@ def test_a_batch_and_its_tags_are_asked_for_on_the_command_line(sqlite_url: str)
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--payload", "{"], 1, "--payload is no JSON"),
+        (["--payload", "{"], 2, "Invalid value for --payload: this is no JSON"),
         (["--at", "tomorrow"], 2, "'tomorrow' is no RFC 3339 instant"),
         (["--in", "soon"], 2, "'soon' is no duration"),
         (["--in", "1h", "--at", "2030-01-01T00:00:00Z"], 2, "give --at or --in, not both"),
