@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.bench import Bench
 from benchmarks.databases import POSTGRES, SQLITE
-from benchmarks.measure import ROOT, cpu_seconds, memory_mib, with_bytecode
+from benchmarks.measure import cpu_seconds, memory_mib, with_bytecode
 from benchmarks.table import at_most, both
 
 #: Syncing ten thousand jobs and settling takes less.
@@ -19,23 +19,26 @@ def measure(bench: Bench) -> None:
         bench.table.note("idle: CPU and memory are read from /proc, which only Linux has")
         return
     for kind in (SQLITE, POSTGRES):
-        with (
-            bench.table.alone(f"{kind}: idle"),
-            bench.databases.fresh(kind) as url,
-            bench.folder() as folder,
-            with_bytecode() as environ,
-        ):
+        with bench.table.alone(f"{kind}: idle"), with_bytecode() as environ:
             # As an installed program is: what compiles its modules first keeps some of that memory.
-            compiling = [sys.executable, "-m", "compileall", "-q", ROOT / "jobsched", ROOT / "adapters"]
-            subprocess.run(compiling, env=environ, check=True)
-            idle(bench, kind, environ | {"JOBSCHED_DATABASE_URL": url}, folder, 6 if bench.quick else 60)
+            with bench.databases.fresh(kind) as url, bench.folder() as folder:
+                command = write_jobs(folder, 1)
+                environ["JOBSCHED_DATABASE_URL"] = url
+                subprocess.run([*command, "--until-idle"], cwd=folder, env=environ, check=True, capture_output=True)
+            with bench.databases.fresh(kind) as url, bench.folder() as folder:
+                idle(bench, kind, environ | {"JOBSCHED_DATABASE_URL": url}, folder, 6 if bench.quick else 60)
+
+
+def write_jobs(folder: Path, count: int) -> list[str]:
+    """The command that runs them."""
+    jobs = (f'  job-{number:05}: {{command: ["true"], cron: "0 0 1 1 *"}}\n' for number in range(count))
+    (folder / "jobs.yaml").write_text("version: 1\njobs:\n" + "".join(jobs))
+    return [str(Path(sys.executable).parent / "jobsched"), "run"]
 
 
 def idle(bench: Bench, kind: str, environ: dict[str, str], folder: Path, lasting: int) -> None:
-    jobsched = str(Path(sys.executable).parent / "jobsched")
-    jobs = (f'  job-{number:05}: {{command: ["true"], cron: "0 0 1 1 *"}}\n' for number in range(10_000))
-    (folder / "jobs.yaml").write_text("version: 1\njobs:\n" + "".join(jobs))
-    node = subprocess.Popen([jobsched, "run"], cwd=folder, env=environ, stderr=subprocess.DEVNULL)
+    command = write_jobs(folder, 10_000)
+    node = subprocess.Popen(command, cwd=folder, env=environ, stderr=subprocess.DEVNULL)
     try:
         time.sleep(SETTLING_SECONDS)
         began, cpu = time.monotonic(), cpu_seconds(node.pid)

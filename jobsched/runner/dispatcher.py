@@ -79,7 +79,7 @@ class Dispatcher(Service):
         self._return_paused()
         if not self._heartbeat.fit:
             raise NotNowError
-        with self._asking() as asked:
+        with self._kept(self._room_to_claim) as asked:
             claimed = self._claim(asked) if asked else 0
         if asked:
             self.buffer.claimed(claimed, asked)
@@ -93,41 +93,33 @@ class Dispatcher(Service):
 
         Only while nothing waits: what has waited longer comes first.
         """
-        with self._promise(len(firings)) as room:
-            if not room:
-                return self._store.fire(firings)
-            node, began = self._heartbeat.node, self.clock.monotonic()
-            created, claims = self._store.fire_and_claim(firings, self._wish(node, room))
-            self._begin(claims, node, began)
-        if self._pool.load > self._pool.size:
-            self.wake()  # what waits here is looked at by the step alone
-        return created
-
-    @contextmanager
-    def _promise(self, most: int) -> Iterator[int]:
-        """So many places are kept meanwhile for what is fired.
-
-        None where queues have shares: what is left of one is known only to who claims alone.
-        """
-        with self._promising:
-            may = self._caught_up and not self._options.queue_threads
-            room = max(0, min(self._room(), most)) if may else 0
-            self._promised += room
         try:
-            yield room
+            with self._kept(lambda: self._room_to_fire(len(firings))) as room:
+                if not room:
+                    return self._store.fire(firings)
+                node, began = self._heartbeat.node, self.clock.monotonic()
+                created, claims = self._store.fire_and_claim(firings, self._wish(node, room))
+                self._begin(claims, node, began)
+                return created
         finally:
-            with self._promising:
-                self._promised -= room
-                held_off, self._held_off = self._held_off, False
-            if held_off:
-                self.wake()
+            if self._held_off or self._pool.load > self._pool.size:
+                self._held_off = False
+                self.wake()  # a claim may be wider now; and what waits here is looked at by the step alone
+
+    def _room_to_fire(self, most: int) -> int:
+        """None where queues have shares: what is left of one is known only to who claims alone."""
+        return min(self._room(), most) if self._caught_up and not self._options.queue_threads else 0
+
+    def _room_to_claim(self) -> int:
+        """The places that are promised to nobody."""
+        self._held_off = self._promised > 0
+        return self._room()
 
     @contextmanager
-    def _asking(self) -> Iterator[int]:
-        """How many to claim: the places that are promised to nobody. They are kept meanwhile."""
+    def _kept(self, places: Callable[[], int]) -> Iterator[int]:
+        """So many places are promised meanwhile to who asks for them."""
         with self._promising:
-            self._held_off = self._promised > 0
-            room = max(0, self._room())
+            room = max(0, places())
             self._promised += room
         try:
             yield room
