@@ -116,3 +116,41 @@ def test_what_is_being_written_is_not_written_along(node: Node) -> None:
         return all_ours(transitions)
 
     assert node.completer.written_with(write) == "more"
+
+
+def test_the_first_run_that_is_held_wakes_a_completer_that_would_not_look_by_itself(
+    node: Node, a_held: Callable[..., Held]
+) -> None:
+    assert node.completer.step() is None
+
+    node.held.add([a_held(1)])
+    node.completer.first_held()
+
+    assert node.completer._bell.is_set()
+
+
+def test_a_completer_that_looks_by_itself_is_not_woken_for_each_first_run(
+    node: Node, a_held: Callable[..., Held]
+) -> None:
+    node.held.add([a_held(1)])
+
+    assert node.completer.step() is not None
+    node.completer.first_held()
+
+    assert not node.completer._bell.is_set()
+
+
+def test_a_run_that_comes_while_results_are_written_is_looked_at(
+    node: Node, a_held: Callable[..., Held], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.ended(1)
+    finish = node._finish
+
+    def while_writing(transitions: Sequence[Transition]) -> dict[int, Became]:
+        node.held.add([a_held(2)])
+        node.completer.first_held()
+        return finish(transitions)
+
+    monkeypatch.setattr(node.completer._store, "finish", while_writing)
+
+    assert node.completer.step() is not None or node.completer._bell.is_set()
