@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import CheckConstraint, Connection, ForeignKeyConstraint, Inspector, Table, func, select
+from sqlalchemy import Connection, Inspector, Table, func, select
 from sqlalchemy import inspect as reflect
 
 from jobsched.model.health import BlockedOnKey, Inspection, Orphans, WaitingInQueue
 from jobsched.model.run import RunState
 from jobsched_sql.admission import lacks
 from jobsched_sql.dialect import Dialect
-from jobsched_sql.tables import in_state, metadata, nodes, runs
+from jobsched_sql.tables import in_state, metadata, nodes, rules, runs
 
 #: Of blocked keys so many are told of: those with the most runs.
 _MOST_KEYS = 20
@@ -42,10 +42,9 @@ def _missing_of(found: Inspector, table: Table) -> Iterator[str]:
     for index in sorted(table.indexes, key=lambda index: str(index.name)):
         if indexes.get(str(index.name)) != ([column.name for column in index.columns], bool(index.unique)):
             yield str(index.name)
-    rules = {rule["name"] for rule in found.get_check_constraints(table.name)}
-    rules |= {rule["name"] for rule in found.get_foreign_keys(table.name)}
-    declared = (rule for rule in table.constraints if isinstance(rule, CheckConstraint | ForeignKeyConstraint))
-    yield from sorted({str(rule.name) for rule in declared} - rules)
+    held = {rule["name"] for rule in found.get_check_constraints(table.name)}
+    held |= {rule["name"] for rule in found.get_foreign_keys(table.name)}
+    yield from sorted(rules(table, found.dialect.name) - held)
     # SQLite forgets the name of one that counts up.
     if found.get_pk_constraint(table.name)["constrained_columns"] != [column.name for column in table.primary_key]:
         yield str(table.primary_key.name)

@@ -14,7 +14,7 @@ from jobsched_sql.dialect import Dialect
 
 VERSION_TABLE = "jobsched_schema_version"
 #: Every migration, oldest first; a test holds this against the scripts.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
 HEAD = REVISIONS[-1]
 _SCRIPTS = "jobsched_sql:migrations"
 #: Alembic imports mako, and mako this if it can, with forty lexers of pygments, for template errors in HTML: 5 MiB of a node.

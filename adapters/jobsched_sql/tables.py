@@ -27,6 +27,41 @@ metadata = MetaData()
 
 #: SQLite counts ids up by itself only for a column that is exactly INTEGER.
 _Id = BigInteger().with_variant(Integer(), "sqlite")
+#: Whose rule it is, where the databases' differ.
+_ON = "on"
+
+
+def rules(table: Table, database: str) -> set[str]:
+    """The names of a table's rules on this database, by its `sql_name`."""
+    checks = (rule for rule in table.constraints if isinstance(rule, CheckConstraint | ForeignKeyConstraint))
+    return {str(rule.name) for rule in checks if rule.info.get(_ON, database) == database}
+
+
+def _rules_of_runs() -> list[CheckConstraint]:
+    """On SQLite the lists are comparisons joined by OR: migration 0010 says why. PostgreSQL has one function for all of them,
+    which names the one that was broken: migration 0011.
+    """
+    rules = {
+        "state_known": "state in ('scheduled', 'pending', 'blocked', 'running', "
+        "'succeeded', 'failed', 'cancelled', 'skipped')",
+        "reason_known": "reason in ('error', 'timeout', 'lost', 'cancelled', 'overlap', 'misfire', 'paused', "
+        "'calendar', 'job_removed', 'replaced', 'coalesced')",
+        "source_known": "source in ('slot', 'trigger', 'enqueue', 'backfill')",
+        "final_is_finished": "(state in ('succeeded', 'failed', 'cancelled', 'skipped')) = (finished_at is not null)",
+        "running_is_owned": "state <> 'running' or (node is not null and started_at is not null)",
+        "slot_has_job": "scheduled_at is null or job is not null",
+        "counts_not_negative": "attempt >= 0 and claim_no >= 0 and losses >= 0 and attempts_before >= 0",
+        "covers_in_order": "(covers_first is null and covers_last is null) or covers_first <= covers_last",
+    }
+    on_sqlite = [
+        CheckConstraint(rule, name=f"jobsched_runs_{name}", info={_ON: "sqlite"}) for name, rule in rules.items()
+    ]
+    at_once = (
+        "jobsched_check_run(state, reason, source, finished_at, node, started_at, scheduled_at, job, attempt, claim_no, "
+        "losses, attempts_before, covers_first, covers_last)"
+    )
+    return [*on_sqlite, CheckConstraint(at_once, name="jobsched_runs_sound", info={_ON: "postgresql"})]
+
 
 jobs = Table(
     "jobsched_jobs",
@@ -95,33 +130,7 @@ runs = Table(
     Column("trace", Text),
     Column("unique_until", Instant),
     PrimaryKeyConstraint("id", name="jobsched_runs_pk"),
-    # On SQLite the lists of these four are comparisons joined by OR: migration 0010 says why.
-    CheckConstraint(
-        "state in ('scheduled', 'pending', 'blocked', 'running', 'succeeded', 'failed', 'cancelled', 'skipped')",
-        name="jobsched_runs_state_known",
-    ),
-    CheckConstraint(
-        "reason in ('error', 'timeout', 'lost', 'cancelled', 'overlap', 'misfire', 'paused', "
-        "'calendar', 'job_removed', 'replaced', 'coalesced')",
-        name="jobsched_runs_reason_known",
-    ),
-    CheckConstraint("source in ('slot', 'trigger', 'enqueue', 'backfill')", name="jobsched_runs_source_known"),
-    CheckConstraint(
-        "(state in ('succeeded', 'failed', 'cancelled', 'skipped')) = (finished_at is not null)",
-        name="jobsched_runs_final_is_finished",
-    ),
-    CheckConstraint(
-        "state <> 'running' or (node is not null and started_at is not null)", name="jobsched_runs_running_is_owned"
-    ),
-    CheckConstraint("scheduled_at is null or job is not null", name="jobsched_runs_slot_has_job"),
-    CheckConstraint(
-        "attempt >= 0 and claim_no >= 0 and losses >= 0 and attempts_before >= 0",
-        name="jobsched_runs_counts_not_negative",
-    ),
-    CheckConstraint(
-        "(covers_first is null and covers_last is null) or covers_first <= covers_last",
-        name="jobsched_runs_covers_in_order",
-    ),
+    *_rules_of_runs(),
     sqlite_autoincrement=True,
 )
 

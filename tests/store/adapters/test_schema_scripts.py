@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -18,12 +18,13 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Engine, MetaData, Table, Text, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import NullPool
 
 from jobsched.store.open import open_store
 from jobsched.testing.builders import a_run, runs
 from jobsched_sql.schema import HEAD, REVISIONS, VERSION_TABLE
-from jobsched_sql.tables import metadata
+from jobsched_sql.tables import metadata, rules
 
 
 def engine_for(url: str) -> Engine:
@@ -98,11 +99,12 @@ def test_named_rules_of_the_migrated_schema_are_those_of_the_tables(made_url: st
     found = inspect(engine_for(made_url))
 
     for table in metadata.sorted_tables:
-        checks = {check["name"]: None for check in found.get_check_constraints(table.name)}
-        declared = {str(rule.name) for rule in table.constraints if rule.__class__.__name__ == "CheckConstraint"}
+        held = {
+            rule["name"] for rule in [*found.get_check_constraints(table.name), *found.get_foreign_keys(table.name)]
+        }
         indexes = {str(index["name"]) for index in found.get_indexes(table.name)}
 
-        assert set(checks) == declared
+        assert held == rules(table, found.dialect.name)
         assert indexes == {str(index.name) for index in table.indexes}
 
 
@@ -113,19 +115,21 @@ def test_named_rules_of_the_migrated_schema_are_those_of_the_tables(made_url: st
         ("reason = 'whim'", "reason_known"),
         ("source = 'thin air'", "source_known"),
         ("state = 'skipped'", "final_is_finished"),
-        ("finished_at = 1", "final_is_finished"),
+        ("finished_at = created_at", "final_is_finished"),
         ("state = 'running'", "running_is_owned"),
+        ("scheduled_at = created_at, job = null", "slot_has_job"),
+        ("losses = -1", "counts_not_negative"),
+        ("covers_first = available_at, covers_last = created_at", "covers_in_order"),
     ],
 )
-def test_sqlite_holds_the_rules_of_runs(sqlite_url: str, wrong: str, rule: str) -> None:
-    with closing(open_store(sqlite_url)) as store:
-        store.enqueue([a_run()])
+def test_the_database_holds_the_rules_of_runs_and_names_the_broken_one(made_url: str, wrong: str, rule: str) -> None:
+    with closing(open_store(made_url)) as store:
+        store.enqueue([a_run(available_at=datetime.now(UTC) + timedelta(days=1))])
 
-    with (
-        closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as file,
-        pytest.raises(sqlite3.IntegrityError, match=f"jobsched_runs_{rule}"),
-    ):
-        file.execute(f"update jobsched_runs set {wrong}")
+    with engine_for(made_url).connect() as connection, pytest.raises(IntegrityError) as refused:
+        connection.execute(text(f"update jobsched_runs set {wrong}"))
+
+    assert f"jobsched_runs_{rule}" in str(refused.value)
 
 
 def test_sqlite_makes_no_table_for_the_rules_of_each_run(sqlite_url: str) -> None:
