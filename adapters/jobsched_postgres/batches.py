@@ -196,6 +196,19 @@ def _element(value: str | int | None) -> str:
     return f'"{escaped}"'
 
 
+def as_text(value: object) -> str | None:
+    """A parameter as the server reads it; a list as an array."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    if isinstance(value, datetime):
+        return _instant(value)
+    if isinstance(value, list):
+        return "{" + ",".join(str(each) if isinstance(each, int) else _element(each) for each in value) + "}"
+    return str(value)
+
+
 def firings(each: Iterable[tuple[str, ...]]) -> dict[str, str]:
     """An array for each column."""
     columns = zip(*each, strict=True)

@@ -59,8 +59,6 @@ _HAS_TIMEOUTS = "jobsched_has_timeouts"
 #: Statements are prepared when they ask for it, never because they come often: their plans have to follow the tables.
 _ONLY_IF_ASKED = 2**31 - 1
 _IDLE_SINCE = "jobsched_idle_since"
-#: Whoever had it since may have rolled back, and then the driver has the server forget whatever was prepared.
-WAS_IN_POOL = "jobsched_was_in_pool"
 _PLANNED_AT = "jobsched_planned_at"
 _PLAN_SECONDS = 1.0
 #: A connection that rested so long is asked whether it still lives; one that rested less is only looked at.
@@ -149,7 +147,6 @@ class Connector:
 
     def _given_back(self, connection: psycopg.Connection[Any] | None, entry: ConnectionPoolEntry) -> None:
         entry.info[_IDLE_SINCE] = self._clock.monotonic()
-        entry.info[WAS_IN_POOL] = True
         if connection is not None:
             self.watchdog.forget(connection)
 

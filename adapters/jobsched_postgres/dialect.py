@@ -36,7 +36,7 @@ from jobsched_postgres.connections import (
     instant_of,
     told_pid,
 )
-from jobsched_postgres.direct import SENDS_TWO, Direct, execute_prepared
+from jobsched_postgres.direct import SENDS_TWO, Direct, execute_named, execute_prepared
 from jobsched_postgres.failures import (
     READ_ONLY,
     NotSentError,
@@ -164,9 +164,10 @@ class PostgresDialect(Dialect):
 
         def execute(pooled: PoolProxiedConnection) -> list[Any]:
             driver = as_driver(pooled.driver_connection)
+            if not self._connector.prepares(driver):
+                return driver.execute(statement, asked, prepare=False, binary=binary).fetchall()
             self._connector.plan_anew(driver, pooled.info)
-            prepare = self._connector.prepares(driver)
-            return driver.execute(statement, asked, prepare=prepare, binary=binary).fetchall()
+            return execute_named(pooled, statement, asked, binary=binary)
 
         return self._alone(execute)
 
@@ -182,12 +183,12 @@ class PostgresDialect(Dialect):
                 then = NOTIFY[topic] if ring and SENDS_TWO else None
                 within = ring and then is None
                 asked = batches.run_alone(run, now, ring=within, however_many=however_many)
-                return execute_prepared(pooled, "jobsched_insert_one", statements.INSERT_ONE, asked, then)
+                return execute_prepared(pooled, "jobsched_insert_one", statements.INSERT_ONE, asked, then=then)
             asked = batches.run_alone(run, now, ring=ring, however_many=however_many)
             return psycopg.RawCursor(driver).execute(statements.INSERT_ONE, asked, prepare=False).fetchall()
 
         rows = self._alone(insert)
-        return InsertedAlone([int(id_) for id_, _ in rows], [_STATES[state] for _, state in rows], rung=ring)
+        return InsertedAlone([id_ for id_, _ in rows], [_STATES[state] for _, state in rows], rung=ring)
 
     def _alone(self, work: Callable[[PoolProxiedConnection], list[Any]]) -> list[Any]:
         """One statement that commits by itself: as `write_once`, without SQLAlchemy, which takes as long as the server for it."""

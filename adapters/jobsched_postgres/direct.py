@@ -4,22 +4,28 @@ A pool and a driver look after much that such a statement never needs, which tak
 connection of the pool is kept from one statement to the next, and libpq itself is asked.
 """
 
+import hashlib
+import re
 import select
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import psycopg
 from psycopg import errors, pq
+from psycopg.adapt import Transformer
 from psycopg.pq.abc import PGconn, PGresult
 from sqlalchemy import Engine, PoolProxiedConnection
 
 from jobsched.clock import Clock
-from jobsched_postgres.connections import TRUSTED_SECONDS, WAS_IN_POOL, as_driver, was_told_something
+from jobsched_postgres.batches import as_text
+from jobsched_postgres.connections import TRUSTED_SECONDS, as_driver, was_told_something
 from jobsched_postgres.failures import before_sending
 from jobsched_postgres.watchdog import Watchdog
 from jobsched_sql.forking import leave
 
 _PREPARED = "jobsched_prepared"
+_NAMED = re.compile(r"%\((\w+)\)s")
 #: Whether libpq (14 and newer) can send a statement before the answer to another has come.
 SENDS_TWO = psycopg.Pipeline.is_supported()
 
@@ -72,44 +78,60 @@ class Direct:
 
 
 def execute_prepared(
-    pooled: PoolProxiedConnection, name: str, statement: str, asked: Sequence[str | None], then: bytes | None = None
-) -> list[tuple[str, ...]]:
-    """The rows of a prepared statement that commits by itself, as text. `statement` has $1 and so on, and no NULL among its results.
+    pooled: PoolProxiedConnection,
+    name: str,
+    statement: str,
+    asked: Sequence[str | None],
+    *,
+    then: bytes | None = None,
+    binary: bool = False,
+) -> list[tuple[Any, ...]]:
+    """The rows of a prepared statement that commits by itself, as the connection loads them. `statement` has $1 and so on.
 
     `then`: a statement that goes with it, and is executed when it has been committed; what becomes of that is not told.
     Raises the driver's errors, and NotSentError.
     """
     prepared: set[str] = pooled.info.setdefault(_PREPARED, set())
-    if name in prepared and pooled.info.get(WAS_IN_POOL):
-        try:
-            return _rows_of(pooled, name, asked, then)
-        except errors.InvalidSqlStatementName:
-            # Forgotten by a rollback: nothing was done, and it is prepared again.
-            prepared.clear()
+    driver = as_driver(pooled.driver_connection)
     if name not in prepared:
-        driver = as_driver(pooled.driver_connection)
         with before_sending():
             _checked(driver, driver.pgconn.prepare(name.encode(), statement.encode()), pq.ExecStatus.COMMAND_OK)
         prepared.add(name)
-        pooled.info[WAS_IN_POOL] = False
-    return _rows_of(pooled, name, asked, then)
-
-
-def _rows_of(
-    pooled: PoolProxiedConnection, name: str, asked: Sequence[str | None], then: bytes | None
-) -> list[tuple[str, ...]]:
-    driver = as_driver(pooled.driver_connection)
     encoding = driver.info.encoding
-    values = [None if value is None else value.encode(encoding) for value in asked]
-    # None is NULL, as `exec_params` says it in its types.
-    sent = name.encode()
-    result = driver.pgconn.exec_prepared(sent, values) if then is None else _both(pooled, sent, values, then)  # type: ignore[arg-type]
+    # None is NULL; psycopg says so in the types of `exec_params` alone.
+    values: Any = [None if value is None else _sendable(value.encode(encoding)) for value in asked]
+    if then is None:
+        form = pq.Format.BINARY if binary else pq.Format.TEXT
+        result = driver.pgconn.exec_prepared(name.encode(), values, None, form)
+    else:
+        result = _both(pooled, name.encode(), values, then)
     _checked(driver, result, pq.ExecStatus.TUPLES_OK)
-    columns = range(result.nfields)
-    return [
-        tuple([(result.get_value(row, column) or b"").decode(encoding) for column in columns])
-        for row in range(result.ntuples)
-    ]
+    transformer = Transformer(driver)
+    transformer.set_pgresult(result)
+    return transformer.load_rows(0, result.ntuples, tuple)
+
+
+def execute_named(
+    pooled: PoolProxiedConnection, statement: str, asked: Mapping[str, object], *, binary: bool
+) -> list[tuple[Any, ...]]:
+    """The same of a statement whose parameters have names, as %(name)s, and types of their own: each is sent as text."""
+    name, numbered, names = _numbered(statement)
+    return execute_prepared(pooled, name, numbered, [as_text(asked[each]) for each in names], binary=binary)
+
+
+@cache
+def _numbered(statement: str) -> tuple[str, str, tuple[str, ...]]:
+    """A name for it, the statement with its parameters by number, and their names in that order."""
+    names = tuple(dict.fromkeys(_NAMED.findall(statement)))
+    numbered = _NAMED.sub(lambda found: f"${names.index(found[1]) + 1}", statement)
+    return f"jobsched_{hashlib.sha256(statement.encode()).hexdigest()[:16]}", numbered, names
+
+
+def _sendable(value: bytes) -> bytes:
+    """Of what stands behind a NUL libpq would send nothing."""
+    if b"\0" in value:
+        raise psycopg.DataError("a text cannot hold a NUL (0x00)")
+    return value
 
 
 def _both(pooled: PoolProxiedConnection, name: bytes, values: Sequence[bytes | None], then: bytes) -> PGresult:
