@@ -1,7 +1,7 @@
 """AsyncClient: the same methods as `Client`, awaited."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import wraps
@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from jobsched.client import Client
 from jobsched.clock import Clock
 from jobsched.model.batch import BatchCounts
-from jobsched.model.run import Run
+from jobsched.model.run import LogLine, Run
 from jobsched.store.port import Store
 
 P = ParamSpec("P")
@@ -109,6 +109,17 @@ class AsyncClient:
             run, pause = await asyncio.to_thread(next, looks)
             if run.state.final:
                 return run
+            await asyncio.sleep(pause)
+
+    async def follow(
+        self, run_id: int, *, attempt: int | None = None, looked: Callable[[Run], object] | None = None
+    ) -> AsyncIterator[LogLine]:
+        """As of `Client`. Between two looks no thread is held."""
+        looks = self.client.line_looks(run_id, attempt=attempt, looked=looked)
+        while (look := await asyncio.to_thread(next, looks, None)) is not None:
+            lines, pause = look
+            for line in lines:
+                yield line
             await asyncio.sleep(pause)
 
     async def batch(self, name: str) -> "AsyncBatch":

@@ -1,7 +1,6 @@
 """A node's settings: option of the command line, environment (`JOBSCHED_<SETTING>`), file, default, in this order."""
 
 import os
-import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
@@ -9,11 +8,11 @@ from typing import TypeVar
 import click
 
 from jobsched.config import variables
-from jobsched.config.fields import NAME_PATTERN
 from jobsched.config.rules import lease_finding
 from jobsched.handlers.inheritance import Inheritance
 from jobsched.model.desired import Settings
 from jobsched.model.durations import parse_duration
+from jobsched.model.names import is_name
 from jobsched.runner.options import Options
 
 T = TypeVar("T")
@@ -87,7 +86,7 @@ def _log_format(text: str) -> str:
 
 def _queues(text: str) -> tuple[str, ...]:
     names = _names(text)
-    wrong = [name for name in names if not re.fullmatch(NAME_PATTERN, name)]
+    wrong = [name for name in names if not is_name(name)]
     if wrong or not names:
         raise click.BadParameter(f"{(wrong or [text])[0]!r} is no name of a queue", param_hint="--queues")
     return names

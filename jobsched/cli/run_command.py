@@ -13,7 +13,7 @@ import click
 from jobsched.cli.errors import Failure
 from jobsched.cli.node_metrics import Address, address_of, answering_scrapes
 from jobsched.cli.output import say
-from jobsched.cli.target import database_of, database_option, files, paths_argument, prepare
+from jobsched.cli.target import NamespaceName, database_of, database_option, files, paths_argument, prepare
 from jobsched.cli.waiting import prepare_when_reachable, wait_option
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ _WORN_OUT = 75
     "--namespace",
     "namespaces",
     multiple=True,
+    type=NamespaceName(),
     metavar="NAME",
     help="Run what the database has of these namespaces, without files; may be repeated.",
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobsched.errors import ConfigError, SchemaError, StoreError
+from jobsched.model.names import LONGEST_NAME, is_name
 
 DEFAULT_FILE = Path("jobs.yaml")
 _GUESSED = Path("jobsched.db")
@@ -149,7 +150,27 @@ database_option = click.option(
     metavar="URL",
     help="Database URL; else JOBSCHED_DATABASE_URL, the file's settings, sqlite:///jobsched.db.",
 )
-namespace_option = click.option("--namespace", metavar="NAME", help="Namespace; else that of ./jobs.yaml, or default.")
+
+
+class NamespaceName(click.ParamType[str]):
+    """The name of a namespace."""
+
+    name = "namespace"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not is_name(value):
+            self.fail(
+                f"{value!r} is no name: use letters, digits, '.', '_' and '-', at most {LONGEST_NAME}", param, ctx
+            )
+        return value
+
+
+namespace_option = click.option(
+    "--namespace",
+    type=NamespaceName(),
+    metavar="NAME",
+    help="Namespace; else that of ./jobs.yaml, or default.",
+)
 paths_argument = click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path(path_type=Path))
 output_option = click.option(
     "-o",

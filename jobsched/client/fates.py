@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from jobsched.client.given import name_of_job
 from jobsched.client.jobs import Jobs
 from jobsched.client.runs import Runs
 from jobsched.model.instants import as_utc
@@ -22,7 +23,7 @@ class Fates(Jobs, Runs):
         An `at` that is no slot comes first, followed by the slots before and after it. Of a job that is no longer
         declared: what is recorded. Raises UnknownJobError if it is not declared, and nothing is recorded of it.
         """
-        declared, now = self.store.jobs(self.namespace, [name]), self.store.now()
+        declared, now = self.store.jobs(self.namespace, [name_of_job(name)]), self.store.now()
         if not declared:
             return self._recorded_fates(name, at, now, count)
         stored, pause = declared[0], Pauses(self.store.pauses([self.namespace])).of_job(name)

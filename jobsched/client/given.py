@@ -5,6 +5,7 @@ from datetime import timedelta
 from operator import index
 
 from jobsched.model.durations import parse_duration
+from jobsched.model.names import LONGEST_NAME, is_name
 from jobsched.model.text import storable
 
 #: The highest number that a run can have, and so of how many can be asked.
@@ -22,10 +23,34 @@ def id_of_run(given: object) -> int:
 
 
 def ids_of_runs(given: Iterable[int]) -> list[int]:
-    """The numbers of many, in their order. Raises TypeError as `id_of_run`, and on one alone."""
+    """The numbers of many, in their order; one that is given twice counts once. Raises TypeError as `id_of_run`, and on one alone."""
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         raise TypeError(f"{given!r:.80} is no list of ids of runs")
-    return [id_of_run(one) for one in given]
+    return list(dict.fromkeys(id_of_run(one) for one in given))
+
+
+def namespace_of(given: object) -> str:
+    """The name of a namespace. Raises ValueError for what no file can name: no node would serve it."""
+    if not isinstance(given, str) or not is_name(given):
+        raise ValueError(
+            f"namespace={given!r:.80} is no name: use letters, digits, '.', '_' and '-', beginning with a letter or digit, "
+            f"at most {LONGEST_NAME}"
+        )
+    return given
+
+
+def name_of_job(given: object) -> str:
+    """The name of a job. Raises TypeError if it is no text, as the function that the job runs."""
+    if not isinstance(given, str):
+        raise TypeError(f"{given!r:.80} is no name of a job: give it as it stands in jobs.yaml")
+    return given
+
+
+def names_of_jobs(given: Iterable[str]) -> list[str]:
+    """The names of many. Raises TypeError as `name_of_job`, and on one alone."""
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise TypeError(f"{given!r:.80} is no list of names of jobs")
+    return [name_of_job(one) for one in given]
 
 
 def is_possible(run_id: int) -> bool:

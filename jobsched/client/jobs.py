@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from jobsched.client.acting import Acting
+from jobsched.client.given import name_of_job, names_of_jobs
 from jobsched.errors import UnknownJobError
 from jobsched.model.audit import Act, Action
 from jobsched.model.once import Once
@@ -17,11 +18,11 @@ class Jobs(Acting):
 
     def jobs(self, names: Sequence[str] | None = None) -> list[StoredJob]:
         """Jobs of the namespace, sorted by name: all, or those of `names` that exist."""
-        return self.store.jobs(self.namespace, names)
+        return self.store.jobs(self.namespace, None if names is None else names_of_jobs(names))
 
     def job(self, name: str) -> StoredJob:
         """One job. Raises UnknownJobError, with the nearest name."""
-        found = self.store.jobs(self.namespace, [name])
+        found = self.store.jobs(self.namespace, [name_of_job(name)])
         if found:
             return found[0]
         raise self._unknown(name)
@@ -76,6 +77,7 @@ class Jobs(Acting):
         from jobsched.config.entry import check_shared_limit, job_of
         from jobsched.sync.edit import Edit, apply_edit
 
+        name = name_of_job(name)
         job = None if definition is None else job_of(self.namespace, name, definition)
         if job is not None and job.concurrency.key is not None:
             check_shared_limit(job, (stored.job for stored in self.jobs()))

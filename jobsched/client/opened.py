@@ -3,6 +3,7 @@
 from os import PathLike
 
 from jobsched.client.closing import Closing
+from jobsched.client.given import namespace_of
 from jobsched.clock import Clock, SystemClock
 from jobsched.errors import ClosedError, DatabaseUrlError
 from jobsched.model.audit import Actor
@@ -23,17 +24,18 @@ class Opened(Closing):
     ) -> None:
         """`store`: a database URL, or an open store (which this client does not close).
 
-        `actor`: who acts, for the audit; else the user, machine and script of this process.
+        `actor`: who acts, for the audit; else the user, machine and script of this process. Raises DatabaseUrlError, and
+        ValueError for what is no name of a namespace.
         """
         given: object = store  # what a type checker would not let pass
         if given is None or isinstance(given, PathLike):
             raise DatabaseUrlError(
                 f"the database must be a URL like sqlite:///jobs.db, or an open store, not {store!r:.80}"
             )
+        self.namespace = namespace_of(namespace)
         self._owns = isinstance(store, str)
         self._store: Store = open_store(store, clock=clock) if isinstance(store, str) else store
         self._closed = False
-        self.namespace = namespace
         self._clock = clock or SystemClock()
         self._actor = actor
 

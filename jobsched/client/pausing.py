@@ -5,6 +5,7 @@ from collections.abc import Container, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
+from jobsched.client.given import names_of_jobs
 from jobsched.client.jobs import Jobs
 from jobsched.errors import StoreUnavailableError
 from jobsched.model.audit import Act, Action
@@ -41,7 +42,9 @@ class Pausing(Jobs):
         Raises UnknownJobError, with the nearest name; then nothing is paused.
         """
         targets = _targets(jobs, queue, all)
-        declared = {stored.job.name for stored in self.store.jobs(self.namespace, jobs)} if jobs else set()
+        declared = (
+            {stored.job.name for stored in self.store.jobs(self.namespace, names_of_jobs(jobs))} if jobs else set()
+        )
         for name in jobs:
             if name not in declared:
                 raise self._unknown(name)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from jobsched.client.given import LARGEST_ID, as_limit, can_be_found, id_of_run, ids_of_runs, is_possible
+from jobsched.client.given import LARGEST_ID, as_limit, can_be_found, id_of_run, ids_of_runs, is_possible, names_of_jobs
 from jobsched.client.opened import Opened
 from jobsched.errors import UnknownRunError
 from jobsched.model.instants import as_utc
@@ -89,7 +89,7 @@ class Runs(Opened):
 
     def recent_runs(self, names: Sequence[str], count: int = 30) -> dict[str, list[Glance]]:
         """The newest runs of each of these jobs that has one, newest first, without what may be large; skipped ones too."""
-        return self.store.recent_runs(self.namespace, names, count)
+        return self.store.recent_runs(self.namespace, names_of_jobs(names), count)
 
 
 def _state(word: str) -> RunState:

@@ -59,20 +59,28 @@ class Watching(Runs):
 
         Raises UnknownRunError.
         """
-        never, pause, after, ended = threading.Event(), _FIRST_LOOK, (0, -1), False
+        never = threading.Event()
+        for lines, pause in self.line_looks(run_id, attempt=attempt, looked=looked):
+            yield from lines
+            self._clock.wait(never, pause)
+
+    def line_looks(
+        self, run_id: int, *, attempt: int | None = None, looked: Callable[[Run], object] | None = None
+    ) -> Iterator[tuple[list[LogLine], float]]:
+        """What `follow` sees: the lines that are new at each look, and how many seconds to pause after it. Raises as `follow`."""
+        pause, after, ended = _FIRST_LOOK, (0, -1), False
         while True:
             # Asked before its lines are read: what it wrote until then is among them.
             run, lines = self.run(run_id), self.log(run_id, attempt=attempt, after=after)
             if looked is not None:
                 looked(run)
-            yield from lines
             if lines:
                 after, pause = (lines[-1].attempt, lines[-1].seq), _FIRST_LOOK
             elif ended:
                 return
             # The last lines of many may be stored a moment after the end is: one more look.
             ended = run.state.final
-            self._clock.wait(never, pause)
+            yield lines, pause
             pause = _FIRST_LOOK if ended else min(pause * 1.5, _SLOWEST_LOOK)
 
     def _pauses(self, timeout: timedelta | None) -> Iterator[float]:

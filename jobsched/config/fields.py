@@ -11,9 +11,9 @@ from jobsched.config import variables
 from jobsched.config.kinds import anything, before, integer, made_by, mapping, text
 from jobsched.model.durations import format_duration, parse_duration
 from jobsched.model.instants import parse_instant
+from jobsched.model.names import LONGEST_NAME, NAME_PATTERN
 from jobsched.model.queue import Rate, parse_rate
 
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _DURATION_PATTERN = r"^(\d+(\.\d+)?|(?=\d)(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?)$"
 _RATE_PATTERN = r"^[1-9]\d{0,6}/(\d+(\.\d+)?|(?=\d)(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?)$"
 _INSTANT_PATTERN = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([Zz]|[+-]\d{2}:?\d{2})$"
@@ -116,7 +116,7 @@ PERIOD = made_by(_duration(timedelta(seconds=1)), _DURATION_SCHEMA)
 RATE = made_by(_rate, {"type": "string", "pattern": _RATE_PATTERN, "examples": ["100/1m", "5/1s"]})
 INSTANT = made_by(_instant, {"type": "string", "pattern": _INSTANT_PATTERN, "examples": ["2026-12-24T08:00:00Z"]})
 TEXT = text(least=1)
-NAME = text(pattern=NAME_PATTERN, most=100)
+NAME = text(pattern=NAME_PATTERN, most=LONGEST_NAME)
 REFERRING = before(_with_references, text())
 HTTP_URL = before(_with_references, text(pattern=r"^(?:https?://|\$\{)", most=8192))
 #: A scheme, or a reference that may bring one.

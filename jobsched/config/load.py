@@ -1,6 +1,5 @@
 """From PATHs to the desired state of a namespace, or to all that is wrong with the files, in one pass."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,7 +13,6 @@ from jobsched.config import alert_rules, lint, rules, unsupported
 from jobsched.config.alike import AlikeFields
 from jobsched.config.diagnostics import Diagnostic, Diagnostics, Step, TooManyDiagnosticsError
 from jobsched.config.document import Document, read
-from jobsched.config.fields import NAME_PATTERN
 from jobsched.config.messages import Finding, findings, not_a_name, shown
 from jobsched.config.partial import doubtful_fields, sound_part, wrong_fields
 from jobsched.config.schema import DEFAULTS, HEAD, JOB, SCHEDULE_KINDS, SETTINGS
@@ -31,11 +29,11 @@ from jobsched.errors import ConfigError
 from jobsched.model.alert import Notifier
 from jobsched.model.desired import DesiredState, Settings
 from jobsched.model.job import Concurrency, Job
+from jobsched.model.names import is_name
 
 DEFAULT_NAMESPACE = "default"
 #: What is meant where no path is given.
 DEFAULT_PATH = Path("jobs.yaml")
-_NAME = re.compile(NAME_PATTERN)
 #: What stands at the top of a file for the sake of its jobs.
 _OF_JOBS = frozenset({"jobs", "defaults", "calendars", "notifiers"})
 
@@ -241,7 +239,7 @@ class _File:
 
     def _is_refused(self, name: str, entry: Any) -> bool:
         """Whether a job is none, or not supported yet; then it is reported, as is a name that is none."""
-        if _NAME.fullmatch(name) is None or len(name) > 100:
+        if not is_name(name):
             self.report(Finding((), *not_a_name(name), of_key=True), ("jobs", name))
         if not isinstance(entry, dict):
             self.report(_no_job(entry), ("jobs", name))

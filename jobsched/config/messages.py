@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from pydantic_core import ValidationError
 
 from jobsched.config.diagnostics import Step
-from jobsched.config.fields import NAME_PATTERN
 from jobsched.config.foreign import advice
 from jobsched.config.kinds import Group
 from jobsched.config.schema import field_names
+from jobsched.model.names import LONGEST_NAME, NAME_PATTERN
 
 
 class Finding(NamedTuple):
@@ -177,6 +177,6 @@ def _pattern(pattern: str, value: str, path: tuple[Step, ...]) -> tuple[str, str
 
 def not_a_name(value: str) -> tuple[str, str]:
     """Message and hint for a name of a job, namespace or queue."""
-    if len(value) > 100:
-        return "a name has at most 100 characters", ""
+    if len(value) > LONGEST_NAME:
+        return f"a name has at most {LONGEST_NAME} characters", ""
     return f"{shown(value)} is no name", "use letters, digits, `.`, `_` and `-`, beginning with a letter or digit"

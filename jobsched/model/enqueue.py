@@ -12,7 +12,8 @@ from jobsched.model.alike import RunsAlike
 from jobsched.model.durations import parse_duration
 from jobsched.model.instants import as_utc
 from jobsched.model.keys import LONGEST_KEY, as_key
-from jobsched.model.options import NO_OPTIONS, declared_names, declared_options, is_queue
+from jobsched.model.names import is_name
+from jobsched.model.options import NO_OPTIONS, declared_names, declared_options
 from jobsched.model.payload import Model, payload_of, payloads_of
 from jobsched.model.run import NewRun, OnConflict, Source
 from jobsched.model.text import storable
@@ -224,7 +225,7 @@ def _duration(what: str, given: timedelta | float | str) -> timedelta:
 
 
 def _queue(queue: str | None) -> str | None:
-    if queue is not None and not is_queue(queue):
+    if queue is not None and not is_name(queue):
         raise EnqueueError(
             f"queue={queue!r} is no name of a queue: up to 100 letters, digits, dots, dashes and underscores"
         )

@@ -1,6 +1,5 @@
 """What a handler's decorator says of its runs, `@handler("email.send", retries=5, timeout="30s")`, and how far it holds for a job's."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
@@ -9,8 +8,8 @@ from weakref import WeakKeyDictionary
 
 from jobsched.model.durations import parse_duration
 from jobsched.model.job import Job, Retries, Timeout
+from jobsched.model.names import is_name
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _RETRIES = frozenset(field.name for field in fields(Retries))
 _BACKOFFS = ("exponential", "linear", "constant")
 
@@ -44,7 +43,7 @@ def handler_options(
     no_retry_on: Iterable[type[BaseException] | str] | None = None,
 ) -> HandlerOptions:
     """The arguments of the decorator as options; they are spelled as in jobs.yaml. Raises ValueError saying what is wrong."""
-    if queue is not None and not is_queue(queue):
+    if queue is not None and not is_name(queue):
         raise ValueError(f"queue={queue!r} is no name of a queue")
     if priority is not None and type(priority) is not int:
         raise ValueError(f"priority={priority!r} is no whole number")
@@ -65,11 +64,6 @@ def handler_options(
         timeout=None if timeout is None else _timeout(timeout),
         given=frozenset(given),
     )
-
-
-def is_queue(name: object) -> bool:
-    """Whether it is the name of a queue."""
-    return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def parts(group: str, names: Iterable[str]) -> set[str]:

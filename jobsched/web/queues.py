@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 
 from jobsched.client import Client
 from jobsched.model.instants import format_instant
-from jobsched.model.options import is_queue
+from jobsched.model.names import is_name
 from jobsched.model.pause import Pauses, PauseScope
 from jobsched.model.queue import QueueLimits
 from jobsched.model.report import pause_as_json
@@ -71,7 +71,7 @@ def resume_queue(queue: str, client: TheClient, sent: shapes.Resume | None = Non
 
 
 def _queue(name: str) -> str:
-    if not is_queue(name):
+    if not is_name(name):
         raise Problem(422, "invalid", f"{name[:80]!r} is no name of a queue")
     return name
 

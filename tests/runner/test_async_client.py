@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from tests.runner.conftest import Bench
 
 PATIENCE = timedelta(seconds=20)
-#: What gives line after line, for as long as a run lasts, and what `wait` and `wait_batch` are made of.
-NOT_AWAITED = {"follow", "looks", "batch_looks", "acting_as", "act"}
+#: What `wait`, `follow` and `wait_batch` are made of, and what asks nothing.
+NOT_AWAITED = {"looks", "line_looks", "batch_looks", "acting_as", "act"}
 
 
 def public(kind: type) -> set[str]:
@@ -25,7 +26,36 @@ def public(kind: type) -> set[str]:
 
 def test_it_has_every_method_of_the_client() -> None:
     assert public(AsyncClient) == public(Client) - NOT_AWAITED
-    assert all(inspect.iscoroutinefunction(getattr(AsyncClient, name)) for name in public(AsyncClient))
+    assert all(inspect.iscoroutinefunction(getattr(AsyncClient, name)) for name in public(AsyncClient) - {"follow"})
+
+
+@pytest.fixture
+def bench(either_bench: "Bench") -> "Bench":
+    return either_bench
+
+
+def test_the_lines_of_a_run_are_followed_to_its_end(bench: "Bench") -> None:
+    looked_at = threading.Event()
+
+    @bench.registry.handler("speak")
+    def speak() -> None:
+        print("first")
+        looked_at.wait(PATIENCE.total_seconds())
+        print("last")
+
+    bench.node()
+
+    async def main() -> list[str]:
+        async with AsyncClient(bench.client.store) as client:
+            made, said = await client.enqueue("speak"), list[str]()
+            async for line in client.follow(made.id):
+                said.append(line.text)
+                looked_at.set()
+            with pytest.raises(UnknownRunError):
+                await anext(client.follow(made.id + 1))
+            return said
+
+    assert asyncio.run(main()) == ["first", "last"]
 
 
 def test_a_run_is_enqueued_performed_and_waited_for(bench: "Bench") -> None:

@@ -138,3 +138,45 @@ def test_a_handler_that_is_enqueued_without_a_client_says_so() -> None:
 
     with pytest.raises(TypeError, match="'ana' is no client: give one first, then the arguments of 'send'"):
         send.enqueue("ana", to="bob")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", ["", "A B", "a\0b", "-x", "x" * 101, None, 5])
+def test_a_namespace_that_no_file_can_name_is_refused_since_no_node_would_serve_it(
+    database_url: str, wrong: Any
+) -> None:
+    with pytest.raises(ValueError, match=r"^namespace=.* is no name: use letters"):
+        Client(database_url, namespace=wrong)
+
+
+_OF_A_JOB: dict[str, Callable[[Client, Any], object]] = {
+    "job": lambda client, job: client.job(job),
+    "jobs": lambda client, job: client.jobs([job]),
+    "trigger": lambda client, job: client.trigger(job),
+    "why": lambda client, job: client.why(job),
+    "pause": lambda client, job: client.pause(job),
+    "recent_runs": lambda client, job: client.recent_runs([job]),
+    "create_job": lambda client, job: client.create_job(job, {"handler": "a.b"}),
+    "delete_job": lambda client, job: client.delete_job(job),
+}
+
+
+@pytest.mark.parametrize("ask", _OF_A_JOB.values(), ids=_OF_A_JOB)
+def test_what_is_no_name_of_a_job_is_refused_as_the_function_that_it_runs(
+    client: Client, ask: Callable[[Client, Any], object]
+) -> None:
+    for wrong in (test_many_runs_may_be_named_by_whatever_can_be_gone_through, None, 7):
+        with pytest.raises(TypeError, match=r"is no name of a job: give it as it stands in jobs\.yaml"):
+            ask(client, wrong)
+
+
+def test_one_name_is_no_list_of_names(client: Client) -> None:
+    with pytest.raises(TypeError, match="is no list of names of jobs"):
+        client.jobs("nightly")
+
+
+def test_a_run_that_is_named_twice_is_changed_once(client: Client) -> None:
+    made = client.enqueue("work")
+
+    answers = client.cancel_all([made.id, made.id])
+
+    assert [(answer.id, answer.refused) for answer in answers] == [(made.id, None)]

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from jobsched.model.options import is_queue
+from jobsched.model.names import is_name
 from jobsched.model.pause import PauseScope
 from jobsched.web.figures import Figures
 from jobsched.web.pages.forms import duration_of, reason_of
@@ -65,6 +65,6 @@ def resume_everything(request: Request, client: TheClient, renderer: TheRenderer
 
 
 def _known(name: str) -> str:
-    if not is_queue(name):
+    if not is_name(name):
         raise Problem(422, "invalid", f"{name[:80]!r} is no name of a queue")
     return name
