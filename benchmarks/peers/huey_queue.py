@@ -1,8 +1,8 @@
 """Huey on SQLite: 4 threads (more did not help), WAL, `fsync=True` so that a commit is as durable as jobsched's; no results kept.
 
 Between looks at an empty queue its workers sleep 10 ms, rising by a twentieth to 50 ms: less than its default of 100 ms
-to 10 s, for the sake of latency; an idle consumer takes 1.6 % of a core so, by its default 0.1 %. It has no call that
-enqueues many. At most once: a task is deleted when it is taken.
+to 10 s, for the sake of latency; an idle consumer takes 1.6 % of a core so, by its default (`hurried` false) 0.1 %. It has
+no call that enqueues many. At most once: a task is deleted when it is taken.
 """
 
 import logging
@@ -16,8 +16,8 @@ class Queue:
     unfinished = "select exists (select 1 from task)"
     many = None
 
-    def __init__(self, url: str, threads: int = 4) -> None:
-        self._file, self._threads = url.removeprefix("sqlite:///"), threads
+    def __init__(self, url: str, threads: int = 4, *, hurried: bool = True) -> None:
+        self._file, self._threads, self._hurried = url.removeprefix("sqlite:///"), threads, hurried
         logging.getLogger("huey").setLevel(logging.WARNING)
 
     def install(self) -> None:
@@ -38,11 +38,5 @@ class Queue:
 
     def work(self, done: Callable[[object], None]) -> None:
         self._done = done
-        self._huey.create_consumer(
-            workers=self._threads,
-            periodic=False,
-            initial_delay=0.01,
-            backoff=1.05,
-            max_delay=0.05,
-            check_worker_health=False,
-        ).start()
+        sleeps = {"initial_delay": 0.01, "backoff": 1.05, "max_delay": 0.05} if self._hurried else {}
+        self._huey.create_consumer(workers=self._threads, periodic=False, check_worker_health=False, **sleeps).start()
