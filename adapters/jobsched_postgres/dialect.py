@@ -281,10 +281,15 @@ class PostgresDialect(Dialect):
     def insert_alone(self, runs: Sequence[NewRun], *, however_many: bool) -> InsertedAlone:
         topic: Topic = "pending" if len(runs) == 1 and runs[0].available_at is None else "runs"
         ring = self._ringer.take(topic)
-        if len(runs) == 1:
-            made = self._insert_one(runs[0], topic, ring=ring, however_many=however_many)
-        else:
-            made = self._insert_many(runs, ring=ring, however_many=however_many)
+        try:
+            if len(runs) == 1:
+                made = self._insert_one(runs[0], topic, ring=ring, however_many=however_many)
+            else:
+                made = self._insert_many(runs, ring=ring, however_many=however_many)
+        except BaseException:
+            if ring:
+                self._ringer.ring(topic)  # for those whose ring it took along
+            raise
         if ring:
             self._ring_here(topic)
         return made
