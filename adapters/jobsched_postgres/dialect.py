@@ -218,6 +218,7 @@ class PostgresDialect(Dialect):
             return work(pooled)
         except NotSentError as error:
             pooled.invalidate(error)
+            self._direct.drop()  # what rested beside it has been lost like it
             raise
         except psycopg.Error as error:
             if connection_lost(error):
