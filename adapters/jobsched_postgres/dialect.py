@@ -1,6 +1,5 @@
 """PostgreSQL's answers to what the shared store asks."""
 
-import json
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -362,7 +361,8 @@ class PostgresDialect(Dialect):
         asked = {
             "now": self.given_now(),
             "node": wish.node,
-            "generations": json.dumps(dict(wish.generations)),
+            "of_namespaces": list(wish.generations),
+            "generations": list(wish.generations.values()),
             "namespaces": [namespace for namespace, _ in served or ()] or list(wish.generations),
             "queues": [queue for _, queue in served or ()],
             "shares": [min(wish.shares.get(queue, wish.limit), wish.limit) for _, queue in served or ()],
