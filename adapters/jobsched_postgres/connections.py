@@ -101,6 +101,7 @@ class Connector:
             pool_size=_POOL,
             max_overflow=_POOL_OVERFLOW,
             pool_timeout=_POOL_SECONDS,
+            pool_use_lifo=True,  # a server that was just asked has more at hand than one that rested
             hide_parameters=True,
             connect_args=self._arguments(),
         )

@@ -1,6 +1,5 @@
 """PostgreSQL's answers to what the shared store asks."""
 
-import json
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -218,6 +217,7 @@ class PostgresDialect(Dialect):
             return work(pooled)
         except NotSentError as error:
             pooled.invalidate(error)
+            self._direct.drop()  # what rested beside it has been lost like it
             raise
         except psycopg.Error as error:
             if connection_lost(error):
@@ -281,10 +281,15 @@ class PostgresDialect(Dialect):
     def insert_alone(self, runs: Sequence[NewRun], *, however_many: bool) -> InsertedAlone:
         topic: Topic = "pending" if len(runs) == 1 and runs[0].available_at is None else "runs"
         ring = self._ringer.take(topic)
-        if len(runs) == 1:
-            made = self._insert_one(runs[0], topic, ring=ring, however_many=however_many)
-        else:
-            made = self._insert_many(runs, ring=ring, however_many=however_many)
+        try:
+            if len(runs) == 1:
+                made = self._insert_one(runs[0], topic, ring=ring, however_many=however_many)
+            else:
+                made = self._insert_many(runs, ring=ring, however_many=however_many)
+        except BaseException:
+            if ring:
+                self._ringer.ring(topic)  # for those whose ring it took along
+            raise
         if ring:
             self._ring_here(topic)
         return made
@@ -356,7 +361,8 @@ class PostgresDialect(Dialect):
         asked = {
             "now": self.given_now(),
             "node": wish.node,
-            "generations": json.dumps(dict(wish.generations)),
+            "of_namespaces": list(wish.generations),
+            "generations": list(wish.generations.values()),
             "namespaces": [namespace for namespace, _ in served or ()] or list(wish.generations),
             "queues": [queue for _, queue in served or ()],
             "shares": [min(wish.shares.get(queue, wish.limit), wish.limit) for _, queue in served or ()],

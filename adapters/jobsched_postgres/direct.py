@@ -1,7 +1,7 @@
 """The shortest way of one small statement to the server and back, for what programs ask one at a time.
 
-A pool and a driver look after much that such a statement never needs, which takes longer than the server does. So one
-connection of the pool is kept from one statement to the next, and libpq itself is asked.
+A pool and a driver look after much that such a statement never needs, which takes longer than the server does. So some
+connections of the pool are kept from one statement to the next, and libpq itself is asked.
 """
 
 import hashlib
@@ -28,10 +28,13 @@ _PREPARED = "jobsched_prepared"
 _NAMED = re.compile(r"%\((\w+)\)s")
 #: Whether libpq (14 and newer) can send a statement before the answer to another has come.
 SENDS_TWO = psycopg.Pipeline.is_supported()
+#: One for who claims, one for who finishes, one for a ring between: what is asked again and again is asked of the same
+#: servers, which have it prepared, and its tables at hand.
+_MOST_KEPT = 3
 
 
 class Direct:
-    """Thread-safe: who finds the kept connection taken gets another from the pool, and the last one given back is kept."""
+    """Thread-safe: the one given back last is taken first; who finds all of them taken gets another from the pool."""
 
     def __init__(self, engine: Engine, watchdog: Watchdog, clock: Clock) -> None:
         self._engine, self._watchdog, self._clock = engine, watchdog, clock
@@ -53,7 +56,7 @@ class Direct:
         return self._engine.raw_connection()
 
     def give_back(self, pooled: PoolProxiedConnection) -> None:
-        if self._closed or self._kept or not pooled.is_valid:
+        if self._closed or len(self._kept) >= _MOST_KEPT or not pooled.is_valid:
             pooled.close()
             return
         self._watchdog.forget(as_driver(pooled.driver_connection))
@@ -65,7 +68,7 @@ class Direct:
         self.drop()
 
     def drop(self) -> None:
-        """The kept connection is no good."""
+        """The kept connections are no good."""
         while self._kept:
             _, pooled = self._kept.pop()
             pooled.invalidate()

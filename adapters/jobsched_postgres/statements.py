@@ -284,7 +284,7 @@ CLAIM = """
 with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now)
 update jobsched_runs run set state = 'running', reason = null, attempt = attempt + 1, claim_no = claim_no + 1,
   node = %(node)s, started_at = (select now from clock),
-  generation = (%(generations)s::json ->> run.namespace)::bigint
+  generation = (%(generations)s::bigint[])[array_position(%(of_namespaces)s::text[], run.namespace)]
 where run.id = any(array(
   select oldest.id
   from unnest((select %(namespaces)s::text[])) as wanted (namespace)
@@ -309,7 +309,7 @@ CLAIM_OF_QUEUES = """
 with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now)
 update jobsched_runs run set state = 'running', reason = null, attempt = attempt + 1, claim_no = claim_no + 1,
   node = %(node)s, started_at = (select now from clock),
-  generation = (%(generations)s::json ->> run.namespace)::bigint
+  generation = (%(generations)s::bigint[])[array_position(%(of_namespaces)s::text[], run.namespace)]
 where run.id = any(array(
   select ranked.id from (
   select oldest.*, served.share,

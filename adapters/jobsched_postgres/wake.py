@@ -24,6 +24,9 @@ _TOPICS: tuple[Topic, ...] = get_args(Topic)
 #: once, the rest are thinned out.
 BURST = 10
 PAUSE_SECONDS = 0.005
+#: So much longer a ring that waits leaves it to a run that is enqueued meanwhile to take it along, which costs that next to
+#: nothing; a thread that sends it takes the interpreter, and the kept connection, from those that enqueue.
+_LEFT_TO_RUNS_SECONDS = PAUSE_SECONDS / 2
 
 _PING_SECONDS = 10.0
 _FIRST_BACKOFF_SECONDS, _LONGEST_BACKOFF_SECONDS = 0.2, 10.0
@@ -47,7 +50,7 @@ class Ringer:
         self._wanted = threading.Event()
 
     def ring(self, topic: Topic) -> None:
-        """At once, or within `PAUSE_SECONDS`. Never raises."""
+        """At once, or within one and a half times `PAUSE_SECONDS`. Never raises."""
         with self._lock:
             if self._closing.is_set():
                 return
@@ -57,9 +60,15 @@ class Ringer:
         self._try(topic)
 
     def take(self, topic: Topic) -> bool:
-        """Whether the caller may send this ring itself, in the transaction that it is about, which saves one; else it rings after it."""
+        """Whether the caller may send this ring itself, with the transaction that it is about, which saves one; else it rings after it.
+
+        It then stands for what waits, too: whose transaction fails rings for that.
+        """
         with self._lock:
-            return topic not in self._waiting and not self._closing.is_set() and self._take()
+            if self._closing.is_set() or not self._take():
+                return False
+            self._waiting.discard(topic)
+            return True
 
     def close(self) -> None:
         """Send what waits, and end the thread; idempotent."""
@@ -87,13 +96,24 @@ class Ringer:
     def _trail(self) -> None:
         while not self._closing.is_set():
             self._clock.wait(self._wanted, None)
-            self._clock.wait(self._closing, PAUSE_SECONDS)
-            with self._lock:
-                topics, self._waiting = self._waiting, set()
-                self._wanted.clear()
-                self._take()
-            for topic in topics:
+            self._clock.wait(self._closing, self._until_due())
+            for topic in self._taken():
                 self._try(topic)
+
+    def _until_due(self) -> float:
+        with self._lock:
+            full_at = self._filled_at + (1 - self._tokens) * PAUSE_SECONDS
+            return full_at + _LEFT_TO_RUNS_SECONDS - self._clock.monotonic()
+
+    def _taken(self) -> set[Topic]:
+        """What is to be sent now: none if a run has taken it along, and perhaps left another ring to wait for the next place."""
+        topics: set[Topic] = set()
+        with self._lock:
+            if self._waiting and (self._take() or self._closing.is_set()):
+                topics, self._waiting = self._waiting, topics
+            if not self._waiting:
+                self._wanted.clear()
+        return topics
 
     def _try(self, topic: Topic) -> None:
         try:

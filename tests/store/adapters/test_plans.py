@@ -28,6 +28,7 @@ from jobsched.testing.builders import (
     a_transition,
     claim,
 )
+from jobsched_postgres import direct
 from jobsched_sqlite.connections import Driver
 
 AD_HOC = Retention(
@@ -91,6 +92,13 @@ def explained_by_the_driver(plans: list[str]) -> Iterator[None]:
             plans.extend(str(row) for row in execute(connection, "explain " + statement, *args).fetchall())
         return execute(connection, statement, *args, **options)
 
+    execute_named = direct.execute_named
+
+    def explaining_named(pooled: Any, statement: str, asked: Any, *, binary: bool) -> Any:
+        plan = execute(pooled.driver_connection, "explain " + statement, asked).fetchall()
+        plans.extend(str(row) for row in plan)
+        return execute_named(pooled, statement, asked, binary=binary)
+
     ask = Driver.exec_driver_sql
 
     def asking(driver: Driver, statement: str, parameters: Any = ()) -> Any:
@@ -102,6 +110,7 @@ def explained_by_the_driver(plans: list[str]) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Driver, "exec_driver_sql", asking)
         patch.setattr(psycopg.Connection, "execute", explaining)
+        patch.setattr("jobsched_postgres.dialect.execute_named", explaining_named)
         yield
 
 

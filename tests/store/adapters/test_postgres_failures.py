@@ -323,14 +323,25 @@ def test_only_what_runs_pass_through_by_the_thousand_is_prepared_on_the_server(s
     assert {statement.split()[0] for statement in prepared(store)} == {b"with"}
 
 
-def test_one_connection_goes_from_statement_to_statement_and_a_second_one_helps_out(store: Store) -> None:
+def test_who_asks_again_is_given_the_connection_that_was_used_last(store: Store) -> None:
     direct = store._dialect._direct  # type: ignore[attr-defined]
     first = direct.take()
     second = direct.take()
     direct.give_back(first)
     direct.give_back(second)
 
+    assert direct.take() is second
     assert direct.take() is first
+
+
+def test_of_many_that_ask_at_once_few_keep_their_connections_from_the_pool(store: Store) -> None:
+    dialect: Any = store._dialect  # type: ignore[attr-defined]
+    taken = [dialect._direct.take() for _ in range(5)]
+
+    for one in taken:
+        dialect._direct.give_back(one)
+
+    assert (len(dialect._direct._kept), dialect._engine.pool.checkedin()) == (3, 2)
 
 
 @pytest.mark.parametrize("lost", ["discard", "prepare"])

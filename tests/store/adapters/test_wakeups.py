@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from jobsched.errors import StoreError
 from jobsched.store.open import open_store
 from jobsched.store.port import Topic
 from jobsched.testing.builders import a_run
@@ -81,6 +82,34 @@ def test_the_bucket_fills_again() -> None:
             ringer.ring("runs")
 
         assert len(sent.now) == BURST + 3
+
+
+def test_a_ring_that_waits_goes_along_with_a_run_that_may_ring() -> None:
+    sent, clock = Sent(), FakeClock()
+    with closing(Ringer(sent.send, clock)) as ringer:
+        for _ in range(BURST + 1):
+            ringer.ring("pending")
+        too_soon = ringer.take("pending")
+        clock.advance(PAUSE_SECONDS * 1.2)
+        taken_along = ringer.take("pending")
+
+        ringer.ring("jobs")
+        clock.advance(PAUSE_SECONDS * 2)
+        trailing = sent.once_there_are(BURST + 1)[BURST:]
+
+    assert (too_soon, taken_along) == (False, True)
+    assert trailing == sent.now[BURST:] == ["jobs"]
+
+
+def test_a_run_that_is_refused_rings_for_those_whose_ring_it_took_along(postgres_url: str) -> None:
+    sent = Sent()
+    with closing(open_store(postgres_url)) as store, closing(Ringer(sent.send, FakeClock())) as ringer:
+        store._dialect._ringer = ringer  # type: ignore[attr-defined]
+
+        with pytest.raises(StoreError):
+            store.enqueue([a_run(priority=2**63)])
+
+        assert sent.now == ["pending"]
 
 
 def test_closing_sends_what_waits() -> None:
