@@ -54,39 +54,31 @@ class AlikeFields:
         fit = self._fit.get(names)
         if fit is None:
             given = dict.fromkeys(names)
-            fit = self._fit[names] = not any(True for _ in (*kind_findings(given), *effect_findings(given)))
+            found = any(True for _ in (*kind_findings(given), *effect_findings(given)))
+            fit = self._fit[names] = JOB.fields.keys() >= given.keys() and not found
         return fit
 
     def _said(self, entry: dict[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
         """What a job's fields come to, as arguments of Job and as `Job.given`."""
         said: dict[str, Any] = {}
-        unknown: dict[str, Any] = {}
         parts = _NO_PARTS
         for option, written in entry.items():
-            known = self._known.get(_key(option, written))
-            if known is None:
-                unknown[option] = written
-                continue
-            name, value, given = known
+            kind = written.__class__
+            # Lists and mappings go by their identity: equal ones of a file are mostly one, and all last.
+            key = (option, kind, id(written) if kind is dict or kind is list else written)
+            name, value, given = self._known.get(key) or self._argument(option, written, key)
             said[name] = value
             if given:
                 parts |= given
-        for option, checked in JOB(unknown).items():
-            name, value, given = known = self._argument(option, checked)
-            said[name] = value
-            parts |= given
-            if option not in _NOT_SHARED and len(self._known) < _REMEMBERED:
-                self._known[_key(option, entry[option])] = known
         return said, parts
 
-    def _argument(self, option: str, checked: Any) -> _Argument:
+    def _argument(self, option: str, written: Any, key: tuple[Any, ...]) -> _Argument:
+        """Of a field as it is written, remembered by the key."""
+        checked = JOB.check_of(option)(written)
         name, value = argument(option, checked, self.base)
         if name in _SHARED:
             value = self._shared.setdefault(value, value)
-        return _Argument(name, value, given_parts({option: checked}) if name in _HAVE_PARTS else _NO_PARTS)
-
-
-def _key(name: str, written: Any) -> tuple[Any, ...]:
-    """Of a field as it is written. Lists and mappings go by their identity: equal ones of a file are mostly one, and all last."""
-    kind = written.__class__
-    return (name, id(written)) if kind is dict or kind is list else (name, kind, written)
+        said = _Argument(name, value, given_parts({option: checked}) if name in _HAVE_PARTS else _NO_PARTS)
+        if option not in _NOT_SHARED and len(self._known) < _REMEMBERED:
+            self._known[key] = said
+        return said

@@ -39,12 +39,20 @@ class Group:
 
     def __init__(self, name: str, description: str, rules: Mapping[str, Any] | None = None, /, **fields: Field) -> None:
         self.name, self.fields = name, fields
+        self._checks: dict[str, Callable[[Any], Any]] = {}
         self._description, self._rules = description, rules or {}
 
     def __call__(self, value: Any) -> dict[str, Any]:
         """The checked values of the fields that were given. Raises pydantic's ValidationError."""
         checked: dict[str, Any] = self._validator.validate_python(value)
         return checked
+
+    def check_of(self, field: str) -> Callable[[Any], Any]:
+        """Checks the value of one of its fields as if nothing else were given. Raises pydantic's ValidationError."""
+        check = self._checks.get(field)
+        if check is None:
+            check = self._checks[field] = SchemaValidator(self.fields[field].kind.check, _CONFIG).validate_python
+        return check
 
     @cached_property
     def kind(self) -> Kind:

@@ -25,6 +25,7 @@ from jobsched.config.values import (
     notifiers_of,
     settings_values,
 )
+from jobsched.cycles import not_looked_for
 from jobsched.errors import ConfigError
 from jobsched.model.alert import Notifier
 from jobsched.model.desired import DesiredState, Settings
@@ -68,6 +69,7 @@ def check(paths: Sequence[Path], environ: Mapping[str, str] | None = None, *, no
     return check_sources(sources, environ, now=now, found=found)
 
 
+@not_looked_for()
 def check_sources(
     sources: Sequence[Source],
     environ: Mapping[str, str] | None = None,

@@ -11,12 +11,17 @@ from jobsched.config.messages import Finding
 MAX_PAYLOAD_BYTES = 1024 * 1024
 MAX_PAYLOAD_DEPTH = 32
 _INT64 = range(-(2**63), 2**63)
+_LOWEST, _HIGHEST = _INT64[0], _INT64[-1]
+#: So many pairs of texts of such a length are far from too large.
+_A_FEW, _SHORT = 16, 1024
 # Six bytes is what the longest escape of one character takes.
 _SURELY_SMALL = MAX_PAYLOAD_BYTES // 6
 
 
 def payload_findings(payload: Any, path: tuple[Step, ...] = ("payload",)) -> Iterator[Finding]:
     """What is wrong with a JSON value from a file: numbers that are none, too deep, too large."""
+    if _is_plainly_sound(payload):
+        return
     size = 0
     waiting: list[tuple[Any, tuple[Step, ...]]] = [(payload, path)]
     while waiting:
@@ -39,6 +44,22 @@ def payload_findings(payload: Any, path: tuple[Step, ...] = ("payload",)) -> Ite
         yield Finding(
             path, "larger than 1 MiB as JSON", "keep the data elsewhere, and name its place here", of_key=True
         )
+
+
+def _is_plainly_sound(payload: Any) -> bool:
+    """Cheap: most payloads are a few texts and whole numbers."""
+    if payload.__class__ is not dict or len(payload) > _A_FEW:
+        return False
+    for key, value in payload.items():
+        kind = value.__class__
+        if kind is int:
+            if not _LOWEST <= value <= _HIGHEST:
+                return False
+        elif not (kind is bool or value is None or (kind is str and len(value) <= _SHORT)):
+            return False
+        if key.__class__ is not str or len(key) > _SHORT:
+            return False
+    return True
 
 
 def _number(value: Any, at: tuple[Step, ...]) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ beyond its own lines, or that is wrong, nothing is made of it here at all. What 
 import re
 from array import array
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from jobsched.config import scalars
@@ -37,7 +37,7 @@ _LINE = re.compile(
     (?:
         (?P<open>{_KEY}) : {_END}
       | (?: - | (?P<key>{_KEY}) : ) \ ++
-        (?: (?P<quoted>{_QUOTED}) | (?P<flow> \{{ [^{{}}\[\]\n]*+ \}} | \[ [^{{}}\[\]\n]*+ \] ) | (?P<text>{_TEXT}) )
+        (?P<written> {_QUOTED} | \{{ [^{{}}\[\]\n]*+ \}} | \[ [^{{}}\[\]\n]*+ \] | {_TEXT} )
         {_END} {_NOT_DEEPER}
     )
     """,
@@ -102,49 +102,66 @@ class _Reader:
         self.text = text
         self.nodes = 1  # at least as many as the parser would count
         self.texts = _Texts()
-        self.flat = lru_cache(_REMEMBERED)(partial(_flat, self.texts))
+        self.known: dict[
+            str, tuple[Any, int]
+        ] = {}  # by what is written in a line: the value, and how many nodes below it
         self.parse = lru_cache(_REMEMBERED)(parse)
         self.root: dict[str, Any] = {}
         self.container: Any = self.root
+        self.in_list = False  # whether the container is one
         self.indent = 0
         self.around: list[tuple[int, Any]] = []  # indents and containers of the levels around this one
         self.open: str | None = None  # the last key, as long as lines below it may give it a value
         self.key_places: dict[str, array[int]] = {}
-        self.places: array[int] = array("q")  # of the field of the top that is being read
+        self.placed: dict[str, Any] = {}  # the field of the top that is being read
+        self.places: array[int] = array("q")  # of its keys
         self.line = self.line_start = 0  # of the last key that was noted
 
     def read(self) -> None:
-        position, end = 0, len(self.text)
-        while position < end:
-            line = _LINE.match(self.text, position)
+        position, text, match_line = 0, self.text, _LINE.match
+        while position < len(text):
+            line = match_line(text, position)
             if line is not None:
                 self._take_line(line)
-            elif (line := _BLOCK.match(self.text, position)) is not None:
+            elif (line := _BLOCK.match(text, position)) is not None:
                 self._take_block(line)
-            elif _REST.fullmatch(self.text, position):
+            elif _REST.fullmatch(text, position):
                 break
             else:
                 raise NotPlainError
-            if line.end() - position > MAX_SCALAR:
+            began, position = position, line.end()
+            if position - began > MAX_SCALAR:
                 raise NotPlainError
-            position = line.end()
 
     def _take_line(self, line: re.Match[str]) -> None:
-        indent, opened, key, quoted, flow, text = line.groups()
-        self._enter(len(indent), opened or key)
+        indent, opened, key, written = line.groups()
         if opened is not None:
+            self._enter(len(indent), opened)
             self._put(line, opened, None)
             self.open = opened
-        elif text is not None:
-            self._put(line, key, self.texts.plain(text))
-        elif quoted is not None:
-            self._put(line, key, self.texts.kept(quoted[1:-1]))
+            return
+        # Most lines follow one of their own level.
+        if len(indent) != self.indent or self.open is not None or (key is None) is not self.in_list:
+            self._enter(len(indent), key)
+        value, nodes = self.known.get(written) or self._value(written)
+        self.nodes += nodes
+        self._put(line, key, value)
+
+    def _value(self, written: str) -> tuple[Any, int]:
+        """Of what is written in a line, which is remembered."""
+        first = written[0]
+        read: tuple[Any, int]
+        if first in {'"', "'"}:
+            read = self.texts.kept(written[1:-1]), 0
+        elif first not in {"[", "{"}:
+            read = self.texts.plain(written), 0
+        elif (value := _flat(self.texts, written)) is not None:
+            read = value, 2 * len(value)
         else:
-            value = self.flat(flow)
-            if value is None:
-                value = self._parsed(flow, len(self.around) + 1)
-            self.nodes += 2 * len(value)
-            self._put(line, key, value)
+            return self.parse(written, len(self.around) + 1)
+        if len(self.known) < _REMEMBERED:
+            self.known[written] = read
+        return read
 
     def _take_block(self, block: re.Match[str]) -> None:
         lines, indent, key = block.groups()
@@ -162,35 +179,32 @@ class _Reader:
             self._begin(indent, {} if key is not None else [])
             return
         # The items of a list may stand as deep as the key that it is the value of.
-        while self.around and (indent < self.indent or (indent == self.indent and key is not None and self._in_list)):
+        while self.around and (indent < self.indent or (indent == self.indent and key is not None and self.in_list)):
             self.indent, self.container = self.around.pop()
-        if indent != self.indent or (key is None) is not self._in_list:
+            self.in_list = isinstance(self.container, list)
+        if indent != self.indent or (key is None) is not self.in_list:
             raise NotPlainError
 
     def _begin(self, indent: int, container: Any) -> None:
         if not self.around and isinstance(container, dict):
-            self.places = self.key_places[str(self.open)] = array("q")
+            self.placed, self.places = container, self.key_places.setdefault(str(self.open), array("q"))
         self.container[self.open] = container
         self.around.append((self.indent, self.container))
-        self.indent, self.container = indent, container
+        self.indent, self.container, self.in_list = indent, container, isinstance(container, list)
         if len(self.around) >= _MOST_LEVELS:
             raise NotPlainError
 
-    @property
-    def _in_list(self) -> bool:
-        return isinstance(self.container, list)
-
     def _put(self, line: re.Match[str], key: str | None, value: Any) -> None:
-        self.open = None
+        self.open, container = None, self.container
         if key is None:
             self.nodes += 1
-            self.container.append(value)
+            container.append(value)
             return
         self.nodes += 2
-        if key in self.container:
+        if key in container:
             raise NotPlainError
-        self.container[self.texts.kept(key)] = value
-        if len(self.around) == 1:
+        container[self.texts.kept(key)] = value
+        if container is self.placed:
             self._note_place(line.start("indent"))
 
     def _note_place(self, line_start: int) -> None:
@@ -205,21 +219,17 @@ class _Texts:
 
     def __init__(self) -> None:
         self._kept: dict[str, str] = {}
-        self._plain: dict[str, Any] = {}
 
     def kept(self, text: str) -> str:
         return self._kept.setdefault(text, text)
 
     def plain(self, text: str) -> Any:
         """The value of a text without quotes."""
-        value = self._plain.get(text)
-        if value is None:
-            try:
-                value = scalars.resolve(text)
-            except ValueError:
-                raise NotPlainError from None
-            self._plain[text] = value = self.kept(value) if isinstance(value, str) else value
-        return value
+        try:
+            value = scalars.resolve(text)
+        except ValueError:
+            raise NotPlainError from None
+        return self.kept(value) if value.__class__ is str else value
 
 
 def _flat(texts: _Texts, flow: str) -> dict[str, Any] | list[Any] | None:

@@ -85,7 +85,6 @@ def _cron(name: str, written: Any, expressions: tuple[str, ...]) -> Iterator[Fin
             yield Finding(("cron", number) if isinstance(written, list) else ("cron",), error)
 
 
-@lru_cache(maxsize=65_536)
 def _cron_error(expression: str, job_name: str | None) -> str | None:
     try:
         parse_expression(expression, job_name)

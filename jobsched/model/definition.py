@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from operator import attrgetter
+from functools import lru_cache
+from itertools import compress
+from operator import attrgetter, is_not
 from typing import Any, Final, NamedTuple, cast
 
 from jobsched.model.alert import WORDS, AlertKind, Alerts, Notifier, Ping, Sla
@@ -44,19 +46,28 @@ class FieldChange:
 
 def definition(job: Job) -> dict[str, Any]:
     """The job without its namespace and name, as a file may say it, whatever came from the file's defaults."""
-    kind, value = handler_definition(job.handler)
-    written: dict[str, Any] = {kind: value}
-    for (name, default, codec), value in zip(_FIELDS, _values(job), strict=True):
-        if value is not default and value != default:
-            written[name] = value if codec is None else codec.encode(value)
-    return written
+    return _definition(job, _encoded)
 
 
 def stored_definition(job: Job) -> dict[str, Any]:
-    """What a store keeps: `definition`, and what of it the job itself says; `job_from_definition` gives the same job back."""
-    written = definition(job)
+    """What a store keeps: `definition`, and what of it the job itself says; `job_from_definition` gives the same job back.
+
+    To be read only: parts of it are those of other jobs too.
+    """
+    written = _definition(job, _encoded_once)
     if job.given:
         written[_GIVEN] = sorted(job.given)
+    return written
+
+
+def _definition(job: Job, encoded: Callable[[str, Any], Any]) -> dict[str, Any]:
+    kind, value = handler_definition(job.handler)
+    written: dict[str, Any] = {kind: value}
+    values = _values(job)
+    # Most fields are the very defaults: these are passed over without a step of Python for each.
+    for name, value in compress(zip(_NAMES, values, strict=True), map(is_not, values, _DEFAULTS.values())):
+        if value != _DEFAULTS[name]:
+            written[name] = value if _CODECS[name] is None else encoded(name, value)
     return written
 
 
@@ -118,6 +129,23 @@ def _same_json(old: Any, new: Any) -> bool:
 class _Codec(NamedTuple):
     encode: Callable[[Any], Any]
     decode: Callable[[Any], Any]
+
+
+def _encoded(field: str, value: Any) -> Any:
+    codec = _CODECS[field]
+    assert codec is not None
+    return codec.encode(value)
+
+
+def _encoded_once(field: str, value: Any) -> Any:
+    """Thousands of jobs have few different ones of most fields."""
+    return _remembered(field, value) if field in _ALIKE else _encoded(field, value)
+
+
+_remembered: Final = lru_cache(maxsize=1024)(_encoded)
+_ALIKE: Final = frozenset(
+    {"every", "dst", "jitter", "concurrency", "starting_deadline", "retries", "timeout", "history"}
+)
 
 
 def _shown(codec: _Codec | None, value: Any) -> Any:
@@ -300,5 +328,6 @@ _FIELDS: Final[tuple[tuple[str, Any, _Codec | None], ...]] = tuple(
     if field.name not in {"namespace", "name", "handler", _GIVEN}
 )
 _values: Final = attrgetter(*(name for name, _, _ in _FIELDS))
+_NAMES: Final = tuple(name for name, _, _ in _FIELDS)
 _DEFAULTS: Final = {name: default for name, default, _ in _FIELDS}
 _CODECS: Final = {name: codec for name, _, codec in _FIELDS}

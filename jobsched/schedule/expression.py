@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from jobsched.errors import CronError
 from jobsched.schedule.fields import FIELDS, FieldValues, parse_field
@@ -48,29 +49,21 @@ def names_years(text: str) -> bool:
     return len(text) >= _SHORTEST_WITH_YEARS and len(text.split()) >= len(FIELDS)
 
 
+@lru_cache(maxsize=16_384)  # checking a file, planning and firing read the same ones
 def parse_expression(text: str, job_name: str | None = None) -> CronExpression:
     """Read an expression of 5, 6 (seconds) or 7 (years) fields, or an alias like `@daily`.
 
     Raises CronError with the field and the reason, also for a schedule that no date can ever match.
     """
-    fields = _fields(text, _split(text), job_name)
-    minute, hour, day, month, weekday = fields[:5]
-    second = fields[5] if len(fields) > 5 else None
-    year = fields[6] if len(fields) > 6 and fields[6].restricted else None
-    _refuse_unclear_days(text, day, weekday)
-    if not _some_day(day, weekday, month.plain, year.plain if year else _ALL_KINDS_OF_YEAR):
-        raise CronError(
-            text, "day-of-month" if day.restricted else "day-of-week", "no date ever matches; it never fires"
-        )
-    parts = [_time(minute, 60), _time(hour, 24), *_days(day, weekday)]
-    parts.insert(3, _time(month, 12))
-    if second:
-        parts.append(_time(second, 60))
-    if year:
-        parts.append(_list(year))
+    minute_text, hour_text, *others = _split(text)
+    try:
+        minute, hour = _minutes_or_hours(0, minute_text, job_name), _minutes_or_hours(1, hour_text, job_name)
+        days = _days_and_seconds(tuple(others), job_name)
+    except _FieldError as error:
+        raise CronError(text, error.field, str(error)) from None
     return CronExpression(
         text=text,
-        canonical=" ".join(parts),
+        canonical=f"{minute.canonical} {hour.canonical} {days}",
         fixed=not (minute.starred or hour.starred),
     )
 
@@ -102,29 +95,60 @@ def _alias(text: str, alias: str) -> str:
     raise CronError(text, None, f"{alias!r} is no alias; {hint.get(word, f'there are {known}')}")
 
 
-def _fields(text: str, parts: list[str], job_name: str | None) -> list[FieldValues]:
-    found = []
-    for number, part in enumerate(parts):
-        try:
-            found.append(_field(number, part, job_name))
-        except ValueError as error:
-            raise CronError(text, FIELDS[number].name, str(error)) from None
-    return found
+class _FieldError(Exception):
+    """What is wrong with which field."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(reason)
+        self.field = field
+
+
+class _Times(NamedTuple):
+    """A field of minutes or hours."""
+
+    canonical: str
+    starred: bool
 
 
 @lru_cache(maxsize=4096)  # expressions of a file are many, their fields few
+def _minutes_or_hours(number: int, text: str, job_name: str | None) -> _Times:
+    values = _field(number, text, job_name)
+    return _Times(_time(values, 24 if number else 60), values.starred)
+
+
+@lru_cache(maxsize=4096)
+def _days_and_seconds(texts: tuple[str, ...], job_name: str | None) -> str:
+    """The canonical form of all fields but minute and hour, which say on what days there is a slot at all."""
+    day, month, weekday, *others = (_field(number, text, job_name) for number, text in enumerate(texts, 2))
+    second = others[0] if others else None
+    year = others[1] if len(others) > 1 and others[1].restricted else None
+    _refuse_unclear_days(day, weekday)
+    if not _some_day(day, weekday, month.plain, year.plain if year else _ALL_KINDS_OF_YEAR):
+        raise _FieldError("day-of-month" if day.restricted else "day-of-week", "no date ever matches; it never fires")
+    of_month, of_week = _days(day, weekday)
+    parts = [of_month, _time(month, 12), of_week]
+    if second:
+        parts.append(_time(second, 60))
+    if year:
+        parts.append(_list(year))
+    return " ".join(parts)
+
+
 def _field(number: int, text: str, job_name: str | None) -> FieldValues:
-    return parse_field(FIELDS[number], text, job_name)
+    try:
+        return parse_field(FIELDS[number], text, job_name)
+    except ValueError as error:
+        raise _FieldError(FIELDS[number].name, str(error)) from None
 
 
-def _refuse_unclear_days(text: str, day: FieldValues, weekday: FieldValues) -> None:
+def _refuse_unclear_days(day: FieldValues, weekday: FieldValues) -> None:
     """Both day fields restricted means either; for `#`, `L5` and `W` croniter would lose one of the two."""
     if not (day.restricted and weekday.restricted):
         return
     if weekday.special:
-        raise CronError(text, "day-of-week", f"{weekday.text!r} needs a * as day-of-month; write two expressions")
+        raise _FieldError("day-of-week", f"{weekday.text!r} needs a * as day-of-month; write two expressions")
     if any(form != "l" for form in day.special):
-        raise CronError(text, "day-of-month", f"{day.text!r} needs a * as day-of-week; write two expressions")
+        raise _FieldError("day-of-month", f"{day.text!r} needs a * as day-of-week; write two expressions")
 
 
 def _some_day(day: FieldValues, weekday: FieldValues, months: Collection[int], years: Collection[int]) -> bool:
@@ -163,6 +187,5 @@ def _days(day: FieldValues, weekday: FieldValues) -> list[str]:
     return ["*" if every_day else _list(day), "*" if every_weekday else _list(weekday)]
 
 
-@lru_cache(maxsize=4096)
 def _list(values: FieldValues) -> str:
     return ",".join([*map(str, sorted(values.plain)), *values.special])

@@ -23,20 +23,21 @@ class ZonedMatcher:
     All instants are in UTC, in whole seconds.
     """
 
-    __slots__ = ("_matcher", "_repeat", "_run_after_gap", "_zone", "times")
+    __slots__ = ("_is_utc", "_matcher", "_repeat", "_run_after_gap", "_zone", "times")
 
     def __init__(self, matcher: Matcher, zone: ZoneInfo, *, run_after_gap: bool, repeat: bool) -> None:
         self._matcher, self._zone, self.times = matcher, zone, matcher.times
+        self._is_utc = zone.key == "UTC"
         self._run_after_gap, self._repeat = run_after_gap, repeat
 
     def next_after(self, instant: datetime) -> datetime | None:
-        local = instant.astimezone(self._zone)
-        wall = local.replace(tzinfo=None, fold=0)
-        if local.utcoffset() == local.replace(fold=1 - local.fold).utcoffset():
+        if self._is_utc:
+            found = self._matcher.after(instant.replace(tzinfo=None))
+            return None if found is None else found.replace(tzinfo=UTC)
+        wall, edge, second_pass = _clock(instant, self._zone)
+        if edge is None:
             return self._first(self._matcher.after(wall))
-        edge = edge_around(wall, self._zone)
-        assert edge is not None  # the offsets differ
-        return self._next_in_overlap(wall, edge, second_pass=bool(local.fold))
+        return self._next_in_overlap(wall, edge, second_pass=second_pass)
 
     def _next_in_overlap(self, wall: datetime, edge: Edge, *, second_pass: bool) -> datetime | None:
         if not second_pass:
@@ -72,12 +73,10 @@ class ZonedMatcher:
         return None
 
     def previous(self, instant: datetime) -> datetime | None:
-        local = instant.astimezone(self._zone)
-        wall = local.replace(tzinfo=None, fold=0)
-        edge = edge_around(wall, self._zone)
+        wall, edge, second_pass = _clock(instant, self._zone)
         if edge is None:
             return self._last(self._matcher.at_or_before(wall))
-        return self._previous_in_overlap(wall, edge, second_pass=bool(local.fold))
+        return self._previous_in_overlap(wall, edge, second_pass=second_pass)
 
     def _previous_in_overlap(self, wall: datetime, edge: Edge, *, second_pass: bool) -> datetime | None:
         if second_pass and self._repeat:
@@ -143,6 +142,14 @@ def previous(matcher: ZonedMatcher, instant: datetime) -> datetime | None:
         return matcher.previous(instant)
     except OverflowError:
         return None
+
+
+@lru_cache(maxsize=256)  # thousands of jobs are asked about the same instant
+def _clock(instant: datetime, zone: ZoneInfo) -> tuple[datetime, Edge | None, bool]:
+    """What a zone's clocks show at an instant, the overlap that they are in, and whether for the second time."""
+    local = instant.astimezone(zone)
+    wall = local.replace(tzinfo=None, fold=0)
+    return wall, edge_around(wall, zone), bool(local.fold)
 
 
 def _instant(wall: datetime, offset: timedelta) -> datetime:

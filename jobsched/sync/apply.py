@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from jobsched.cycles import not_looked_for
 from jobsched.errors import SyncConflictError
 from jobsched.model.desired import DesiredState
 from jobsched.model.state import GENERATIONS_KEPT, Generation
@@ -24,6 +25,7 @@ class SyncReport:
     plan: Plan | None = None  #: None: the content hash, or the stale rule, answered without one
 
 
+@not_looked_for()
 def sync(
     store: Store,
     desired: DesiredState,

@@ -93,7 +93,7 @@ def plan(desired: DesiredState, actual: ActualState, at: datetime, origin: Origi
     ]
     pauses = Pauses(actual.pauses)
     changed = sorted(
-        (replace(item, pause=pauses.of_job(item.name)) for item in items),
+        (_paused(item, pauses.of_job(item.name)) if actual.pauses else item for item in items),
         key=lambda item: item.name,
     )
     return Plan(
@@ -107,6 +107,10 @@ def plan(desired: DesiredState, actual: ActualState, at: datetime, origin: Origi
         seen_generation=actual.generation.number if actual.generation else None,
         origin=origin,
     )
+
+
+def _paused(item: JobPlan, pause: Pause | None) -> JobPlan:
+    return item if pause is None else replace(item, pause=pause)
 
 
 def _of_queues(desired: Mapping[str, QueueLimits], actual: Mapping[str, QueueLimits]) -> tuple[QueuePlan, ...]:

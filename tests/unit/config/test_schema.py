@@ -2,15 +2,17 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic_core import ValidationError
 
 from jobsched.config import unsupported
 from jobsched.config.json_schema import DIALECT, schema_json
 from jobsched.config.load import check_sources
+from jobsched.config.schema import JOB
 from jobsched.config.sources import Source
 from jobsched.model.definition import definition
 
@@ -293,3 +295,17 @@ def test_what_is_no_url_is_refused_by_editors_too(model: str, field: str) -> Non
 
 def test_the_checked_in_schema_is_the_current_one() -> None:
     assert json.loads(SCHEMA_FILE.read_text(encoding="utf-8")) == schema_json()
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, 3, 2.5, "", "5m", "none", "a b", [], ["a"], [1], {}, {"max": 1}, {"x": 1}]
+)
+@pytest.mark.parametrize("field", [*JOB.fields])
+def test_a_field_is_checked_alone_as_it_is_among_others(field: str, value: Any) -> None:
+    def verdict(check: Callable[[], Any]) -> Any:
+        try:
+            return check()
+        except ValidationError as error:
+            return [(one["type"], one["msg"]) for one in error.errors()]
+
+    assert verdict(lambda: JOB.check_of(field)(value)) == verdict(lambda: JOB({field: value})[field])

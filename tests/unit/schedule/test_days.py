@@ -1,8 +1,9 @@
 """Days that match, and what is shared and remembered of them."""
 
-from datetime import date
+from datetime import date, datetime
 
 import pytest
+from croniter import croniter
 
 from jobsched.schedule.days import Days, days_of
 
@@ -51,3 +52,23 @@ def test_there_are_no_days_beyond_the_years_that_a_date_can_hold(expression: str
 
     assert days.first_from(date.max.toordinal() + 1) is None
     assert days.last_until(0) is None
+
+
+@pytest.mark.parametrize("of_month", ["*", "1", "15,28", "29", "30", "31", "30,31"])
+@pytest.mark.parametrize("of_week", ["*", "0", "1,2,3,4,5", "6"])
+def test_numbered_days_are_those_that_croniter_finds(of_month: str, of_week: str) -> None:
+    days, start = days_of(f"0 0 {of_month} * {of_week}"), datetime(2027, 12, 1)
+
+    after = croniter(f"0 0 {of_month} * {of_week}", start)
+    before = croniter(f"0 0 {of_month} * {of_week}", start)
+
+    theirs = [after.get_next(datetime).toordinal() for _ in range(40)]
+    ours = [days.first_from(start.toordinal() + 1)]
+    while len(ours) < len(theirs):
+        ours.append(days.first_from((ours[-1] or 0) + 1))
+    assert ours == theirs
+    theirs = [before.get_prev(datetime).toordinal() for _ in range(40)]
+    ours = [days.last_until(start.toordinal() - 1)]
+    while len(ours) < len(theirs):
+        ours.append(days.last_until((ours[-1] or 0) - 1))
+    assert ours == theirs
