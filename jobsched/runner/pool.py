@@ -43,7 +43,7 @@ class Pool:
     def submit(self, runs: list[Held]) -> None:
         with self._lock:
             self._waiting.extend(runs)
-            self._given.notify(len(runs))
+            self._given.notify()
 
     @property
     def load(self) -> int:
@@ -95,7 +95,7 @@ class Pool:
                     held = self._waiting.popleft()
                     (taken if wanted(held) else left).append(held)
             self._waiting.extend(left)
-            self._given.notify(len(left))
+            self._given.notify()
         return taken
 
     def abandon(self, held: Held) -> bool:
@@ -153,12 +153,18 @@ class Pool:
         return self._first() if held is None else held
 
     def _first(self) -> Held | None:
-        """Wait for a run; None if this thread is to end."""
+        """Wait for a run; None if this thread is to end.
+
+        Each wakes the next, if more wait: handlers that wait for something let all threads begin at once, and those that do
+        not are performed by a few, since the others would but stand in line for Python's lock.
+        """
         with self._lock:
             while True:
                 with suppress(IndexError):
                     held = self._waiting.popleft()
                     self._active.add(held)
+                    if self._waiting:
+                        self._given.notify()
                     return held
                 if not self._active:
                     self._idle.notify_all()
