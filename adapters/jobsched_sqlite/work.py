@@ -58,10 +58,10 @@ def claim(connection: Connection | Driver, wish: ClaimWish, served: Served, now:
         [namespace] = wish.generations
         if wish.limit >= _MANY and (found := _claim_alike(connection, wish, at, namespace, without)) is not None:
             return found
-        rows, ids = _claimable(connection, wish, at, namespace, without)
+        text, ids = _claimable(connection, wish, at, namespace, without)
         if ids:
             _claim(connection, wish, at, namespace, ids)
-        return Claimed(wish, at, rows)
+        return Claimed(wish, at, text)
     rows = _chosen(connection, wish, served, at, without)
     for namespace in wish.generations:
         if ids := ",".join(str(row[0]) for row in rows if row[_NAMESPACE] == namespace):

@@ -5,7 +5,7 @@ import traceback
 
 
 class _Process:
-    """This process: the system is asked for its number at each fork, not at each call of a handler."""
+    """The one that this is: the system is asked for its number at each fork, not at each call of a handler."""
 
     id = os.getpid()
 

@@ -44,7 +44,7 @@ class Parameters:
         """`problem` is None: in no more steps than that takes, because each attempt asks."""
         if self.unreachable:
             return False
-        if given == self.accepted:
+        if given == self.accepted:  # type: ignore[comparison-overlap]  # a view of keys may equal a set
             return True
         if not self.required <= given:
             return False

@@ -139,7 +139,7 @@ class Completer(Service):
         self._gathered += 1
         # The dispatcher is at it, or will be, if its runs are not slower than they were.
         at_it = self._writing.locked() or self._is_claiming()
-        return not self.stopping and (at_it or (self._gathered < _GATHERS and self._more_to_come()))
+        return at_it or (self._gathered < _GATHERS and self._more_to_come())
 
     def flush(self) -> None:
         """Write everything that is waiting; raises StoreUnavailableError with all of it still waiting."""

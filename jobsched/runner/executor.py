@@ -176,9 +176,7 @@ class Executor:
             if not self.middlewares and (held.job is None or held.job.executor == "thread"):
                 if held.options.timeout is not None:
                     self._deadlines.watch(held, held.options.timeout, kills=False)
-                return perform_in_thread(
-                    found, held.claim.payload, held.cancel, held.log, lambda: self._context(held)
-                )
+                return perform_in_thread(found, held.claim.payload, held.cancel, held.log, lambda: self._context(held))
         call = self._call(held, handler)
         if call.timeout is not None:
             self._deadlines.watch(held, call.timeout, kills=call.ends_by_force)

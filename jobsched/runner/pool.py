@@ -139,12 +139,11 @@ class Pool:
         """Note the end of a run, and take the next; None if this thread is to end, as one that was given up does."""
         waiting, active = self._waiting, self._active
         # It is active before the other one is not any more: between two runs a thread is not idle.
+        held: Held | None
         try:
-            held = waiting.popleft()
+            active.add(held := waiting.popleft())
         except IndexError:
             held = None
-        else:
-            active.add(held)
         if not _took(active, ended):
             self._end_given_up(ended, held)
             return None
@@ -173,7 +172,7 @@ class Pool:
                 self._given.wait()
 
     def _end_given_up(self, ended: Held, taken: Held | None) -> None:
-        """This thread was given up, and has been replaced: what it has `taken` is the others'."""
+        """The thread was given up, and has been replaced: what it has `taken` is the others'."""
         with self._lock:
             self._abandoned.discard(ended)
             if taken is not None:

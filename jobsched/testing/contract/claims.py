@@ -67,7 +67,9 @@ class ClaimContract:
         assert (claimed.scheduled_at, claimed.available_at, claimed.started_at) == (None, START, clock.now())
         assert (claimed.generation, claimed.payload, claimed.key) == (7, {"to": ["a@b.c"]}, None)
 
-    def test_of_many_runs_that_differ_in_their_payload_alone_each_has_its_own(self, store: Store, clock: FakeClock) -> None:
+    def test_of_many_runs_that_differ_in_their_payload_alone_each_has_its_own(
+        self, store: Store, clock: FakeClock
+    ) -> None:
         payloads = [{"n": n, "text": 'x","y', "in": [{"ü": None}], "real": n / 8} for n in range(60)]
         made = store.enqueue([a_run(payload=payload, max_attempts=2) for payload in payloads[:30]])
         clock.advance(1)
