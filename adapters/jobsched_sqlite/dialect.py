@@ -196,8 +196,8 @@ class SqliteDialect(Dialect):
     # -- work
 
     def claim(self, wish: ClaimWish, served: Served) -> list[Claim]:
-        rows = self._alone(lambda driver: work.claim(driver, wish, served, self._time.now()))
-        return work.claims_of(rows)
+        claimed = self._alone(lambda driver: work.claim(driver, wish, served, self._time.now()))
+        return work.claims_of(claimed)
 
     def finish(
         self, transitions: Sequence[Transition], then: Callable[[Connection, AbstractSet[int]], None] | None = None
@@ -216,10 +216,10 @@ class SqliteDialect(Dialect):
         self, transitions: Sequence[Transition], wish: ClaimWish, served: Served
     ) -> tuple[dict[int, Became], list[Claim]]:
         now = self._time.now
-        ours, rows = self._alone(
+        ours, claimed = self._alone(
             lambda driver: (work.finish(driver, transitions, now()), work.claim(driver, wish, served, now()))
         )
-        return ours, work.claims_of(rows)
+        return ours, work.claims_of(claimed)
 
     # -- the rest
 

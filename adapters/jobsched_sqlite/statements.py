@@ -190,11 +190,11 @@ where namespace = ? and name = ?
 #: The node, if it still has its lease at this instant.
 ALIVE = "select 1 from jobsched_nodes where id = ? and dead_at is null and heartbeat_at + lease_ms * 1000 >= ?"
 
-#: All of them in one row, as JSON with commas between: for each row Python's lock would be let go, and asked for again
-#: of the handlers.
+#: All of them in one row, as JSON with commas between, and their ids: for each row Python's lock would be let go, and asked
+#: for again of the handlers.
 CLAIMABLE = """
-select group_concat(run) from (
-  select json_array(id, claim_no + 1, ?, namespace, job,
+select group_concat(run), group_concat(id) from (
+  select id, json_array(id, claim_no + 1, ?, namespace, job,
     (select revision from jobsched_jobs j where j.namespace = r.namespace and j.name = r.job),
     handler, source, queue, attempt + 1, max_attempts, losses, scheduled_at, available_at, ?, ?, payload,
     concurrency_key, attempts_before, timeout_ms, trace, priority) as run
@@ -205,8 +205,8 @@ select group_concat(run) from (
 """
 
 CLAIMABLE_OF_QUEUE = """
-select group_concat(run) from (
-  select json_array(id, claim_no + 1, ?, namespace, job,
+select group_concat(run), group_concat(id) from (
+  select id, json_array(id, claim_no + 1, ?, namespace, job,
     (select revision from jobsched_jobs j where j.namespace = r.namespace and j.name = r.job),
     handler, source, queue, attempt + 1, max_attempts, losses, scheduled_at, available_at, ?, ?, payload,
     concurrency_key, attempts_before, timeout_ms, trace, priority) as run
@@ -214,6 +214,29 @@ select group_concat(run) from (
   where state = 'pending' and namespace = ? and handler not in (select value from json_each(?)) and queue = ?
     and (start_by is null or claim_no > 0 or start_by > ?)
   order by priority, available_at, id limit ?)
+"""
+
+#: The run that comes first, if it is plain: enqueued by itself, and never claimed before.
+FIRST_PLAIN = """
+select handler, queue, priority, max_attempts from (
+  select * from jobsched_runs r indexed by jobsched_runs_pending
+  where state = 'pending' and namespace = ? and handler not in (select value from json_each(?))
+    and (start_by is null or claim_no > 0 or start_by > ?)
+  order by priority, available_at, id limit 1)
+where job is null and source = 'enqueue' and claim_no = 0 and attempt = 0 and losses = 0 and attempts_before = 0
+  and scheduled_at is null and concurrency_key is null and timeout_ms is null and trace is null
+"""
+#: What differs in runs like that one, each in a list, and how many are not like it: to write whole rows takes twice as long.
+CLAIMABLE_ALIKE = """
+select group_concat(id), group_concat(available_at), group_concat(payload), sum(differs) from (
+  select id, available_at, payload,
+    not (handler = :handler and queue = :queue and priority = :priority and max_attempts = :max_attempts
+      and job is null and source = 'enqueue' and claim_no = 0 and attempt = 0 and losses = 0 and attempts_before = 0
+      and scheduled_at is null and concurrency_key is null and timeout_ms is null and trace is null) as differs
+  from jobsched_runs r indexed by jobsched_runs_pending
+  where state = 'pending' and namespace = :namespace and handler not in (select value from json_each(:without))
+    and (start_by is null or claim_no > 0 or start_by > :now)
+  order by priority, available_at, id limit :limit)
 """
 
 #: `or rollback`, here and below where many runs are moved at once: else SQLite copies each page first, to be able to take back

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from jobsched.model.run import Became, Claim, LogLine, Reason, RunState, Transition
+from jobsched.model.run import Became, Claim, LogLine, Reason, RunState, Source, Transition
 from jobsched.store.faults import fault_point
 from jobsched.store.port import ClaimWish
 from jobsched_sql.alike import WellAlike, well_and_alike
@@ -23,45 +23,122 @@ from jobsched_sqlite.connections import Driver
 _SUCCEEDED = Became(RunState.SUCCEEDED, None)
 _NAMESPACE, _QUEUE = CLAIM_COLUMNS.index("namespace"), CLAIM_COLUMNS.index("queue")
 _claim_order = itemgetter(CLAIM_COLUMNS.index("priority"), CLAIM_COLUMNS.index("available_at"), 0)
+#: Of so many it pays to ask first whether they are alike.
+_MANY = 50
 _instant = lru_cache(maxsize=1024)(from_micros)  # runs that were claimed, or enqueued, together share theirs
 
 
-def claim(connection: Connection | Driver, wish: ClaimWish, served: Served, now: datetime) -> list[Any]:
-    """The oldest pending runs are now running; none for a node without a lease. Rows of `CLAIM_COLUMNS`."""
+class Plain(NamedTuple):
+    """What runs that are alike have in common."""
+
+    handler: str
+    queue: str
+    priority: int
+    max_attempts: int
+
+
+class Claimed(NamedTuple):
+    """What was claimed, as it was read, in JSON: whole rows of `CLAIM_COLUMNS`, or of runs that are alike what differs, as
+    three lists.
+    """
+
+    wish: ClaimWish
+    at: int
+    rows: Sequence[Any] | str = ()
+    alike: Plain | None = None
+
+
+def claim(connection: Connection | Driver, wish: ClaimWish, served: Served, now: datetime) -> Claimed:
+    """The oldest pending runs are now running; none for a node without a lease."""
     at = to_micros(now)
     if not connection.exec_driver_sql(statements.ALIVE, (wish.node, at)).fetchall():
-        return []
-    rows = _claimable(connection, wish, served, at)
-    for namespace, generation in wish.generations.items():
-        if ids := [row[0] for row in rows if row[_NAMESPACE] == namespace]:
-            connection.exec_driver_sql(statements.CLAIM, (wish.node, at, generation, json.dumps(ids)))
-    return rows
-
-
-def claims_of(rows: Sequence[Any]) -> list[Claim]:
-    """What `claim` returned, as claims: apart from it, so that the lock is not held meanwhile."""
-    return [claim_of(row, _instant) for row in rows]
-
-
-def _claimable(connection: Connection | Driver, wish: ClaimWish, served: Served, at: int) -> list[Any]:
+        return Claimed(wish, at)
     without = json.dumps(list(wish.without_handlers))
+    if served is None and len(wish.generations) == 1 and not wish.shares:
+        [namespace] = wish.generations
+        if wish.limit >= _MANY and (found := _claim_alike(connection, wish, at, namespace, without)) is not None:
+            return found
+        text, ids = _claimable(connection, wish, at, namespace, without)
+        if ids:
+            _claim(connection, wish, at, namespace, ids)
+        return Claimed(wish, at, text)
+    rows = _chosen(connection, wish, served, at, without)
+    for namespace in wish.generations:
+        if ids := ",".join(str(row[0]) for row in rows if row[_NAMESPACE] == namespace):
+            _claim(connection, wish, at, namespace, ids)
+    return Claimed(wish, at, rows)
+
+
+def _claim(connection: Connection | Driver, wish: ClaimWish, at: int, namespace: str, ids: str) -> None:
+    connection.exec_driver_sql(statements.CLAIM, (wish.node, at, wish.generations[namespace], f"[{ids}]"))
+
+
+def _claim_alike(
+    connection: Connection | Driver, wish: ClaimWish, at: int, namespace: str, without: str
+) -> Claimed | None:
+    """None, and nothing is done, if those that come first are not plain runs, all alike."""
+    first = connection.exec_driver_sql(statements.FIRST_PLAIN, (namespace, without, at)).fetchall()
+    if not first:
+        return None
+    alike = Plain(*first[0])
+    asked = {**alike._asdict(), "namespace": namespace, "without": without, "now": at, "limit": wish.limit}
+    [(ids, *lists, differ)] = connection.exec_driver_sql(statements.CLAIMABLE_ALIKE, asked).fetchall()
+    if differ:
+        return None
+    _claim(connection, wish, at, namespace, ids)
+    return Claimed(wish, at, ",".join(f"[{texts}]" for texts in (ids, *lists)), alike)
+
+
+def claims_of(claimed: Claimed) -> list[Claim]:
+    """What `claim` returned, as claims: apart from it, so that the lock is not held meanwhile."""
+    wish, at, rows, alike = claimed
+    if alike is not None:
+        return _alike_claims(wish, at, alike, *value_of(f"[{rows}]"))
+    return [claim_of(row, _instant) for row in (value_of(rows) if isinstance(rows, str) else rows)]
+
+
+def _alike_claims(
+    wish: ClaimWish,
+    at: int,
+    alike: Plain,
+    ids: Sequence[int],
+    available: Sequence[int],
+    payloads: Sequence[Mapping[str, Any]],
+) -> list[Claim]:
+    [(namespace, generation)] = wish.generations.items()
+    new, instant = tuple.__new__, _instant
+    before = (1, wish.node, namespace, None, None, alike.handler, Source.ENQUEUE, alike.queue, 1, alike.max_attempts)
+    started, after = from_micros(at), (None, 0, None, None)
+    return [
+        new(Claim, (id_, *before, 0, None, instant(available_at), started, generation, payload, *after))
+        for id_, available_at, payload in zip(ids, available, payloads, strict=True)
+    ]
+
+
+def _chosen(connection: Connection | Driver, wish: ClaimWish, served: Served, at: int, without: str) -> list[Any]:
+    """Of several namespaces or queues those that come first."""
     rows: list[Any] = []
     if served is None:
-        for namespace, generation in wish.generations.items():
-            asked: tuple[object, ...] = (wish.node, at, generation, namespace, without, at, wish.limit)
-            rows += _in_one(connection, statements.CLAIMABLE, asked)
+        for namespace in wish.generations:
+            rows += value_of(_claimable(connection, wish, at, namespace, without)[0])
     for namespace, queue in served or ():
-        share = min(wish.shares.get(queue, wish.limit), wish.limit)
-        asked = (wish.node, at, wish.generations[namespace], namespace, without, queue, at, share)
-        rows += _in_one(connection, statements.CLAIMABLE_OF_QUEUE, asked)
+        rows += value_of(_claimable(connection, wish, at, namespace, without, queue)[0])
     rows.sort(key=_claim_order)
     return _within_shares(rows, wish.shares)[: wish.limit]
 
 
-def _in_one(connection: Connection | Driver, statement: str, asked: tuple[object, ...]) -> list[Any]:
-    [(text,)] = connection.exec_driver_sql(statement, asked).fetchall()
-    rows: list[Any] = value_of(f"[{text or ''}]")
-    return rows
+def _claimable(
+    connection: Connection | Driver, wish: ClaimWish, at: int, namespace: str, without: str, queue: str | None = None
+) -> tuple[str, str]:
+    """Rows of a namespace, or of one queue of it, as a JSON list; and their ids, with commas between."""
+    known = (wish.node, at, wish.generations[namespace], namespace, without)
+    if queue is None:
+        found = connection.exec_driver_sql(statements.CLAIMABLE, (*known, at, wish.limit))
+    else:
+        share = min(wish.shares.get(queue, wish.limit), wish.limit)
+        found = connection.exec_driver_sql(statements.CLAIMABLE_OF_QUEUE, (*known, queue, at, share))
+    [(rows, ids)] = found.fetchall()
+    return f"[{rows or ''}]", ids or ""
 
 
 def _within_shares(rows: list[Any], shares: Mapping[str, int]) -> list[Any]:

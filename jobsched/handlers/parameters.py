@@ -42,7 +42,11 @@ class Parameters:
 
     def fit(self, given: KeysView[str]) -> bool:
         """`problem` is None: in no more steps than that takes, because each attempt asks."""
-        if self.unreachable or not self.required <= given:
+        if self.unreachable:
+            return False
+        if given == self.accepted:  # type: ignore[comparison-overlap]  # a view of keys may equal a set
+            return True
+        if not self.required <= given:
             return False
         return self.accepted is None or (self.reserved.isdisjoint(given) if self.open else given <= self.accepted)
 

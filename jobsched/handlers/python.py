@@ -1,7 +1,6 @@
 """Performs Python handlers: functions and coroutine functions, with the payload as keyword arguments."""
 
 import inspect
-import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +8,7 @@ from jobsched.clock import Clock
 from jobsched.errors import HandlerExitError
 from jobsched.handlers.cancel import CancelToken
 from jobsched.handlers.context import Context
-from jobsched.handlers.own_process import end_if_forked
+from jobsched.handlers.own_process import end_if_forked, this_process
 from jobsched.handlers.registry import RegisteredHandler, check_payload
 from jobsched.handlers.result import json_result
 
@@ -34,7 +33,7 @@ def perform_function(
     parameters = handler.parameters
     if not parameters.fit(payload.keys()):
         check_payload(handler, payload)
-    process = os.getpid()
+    process = this_process()
     try:
         result = handler.function(context(), **payload) if parameters.takes_context else handler.function(**payload)
         if result is not None and inspect.isawaitable(result):

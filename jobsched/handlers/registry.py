@@ -132,6 +132,10 @@ class Registry:
         """Whether it is registered, or was imported before; imports nothing."""
         return name in self._registered or name in self._imported
 
+    def registered(self, name: str) -> RegisteredHandler | None:
+        """The handler registered under this name; what else it may stand for `resolve` looks up."""
+        return self._registered.get(name)
+
     def resolve(self, name: str) -> RegisteredHandler:
         """The handler of this name. Raises UnknownHandlerError saying what failed; the next call tries again."""
         registered = self._registered.get(name)

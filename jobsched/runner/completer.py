@@ -29,6 +29,8 @@ _MOST_LINES = 200_000
 _GATHER_SECONDS = 0.005
 #: The same where the dispatcher writes it along with its next claim.
 _GATHER_LONG = 0.02
+#: So often it waits there, at most, for a claim that does not come.
+_GATHERS = 5
 #: With a whole batch in hand the dispatcher waits so long for its turn: claims alone would leave what has ended ever further behind.
 _LONGEST_TURN = 1.0
 #: Lines of running attempts reach the store this often; those of ended ones with their result.
@@ -57,21 +59,25 @@ class Completer(Service):
         on_more_history: Callable[[Iterable[tuple[str, str]]], None],
         events: Events,
         more_to_come: Callable[[], bool] = lambda: False,
+        is_claiming: Callable[[], bool] = lambda: False,
         on_alerts: Callable[[], None] = lambda: None,
     ) -> None:
-        """`more_to_come`: whether runs wait here that will end soon, so that what has ended is written with them.
+        """`more_to_come`: whether runs wait here that will end soon, or a claim is near that it may be written with: what
+        has ended waits for them. `is_claiming`: whether the store is at a claim now, where one would wait for the other.
 
         `on_alerts`: called when breaches may have been noted.
         """
         super().__init__(clock)
         self._events = events
         self._store, self._held, self._more_to_come = store, held, more_to_come
+        self._is_claiming = is_claiming
         self._on_ended, self._on_more_history, self._on_alerts = on_ended, on_more_history, on_alerts
         self._lock = threading.Lock()
         self._queue: list[_Ended] = []
         self._lines: list[LogLine] = []
         self._writing = threading.Lock()
         self._enough = threading.Event()
+        self._gathered = 0  #: how often it has waited since something was written
         self._asleep = True  #: it will not look by itself
         self._logs_due = clock.monotonic() + _LOG_SECONDS
         self._may_be_written = False
@@ -114,15 +120,26 @@ class Completer(Service):
 
     def step(self) -> float | None:
         self._enough.clear()
-        if self._more_to_come() and len(self._queue) < _BATCH and not self.stopping:
-            self.clock.wait(self._enough, _GATHER_LONG if self._store.writes_in_turn else _GATHER_SECONDS)
-            if self._writing.locked():
-                return 0.0  # the dispatcher is at it, and what it leaves waits for what will end
+        if self._waits_for_more():
+            return 0.0
         self._asleep = not self._queue  # said before it is looked: of a run that comes now one of us two knows
         self.flush()
         if len(self._held):
             self._asleep = False
         return None if self._asleep else _LOG_SECONDS
+
+    def _waits_for_more(self) -> bool:
+        """Gather for a moment what will end; whether that is to be written along with a claim, and not here and now."""
+        if self.stopping or len(self._queue) >= _BATCH or not self._more_to_come():
+            return False
+        if not self._store.writes_in_turn:
+            self.clock.wait(self._enough, _GATHER_SECONDS)
+            return False
+        self.clock.wait(self._enough, _GATHER_LONG)
+        self._gathered += 1
+        # The dispatcher is at it, or will be, if its runs are not slower than they were.
+        at_it = self._writing.locked() or self._is_claiming()
+        return at_it or (self._gathered < _GATHERS and self._more_to_come())
 
     def flush(self) -> None:
         """Write everything that is waiting; raises StoreUnavailableError with all of it still waiting."""
@@ -210,15 +227,18 @@ class Completer(Service):
     def _note_written(self, batch: list[_Ended], ours: Mapping[int, Became]) -> None:
         with self._lock:
             del self._queue[: len(batch)]
+            self._gathered = 0
         claims = [held.claim for held, _, _ in batch]
         self._held.drop([claim[:2] for claim in claims])
         if self._asking:
             self._answer(claims, ours)
-        self._say(batch, ours)
+        of_jobs = {(claim.namespace, claim.job) for claim in claims if claim.job is not None}
+        if of_jobs or not self._all_went_well(batch, ours):
+            self._say(batch, ours)
         self._may_be_written = False
-        self._on_more_history({(claim.namespace, claim.job) for claim in claims if claim.job is not None})
+        self._on_more_history(of_jobs)
         self._on_ended(claims)
-        if any(transition.alerts for _, transition, _ in batch):
+        if of_jobs and any(transition.alerts for _, transition, _ in batch):
             self._on_alerts()
 
     def _answer(self, claims: list[Claim], ours: Mapping[int, Became]) -> None:
@@ -226,6 +246,13 @@ class Completer(Service):
             asking = self._asking.pop(claim[:2], None)
             if asking is not None:
                 asking(ours.get(claim.id))
+
+    def _all_went_well(self, batch: list[_Ended], ours: Mapping[int, Became]) -> bool:
+        """Whether there is nothing to say of runs without a job, which come by the thousand."""
+        if self._instead or len(ours) != len(batch) or self._events.hears(level_of(None)):
+            return False
+        well = RunState.SUCCEEDED
+        return all([transition.state is well for _, transition, _ in batch])  # noqa: C419 - a list takes half the time
 
     def _say(self, batch: list[_Ended], ours: Mapping[int, Became]) -> None:
         heard = {each: self._events.hears(each) for each in (logging.INFO, logging.DEBUG)}

@@ -63,6 +63,8 @@ class Dispatcher(Service):
         self._promising = threading.Lock()
         self._promised = 0  #: places for what is being fired or claimed here
         self._caught_up = False  #: the last claim brought less than was asked for: nothing waits
+        #: A claim is being made, and nothing else can be written meanwhile.
+        self.is_claiming = False
         self._held_off = False  #: places promised to what is fired have kept a claim from being as wide as it might be
 
     def leave_to_others(self, handler: str) -> None:
@@ -74,13 +76,22 @@ class Dispatcher(Service):
         """The handlers whose runs this node has left to others, now or a moment ago: before it tries again, it still lacks them."""
         return tuple(self._left_until)
 
+    @property
+    def will_claim(self) -> bool:
+        """Whether it is about to claim more, in a burst, and takes along what has ended: where one would wait for the other."""
+        return self._store.writes_in_turn and self.buffer.room > 0 and not self._caught_up
+
     def step(self) -> float | None:
         self._return_excess()
         self._return_paused()
         if not self._heartbeat.fit:
             raise NotNowError
         with self._kept(self._room_to_claim) as asked:
-            claimed = self._claim(asked) if asked else 0
+            self.is_claiming = asked > 0 and self._store.writes_in_turn
+            try:
+                claimed = self._claim(asked) if asked else 0
+            finally:
+                self.is_claiming = False
         if asked:
             self.buffer.claimed(claimed, asked)
             self._caught_up = claimed < asked

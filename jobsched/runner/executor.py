@@ -41,6 +41,9 @@ from jobsched.store.faults import fault_point
 
 log = logging.getLogger("jobsched")
 
+#: Of the events of runs without a job, when all goes well.
+_PLAIN = level_of(None)
+
 
 class Executor:
     """Performs held runs; `perform` is what the pool calls."""
@@ -61,7 +64,7 @@ class Executor:
         on_beginning: Callable[[Held], None] = lambda _: None,
     ) -> None:
         """`on_beginning`: called with each attempt of a job, once its definition is known; it must not block."""
-        self._clock, self._options = clock, options
+        self._clock, self._monotonic, self._options = clock, clock.monotonic, options
         self.middlewares: list[Middleware] = []
         self._registry = registry.limited_to(definitions.declares)
         self._definitions, self._heartbeat, self._deadlines = definitions, heartbeat, deadlines
@@ -72,13 +75,15 @@ class Executor:
 
     def perform(self, held: Held) -> None:
         """One attempt; whatever happens, a transition is written, unless somebody else has said what becomes of it."""
-        if not self._ours(held):
+        monotonic = self._monotonic
+        began = monotonic()
+        if not self._ours(held, began):
             self.give_back(held)
             return
-        monotonic = self._clock.monotonic
-        held.started = began = monotonic()
+        held.started = began
         held.begun = True
-        transition = self._attempt(held)
+        found = self._plain(held.claim)
+        transition = self._attempt(held) if found is None else self._plain_attempt(held, found)
         fault_point("before_finish")
         held.took = monotonic() - began
         self._dispatcher.buffer.ran(held.took)
@@ -103,9 +108,29 @@ class Executor:
             held.took = self._clock.monotonic() - held.started
         return self._after_failure(held, HandlerTimeoutError(_overdue_text(held)), Reason.TIMEOUT)
 
-    def _ours(self, held: Held) -> bool:
+    def _ours(self, held: Held, now: float) -> bool:
         """A run may have waited here while this node lost its lease; then others have it."""
-        return held.claim.node == self._heartbeat.node and self._heartbeat.fit and not held.cancel.cancelled
+        heartbeat = self._heartbeat
+        return held.claim.node == heartbeat.node and heartbeat.fit_at(now) and not held.cancel.cancelled
+
+    def _plain(self, claim: Claim) -> RegisteredHandler | None:
+        """Its handler, for a run of nothing but that: most of what comes by the thousand has no job and no time limit."""
+        if claim.job is not None or claim.timeout is not None or self.middlewares:
+            return None
+        found = self._registry.registered(claim.handler)
+        return None if found is None or found.options.timeout is not None else found
+
+    def _plain_attempt(self, held: Held, found: RegisteredHandler) -> Transition:
+        """As `_attempt`, in fewer steps."""
+        claim = held.claim
+        held.options = found.options
+        try:
+            if self._events.hears(_PLAIN):
+                self._events.emit(beginning(claim, self._heartbeat.now()))
+            result = perform_in_thread(found, claim.payload, held.cancel, held.log, lambda: self._context(held))
+        except BaseException as raised:  # noqa: BLE001 - whatever a handler raises is its run's result, never ours
+            return self._decided(held, raised)
+        return retry.after_success(claim, result)
 
     def _attempt(self, held: Held) -> Transition:
         try:
@@ -151,19 +176,16 @@ class Executor:
             if not self.middlewares and (held.job is None or held.job.executor == "thread"):
                 if held.options.timeout is not None:
                     self._deadlines.watch(held, held.options.timeout, kills=False)
-                return perform_in_thread(
-                    found,
-                    held.claim.payload,
-                    held.cancel,
-                    held.log,
-                    lambda: Context(self._call(held, handler), self._clock),
-                )
+                return perform_in_thread(found, held.claim.payload, held.cancel, held.log, lambda: self._context(held))
         call = self._call(held, handler)
         if call.timeout is not None:
             self._deadlines.watch(held, call.timeout, kills=call.ends_by_force)
         if self.middlewares:
             return within(self.middlewares, call, lambda: perform(call, self._registry, resolve, self._clock))
         return perform(call, self._registry, resolve, self._clock)
+
+    def _context(self, held: Held) -> Context:
+        return Context(self._call(held, handler_from_text(held.claim.handler)), self._clock)
 
     def _call(self, held: Held, handler: Handler | NotifyHandler) -> Call:
         claim, job = held.claim, held.job

@@ -79,7 +79,11 @@ class Heartbeat(Service):
     @property
     def fit(self) -> bool:
         """Whether the lease is fresh enough to claim and to work: two thirds of it have not passed."""
-        return not self._fenced and self.clock.monotonic() - self._renewed < self.longest_silence
+        return self.fit_at(self.clock.monotonic())
+
+    def fit_at(self, now: float) -> bool:
+        """`fit`, for who has just asked for the time (monotonic)."""
+        return not self._fenced and now - self._renewed < self.longest_silence
 
     @property
     def silence(self) -> float:

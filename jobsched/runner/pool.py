@@ -7,6 +7,7 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
 from jobsched.runner.held import Held
 
@@ -17,6 +18,10 @@ class Pool:
     """`size` threads that perform held runs in the order given.
 
     `on_free` is called each time one has ended that leaves no more than `low` behind; it must not ask anything of the pool.
+
+    From one run to the next a thread takes no lock: with runs of microseconds the threads would stand in line for it, and
+    hand on Python's own lock each time. It moves runs by steps that Python does not divide, like `popleft`; so whoever else
+    takes runs away takes each by such a step, and copies what it looks through.
     """
 
     def __init__(self, size: int, perform: Callable[[Held], None], on_free: Callable[[], None]) -> None:
@@ -38,7 +43,7 @@ class Pool:
     def submit(self, runs: list[Held]) -> None:
         with self._lock:
             self._waiting.extend(runs)
-            self._given.notify(len(runs))
+            self._given.notify()
 
     @property
     def load(self) -> int:
@@ -62,37 +67,45 @@ class Pool:
     def held_of(self, queues: Collection[str]) -> Counter[str]:
         """How many runs of each of these queues have a thread, or wait for one; threads given up are counted, for they run on."""
         with self._lock:
-            found = (held.claim.queue for runs in (self._waiting, self._active, self._abandoned) for held in runs)
-            return Counter(queue for queue in found if queue in queues)
+            runs = [*self._waiting.copy(), *self._active.copy(), *self._abandoned]
+        return Counter(held.claim.queue for held in runs if held.claim.queue in queues)
 
     def stalled(self, now: float) -> float:
         """Seconds since a thread last began a run, while runs wait; 0 when none does."""
         with self._lock:
-            begun = [held.started for held in self._active if held.started is not None]
+            begun = [started for held in self._active.copy() if (started := held.started) is not None]
             return now - max(begun) if begun and self._waiting else 0.0
 
     def take_waiting(self, keep: int = 0) -> list[Held]:
         """Take back what no thread has begun, but the first `keep`; the last given first."""
-        with self._lock:
-            return [self._waiting.pop() for _ in range(len(self._waiting) - keep)]
+        taken: list[Held] = []
+        with self._lock, suppress(IndexError):  # threads take them from the other end
+            while len(self._waiting) > keep:
+                taken.append(self._waiting.pop())
+        return taken
 
     def take_waiting_if(self, wanted: Callable[[Held], bool]) -> list[Held]:
         """Take back those of what no thread has begun that are `wanted`."""
+        taken: list[Held] = []
+        left: list[Held] = []
+        # A thread that finds none meanwhile asks again with the lock.
         with self._lock:
-            taken: list[Held] = []
-            left: deque[Held] = deque()
-            for held in self._waiting:
-                (taken if wanted(held) else left).append(held)
-            self._waiting = left
-            return taken
+            with suppress(IndexError):
+                while True:
+                    held = self._waiting.popleft()
+                    (taken if wanted(held) else left).append(held)
+            self._waiting.extend(left)
+            self._given.notify()
+        return taken
 
     def abandon(self, held: Held) -> bool:
         """Give up the thread of an active run and put a new one in its place; False if it has just ended."""
         with self._lock:
-            if held not in self._active:
-                return False
-            self._active.remove(held)
+            # In this order: whoever finds that it is not active any more finds it here.
             self._abandoned.add(held)
+            if not _took(self._active, held):
+                self._abandoned.remove(held)
+                return False
         self._add_thread()
         return True
 
@@ -114,7 +127,7 @@ class Pool:
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def _work(self) -> None:
-        held = self._next(None)
+        held = self._first()
         while held is not None:
             try:
                 self._perform(held)
@@ -122,29 +135,57 @@ class Pool:
                 log.exception("run %d: the executor failed", held.claim.id)
             held = self._next(held)
 
-    def _next(self, ended: Held | None) -> Held | None:
+    def _next(self, ended: Held) -> Held | None:
         """Note the end of a run, and take the next; None if this thread is to end, as one that was given up does."""
+        waiting, active = self._waiting, self._active
+        # It is active before the other one is not any more: between two runs a thread is not idle.
+        held: Held | None
+        try:
+            active.add(held := waiting.popleft())
+        except IndexError:
+            held = None
+        if not _took(active, ended):
+            self._end_given_up(ended, held)
+            return None
+        if len(waiting) + len(active) <= self.low:
+            self._on_free()
+        return self._first() if held is None else held
+
+    def _first(self) -> Held | None:
+        """Wait for a run; None if this thread is to end.
+
+        Each wakes the next, if more wait: handlers that wait for something let all threads begin at once, and those that do
+        not are performed by a few, since the others would but stand in line for Python's lock.
+        """
         with self._lock:
-            if ended is not None and not self._note_end(ended):
-                return None
-            while not self._waiting:
+            while True:
+                with suppress(IndexError):
+                    held = self._waiting.popleft()
+                    self._active.add(held)
+                    if self._waiting:
+                        self._given.notify()
+                    return held
+                if not self._active:
+                    self._idle.notify_all()
                 if self._closed:
                     return None
                 self._given.wait()
-            held = self._waiting.popleft()
-            self._active.add(held)
-            return held
 
-    def _note_end(self, ended: Held) -> bool:
-        """With the lock held. False if this thread was given up meanwhile, and has been replaced."""
-        if ended in self._abandoned:
-            self._abandoned.remove(ended)
+    def _end_given_up(self, ended: Held, taken: Held | None) -> None:
+        """The thread was given up, and has been replaced: what it has `taken` is the others'."""
+        with self._lock:
+            self._abandoned.discard(ended)
+            if taken is not None:
+                self._waiting.appendleft(taken)
+                self._active.discard(taken)
+                self._given.notify()
             self._idle.notify_all()
-            return False
-        active, left = self._active, len(self._waiting)
-        active.discard(ended)
-        if left + len(active) <= self.low:
-            if not left and not active:
-                self._idle.notify_all()
-            self._on_free()
-        return True
+
+
+def _took(runs: set[Held], held: Held) -> bool:
+    """Take it out of them; False if another has."""
+    try:
+        runs.remove(held)
+    except KeyError:
+        return False
+    return True

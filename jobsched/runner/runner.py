@@ -168,7 +168,8 @@ class Runner:
             self.admission.places_freed,
             pruner.touch,
             self.events,
-            more_to_come=lambda: self.pool.waiting > 0,
+            more_to_come=lambda: self.pool.waiting > 0 or self.dispatcher.will_claim,
+            is_claiming=lambda: self.dispatcher.is_claiming,
             on_alerts=self.alerts.wake,
         )
         self.deadlines = Deadlines(clock, self._overdue)

@@ -19,6 +19,12 @@ LONGEST_MESSAGE, LONGEST_TRACEBACK = 10_000, 30_000
 _LONGEST_TYPE = 200
 _LONGEST_DELAY = timedelta(days=36_500)
 _CUT = "…"
+#: An enum looks its members up each time.
+_SUCCEEDED = RunState.SUCCEEDED
+#: What stands on a transition behind its result, where there is nothing to say of it.
+_NOTHING_MORE = tuple(
+    Transition._field_defaults[name] for name in Transition._fields[Transition._fields.index("result") + 1 :]
+)
 
 
 def backoff(retries: Retries, attempt: int, *, run_id: int) -> timedelta:
@@ -60,9 +66,21 @@ def _swing(run_id: int, attempt: int) -> float:
 
 
 def after_success(claim: Claim, result: Any) -> Transition:
-    # In the order of the fields: each run that is performed comes by here.
-    return Transition(
-        claim.id, claim.claim_no, claim.node, RunState.SUCCEEDED, claim.attempt, claim.losses, None, None, result
+    # Each run that is performed comes by here: so the tuple is made at once, in the order of the fields.
+    return tuple.__new__(
+        Transition,
+        (
+            claim.id,
+            claim.claim_no,
+            claim.node,
+            _SUCCEEDED,
+            claim.attempt,
+            claim.losses,
+            None,
+            None,
+            result,
+            *_NOTHING_MORE,
+        ),
     )
 
 

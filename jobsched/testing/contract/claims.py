@@ -67,6 +67,53 @@ class ClaimContract:
         assert (claimed.scheduled_at, claimed.available_at, claimed.started_at) == (None, START, clock.now())
         assert (claimed.generation, claimed.payload, claimed.key) == (7, {"to": ["a@b.c"]}, None)
 
+    def test_of_many_runs_that_differ_in_their_payload_alone_each_has_its_own(
+        self, store: Store, clock: FakeClock
+    ) -> None:
+        payloads = [{"n": n, "text": 'x","y', "in": [{"ü": None}], "real": n / 8} for n in range(60)]
+        made = store.enqueue([a_run(payload=payload, max_attempts=2) for payload in payloads[:30]])
+        clock.advance(1)
+        made += store.enqueue([a_run(payload=payload, max_attempts=2) for payload in payloads[30:]])
+        node = a_node(store)
+
+        claims = claim(store, node, generations={NAMESPACE: 7})
+
+        assert [(one.id, one.payload) for one in claims] == list(zip([run.id for run in made], payloads, strict=True))
+        assert {one.available_at for one in claims} == {START, clock.now()}
+        assert {(one.claim_no, one.node, one.attempt, one.max_attempts) for one in claims} == {(1, node, 1, 2)}
+        alike = {(one.handler, one.queue, one.source, one.generation, one.started_at) for one in claims}
+        assert alike == {(HANDLER, "default", Source.ENQUEUE, 7, clock.now())}
+
+    def test_among_many_runs_that_are_alike_another_is_claimed_as_it_is(self, store: Store) -> None:
+        trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        alike = [a_run(payload={"n": n}) for n in range(60)]
+        others = [
+            a_run(handler="other"),
+            a_run(queue="mail"),
+            a_run(priority=1),
+            a_run(max_attempts=9),
+            a_run(timeout=MINUTE),
+            a_run(trace=trace),
+            a_run(key="k"),
+        ]
+        store.enqueue([*alike, others[0]])
+        assert [one.handler for one in claim(store, a_node(store))][-2:] == [HANDLER, "other"]
+
+        store.enqueue([*alike, *others])
+        claims = claim(store, a_node(store))
+
+        found = [(one.handler, one.queue, one.max_attempts, one.timeout, one.trace, one.key) for one in claims[60:]]
+        plain = (HANDLER, "default", 1, None, None, None)
+        assert found == [
+            ("other", *plain[1:]),
+            (HANDLER, "mail", *plain[2:]),
+            (HANDLER, "default", 9, *plain[3:]),
+            (HANDLER, "default", 1, MINUTE, None, None),
+            (HANDLER, "default", 1, None, trace, None),
+            (HANDLER, "default", 1, None, None, "k"),
+            plain,
+        ]
+
     def test_a_claimed_run_is_running_and_names_its_node(self, store: Store, clock: FakeClock) -> None:
         [created] = store.enqueue([a_run()])
         node = a_node(store)

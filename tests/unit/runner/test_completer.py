@@ -43,6 +43,29 @@ class Node:
         self.completer.put(held, after_success(held.claim, None))
 
 
+class InTurn(Node):
+    """Of a store where one write waits for the other; `claims` is what the dispatcher says."""
+
+    def __init__(self, a_held: Callable[..., Held], claims: Callable[[], bool]) -> None:
+        super().__init__(a_held)
+        store: Any = SimpleNamespace(finish=self._finish, append_log=lambda _lines: None, writes_in_turn=True)
+        self.clock = Waits()
+        self.completer = Completer(
+            store, self.clock, self.held, lambda _: None, lambda _: None, Events(), more_to_come=claims
+        )
+
+
+class Waits(SystemClock):
+    """Counts the waits, and waits for nothing."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def wait(self, _event: object, _seconds: float | None) -> bool:
+        self.count += 1
+        return False
+
+
 @pytest.fixture
 def node(a_held: Callable[..., Held]) -> Node:
     return Node(a_held)
@@ -154,3 +177,32 @@ def test_a_run_that_comes_while_results_are_written_is_looked_at(
     monkeypatch.setattr(node.completer._store, "finish", while_writing)
 
     assert node.completer.step() is not None or node.completer._bell.is_set()
+
+
+def test_what_has_ended_waits_for_the_claim_that_it_will_be_written_with(a_held: Callable[..., Held]) -> None:
+    node = InTurn(a_held, lambda: True)
+    node.ended(1)
+
+    assert node.completer.step() == 0.0
+
+    assert (node.finished, node.completer.backlog) == ([], 1)
+    assert node.completer.written_with(all_ours) == "more"
+
+
+def test_what_has_ended_does_not_wait_for_a_claim_for_long(a_held: Callable[..., Held]) -> None:
+    node = InTurn(a_held, lambda: True)
+    node.ended(1)
+
+    while node.completer.backlog:
+        node.completer.step()
+
+    assert (node.finished, node.clock.count) == ([[1]], 5)
+
+
+def test_what_has_ended_is_written_at_once_where_no_claim_is_near(a_held: Callable[..., Held]) -> None:
+    node = InTurn(a_held, lambda: False)
+    node.ended(1)
+
+    node.completer.step()
+
+    assert (node.finished, node.clock.count) == ([[1]], 0)

@@ -83,6 +83,34 @@ def test_an_abandoned_thread_is_replaced_at_once_and_its_end_frees_nothing(a_hel
     assert pool.wait_idle(10)
 
 
+def test_what_a_thread_has_taken_after_it_was_given_up_is_performed_by_another(a_held: MakeHeld) -> None:
+    begun, let, by = [threading.Event() for _ in range(4)], [threading.Event() for _ in range(4)], dict[int, str]()
+
+    def perform(held: Held) -> None:
+        number = held.claim.id
+        by[number] = threading.current_thread().name
+        begun[number].set()
+        let[number].wait(10)
+
+    pool = Pool(1, perform, lambda: None)
+    pool.start()
+    stuck = a_held(1)
+    pool.submit([stuck])
+    begun[1].wait(10)
+    pool.abandon(stuck)
+    pool.submit([a_held(2), a_held(3)])
+    begun[2].wait(10)
+
+    let[1].set()
+    while pool.abandoned:
+        begun[3].wait(0.01)
+    let[3].set()
+    let[2].set()
+
+    assert pool.wait_idle(10)
+    assert by[1] != by[2] == by[3]
+
+
 def test_a_run_that_has_just_ended_is_not_abandoned(a_held: MakeHeld) -> None:
     gate = Gate()
     gate.let.set()
