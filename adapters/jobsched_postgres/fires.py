@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -16,28 +16,40 @@ from jobsched_sql.dialect import Fired, Inserted
 from jobsched_sql.plain_slots import counted_key, is_small, plain_run, without_rivals
 
 _STATES = {state.value: state for state in RunState}
+_RUNNING = RunState.RUNNING.value
 
 
-def prepared(firing: Firing) -> tuple[str, ...] | None:
-    """Its elements; None: they are made when they are needed, since they are large."""
-    elements = batches.firing(firing)
-    return elements if is_small(elements) else None
+class Prepared(NamedTuple):
+    """A firing as elements of the statements' arrays, whether it makes a plain run, and the key that it is counted by."""
+
+    elements: tuple[str, ...]
+    is_plain: bool
+    key: str | None
+
+
+def prepared(firing: Firing) -> Prepared | None:
+    """None: it is made when it is needed, since it is large."""
+    made = _prepared(firing)
+    return made if is_small(made.elements) else None
+
+
+def _prepared(firing: Firing) -> Prepared:
+    return Prepared(batches.firing(firing), plain_run(firing) is not None, counted_key(firing))
 
 
 def fire(connection: Connection, now: datetime | None, firings: Sequence[Firing], wish: ClaimWish | None) -> Fired:
     if not firings:
         return Fired([], [])
-    columns = batches.firings([_elements(firing) for firing in firings])
-    keyed = [counted_key(firing) is not None for firing in firings]
-    asked: dict[str, Any] = {**columns, "all": len(firings), "keyed": sum(keyed)}
+    each = [one.prepared if isinstance(one.prepared, Prepared) else _prepared(one) for one in firings]
+    columns = batches.firings([one.elements for one in each])
+    keyed = sum(one.key is not None for one in each)
+    asked: dict[str, Any] = {**columns, "all": len(firings), "keyed": keyed}
     [(moved, locked)] = connection.exec_driver_sql(statements.ADVANCE, asked).fetchall()
     ours = range(len(firings)) if moved is None else sorted(position - 1 for position in moved)
-    alone = without_rivals(firings)
+    alone = without_rivals([(firing.namespace, one.key) for firing, one in zip(firings, each, strict=True)])
     in_hand = None if locked is None else {position - 1 for position in locked}
     plain = [
-        n
-        for n in ours
-        if alone[n] and (in_hand is None or not keyed[n] or n in in_hand) and plain_run(firings[n]) is not None
+        n for n in ours if alone[n] and each[n].is_plain and (in_hand is None or each[n].key is None or n in in_hand)
     ]
     moved_ones = [firings[n] for n in ours]
     if not plain:
@@ -55,7 +67,7 @@ def _asked_for(
 ) -> dict[str, Any]:
     """What the node wants of these, and what it is."""
     if wish is None:
-        return {"wanted": None, "node": None, "served": [], "generations": None}
+        return {"wanted": None, "node": None, "served": [], "generations": None, "revisions": False}
     chosen = wanted(firings, plain, others, wish)
     flags = ",".join("t" if n in chosen else "f" for n in range(len(firings)))
     return {
@@ -63,17 +75,19 @@ def _asked_for(
         "node": wish.node,
         "served": list(wish.generations),
         "generations": json.dumps(dict(wish.generations)),
+        "revisions": any(firings[n].revision is None for n in chosen),
     }
 
 
 def _claims(rows: Sequence[Any], firings: Sequence[Firing], wish: ClaimWish) -> list[Claim]:
-    runs = {(one.namespace, one.job): one.runs[0] for one in firings if one.runs}
+    """All of one statement, so of one instant. A firing that says of which revision it is, is of the job's."""
+    running = [row for row in rows if row[1] == _RUNNING]
+    if not running:
+        return []
+    now = running[0][5].astimezone(UTC)
+    by_job = {(one.namespace, one.job): one for one in firings}
+    fired = [(row, by_job[row[2], row[3]]) for row in running]
     return [
-        claimed(runs[row[2], row[3]], wish, id_=row[0], revision=row[4], now=row[5].astimezone(UTC))
-        for row in rows
-        if row[1] == RunState.RUNNING.value
+        claimed(one.runs[0], wish, id_=row[0], revision=row[4] if one.revision is None else one.revision, now=now)
+        for row, one in fired
     ]
-
-
-def _elements(firing: Firing) -> tuple[str, ...]:
-    return firing.prepared if isinstance(firing.prepared, tuple) else batches.firing(firing)

@@ -202,7 +202,7 @@ select
 
 #: A second statement after ADVANCE: it sees what was committed while that one waited for keys. What it leaves out is counted.
 #: What the node asks for that fires them is running at once, as if it had been claimed in the same instant: if nothing waits
-#: that would have been claimed before it.
+#: that would have been claimed before it. `revisions`: the jobs' are asked for, since not all firings say of which they are.
 INSERT_PLAIN = """
 with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now),
 claiming as materialized (
@@ -247,7 +247,7 @@ select namespace, job, handler, 'slot', queue, priority, state, max_attempts, sc
 from slot
 order by position
 on conflict do nothing
-returning id, state, namespace, job, case when state = 'running' then
+returning id, state, namespace, job, case when state = 'running' and %(revisions)s::bool then
   (select revision from jobsched_jobs j where j.namespace = jobsched_runs.namespace and j.name = jobsched_runs.job) end,
   started_at
 """

@@ -36,9 +36,10 @@ def counted_key(firing: Firing) -> str | None:
     return next((run.key for run in firing.runs if run.skipped is None), None)
 
 
-def without_rivals(firings: Sequence[Firing]) -> list[bool]:
-    """Of which of these no other has the same key. Those that share one have to be counted: each would find it free."""
-    keys = [(firing.namespace, counted_key(firing)) for firing in firings]
+def without_rivals(keys: Sequence[tuple[str, str | None]]) -> list[bool]:
+    """Of which firings, by their namespaces and counted keys, no other has the same. Those that share one have to be counted:
+    each would find it free.
+    """
     if len(set(keys)) == len(keys):
         return [True] * len(keys)
     times = Counter(keys)

@@ -12,12 +12,13 @@ from jobsched.model.state import Firing
 from jobsched.store.port import ClaimWish
 from jobsched_sql.claimed_slots import claimed, wanted
 from jobsched_sql.dialect import Fired, Inserted, Queue
-from jobsched_sql.plain_slots import is_small, plain_run, without_rivals
+from jobsched_sql.plain_slots import counted_key, is_small, plain_run, without_rivals
 from jobsched_sql.texts import clean, encode, tags_text
 from jobsched_sql.types import to_micros
 from jobsched_sqlite import statements
 
 _STATES = {state.value: state for state in RunState}
+_RUNNING = RunState.RUNNING.value
 
 
 class Shared(NamedTuple):
@@ -32,9 +33,10 @@ class Shared(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """A firing as the statements read it, in JSON. `shared` None: it makes no plain run."""
+    """A firing as the statements read it, in JSON. `shared` None: it makes no plain run. `key`: the one it is counted by."""
 
     cursor: str
+    key: str | None
     shared: Shared | None
     slot: str = ""
 
@@ -50,12 +52,12 @@ def _prepared(firing: Firing) -> Prepared:
     cursor = json.dumps((firing.namespace, firing.job, *instants, firing.schedule_revision, firing.revision))
     run = plain_run(firing)
     if run is None:
-        return Prepared(cursor, None)
+        return Prepared(cursor, counted_key(firing), None)
     instants = map(_micros, (run.scheduled_at, run.available_at, run.start_by))
     slot = (run.job, *instants, run.key, encode(run.payload), clean(run.handler))
     tags = tags_text(run.tags) if run.tags else None
     shared = Shared(run.namespace, clean(run.queue), run.priority, run.max_attempts, run.generation, tags)
-    return Prepared(cursor, shared, json.dumps(slot))
+    return Prepared(cursor, run.key, shared, json.dumps(slot))
 
 
 def fire(connection: Connection, now: datetime, firings: Sequence[Firing], wish: ClaimWish | None) -> Fired:
@@ -63,7 +65,7 @@ def fire(connection: Connection, now: datetime, firings: Sequence[Firing], wish:
         return Fired([], [])
     each = [one.prepared if isinstance(one.prepared, Prepared) else _prepared(one) for one in firings]
     ours = _advance(connection, each)
-    alone = without_rivals(firings)
+    alone = without_rivals([(firing.namespace, one.key) for firing, one in zip(firings, each, strict=True)])
     plain = [n for n in ours if alone[n] and each[n].shared is not None]
     chosen = (
         _chosen(connection, now, firings, plain, set(ours).difference(plain), wish)
@@ -76,7 +78,7 @@ def fire(connection: Connection, now: datetime, firings: Sequence[Firing], wish:
         [
             claimed(firings[n].runs[0], wish, id_=id_, revision=revision, now=now)
             for n, (id_, state, revision) in rows.items()
-            if state == RunState.RUNNING.value
+            if state == _RUNNING
         ]
         if wish is not None
         else []
@@ -145,7 +147,7 @@ def _insert(
         due = RunState.BLOCKED if (shared.namespace, shared.queue) in limited else RunState.PENDING
         fate: dict[str, object] = {"due": due.value, "attempt": 0, "node": None, "started_at": None}
         if is_claimed and wish is not None:
-            fate = {"due": RunState.RUNNING.value, "attempt": 1, "node": wish.node, "started_at": at}
+            fate = {"due": _RUNNING, "attempt": 1, "node": wish.node, "started_at": at}
             fate["generation"] = wish.generations[shared.namespace]
         asked = shared._asdict() | {"first": first, "now": at, "slots": _list([each[n].slot for n in group])} | fate
         connection.exec_driver_sql(statements.INSERT_PLAIN, asked)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from jobsched.clock import Clock
 from jobsched.errors import StoreError
 from jobsched.handlers.cancel import CancelToken
-from jobsched.model.run import Became, Claim, Created, Transition
+from jobsched.model.run import Became, Claim, Created, RunState, Transition
 from jobsched.model.state import Firing
 from jobsched.observe.runlog import RunLog
 from jobsched.runner.buffer import Buffer
@@ -26,6 +26,8 @@ from jobsched.store.port import ClaimWish, Store
 _LEFT_TO_OTHERS = timedelta(seconds=60)
 #: While claimed runs wait for a thread, how often it is looked whether they wait for slow handlers.
 _LOOK_AT_WAITING = 0.05
+#: So long at most what is fired waits for places that quick handlers are about to free.
+_FOR_PLACES = 0.03
 
 
 #: Writes what has ended, and claims.
@@ -62,10 +64,24 @@ class Dispatcher(Service):
         self._left_until: dict[str, float] = {}
         self._promising = threading.Lock()
         self._promised = 0  #: places for what is being fired or claimed here
+        self._firing = 0  #: how many threads fire
+        self._rung = False  #: something may wait in the store
+        self._freed = threading.Event()
         self._caught_up = False  #: the last claim brought less than was asked for: nothing waits
         #: A claim is being made, and nothing else can be written meanwhile.
         self.is_claiming = False
-        self._held_off = False  #: places promised to what is fired have kept a claim from being as wide as it might be
+        self._held_off = False  #: what is fired has kept a claim from being made, or as wide as it might be
+
+    def wake(self) -> None:
+        """Something may wait in the store."""
+        self._rung = True
+        super().wake()
+
+    def thread_freed(self) -> None:
+        """A run has ended here, and leaves few behind."""
+        if not self._freed.is_set():
+            self._freed.set()
+        super().wake()
 
     def leave_to_others(self, handler: str) -> None:
         """Claim no run of a handler that this node cannot perform, for a while."""
@@ -86,12 +102,10 @@ class Dispatcher(Service):
         self._return_paused()
         if not self._heartbeat.fit:
             raise NotNowError
+        if self._is_left_to_firing():
+            return _LOOK_AT_WAITING
         with self._kept(self._room_to_claim) as asked:
-            self.is_claiming = asked > 0 and self._store.writes_in_turn
-            try:
-                claimed = self._claim(asked) if asked else 0
-            finally:
-                self.is_claiming = False
+            claimed = self._claim(asked) if asked else 0
         if asked:
             self.buffer.claimed(claimed, asked)
             self._caught_up = claimed < asked
@@ -104,22 +118,61 @@ class Dispatcher(Service):
 
         Only while nothing waits: what has waited longer comes first.
         """
+        with self._promising:
+            self._firing += 1
         try:
+            self._await_places(len(firings))
             with self._kept(lambda: self._room_to_fire(len(firings))) as room:
                 if not room:
                     return self._store.fire(firings)
                 node, began = self._heartbeat.node, self.clock.monotonic()
                 created, claims = self._store.fire_and_claim(firings, self._wish(node, room))
                 self._begin(claims, node, began)
-                return created
+            if len(claims) < len(created) and any(run.state is RunState.PENDING for run in created):
+                self._caught_up = False  # it waits, or something else does
+            return created
         finally:
-            if self._held_off or self._pool.load > self._pool.size:
-                self._held_off = False
-                self.wake()  # a claim may be wider now; and what waits here is looked at by the step alone
+            self._fired()
+
+    def _fired(self) -> None:
+        with self._promising:
+            self._firing -= 1
+            held_off, self._held_off = self._held_off, False
+        if held_off or self._pool.load > self._pool.size:
+            super().wake()  # a claim may be wider now; and what waits here is looked at by the step alone
+
+    def _is_left_to_firing(self) -> bool:
+        """Nothing waits in the store but what is being fired, which is claimed as it is."""
+        with self._promising:
+            left = self._firing > 0 and self._caught_up and not self._rung
+            self._held_off = self._held_off or left
+        return left
+
+    def _await_places(self, count: int) -> None:
+        """A moment, where handlers are quick: to have what was fired claimed by itself would take longer."""
+        if not self._may_claim_fired:
+            return
+        until = self.clock.monotonic() + _FOR_PLACES
+        while self.buffer.room >= count and not self.stopping:
+            self._freed.clear()
+            self._pool.low = self._pool.size + self.buffer.room - count
+            left = until - self.clock.monotonic()
+            if self._places >= count or left <= 0:
+                return
+            self.clock.wait(self._freed, left)
+
+    @property
+    def _may_claim_fired(self) -> bool:
+        """Not where queues have shares: what is left of one is known only to who claims alone."""
+        return self._caught_up and not self._options.queue_threads
 
     def _room_to_fire(self, most: int) -> int:
-        """None where queues have shares: what is left of one is known only to who claims alone."""
-        return min(self._room(), most) if self._caught_up and not self._options.queue_threads else 0
+        return min(self._places, most) if self._may_claim_fired else 0
+
+    @property
+    def _places(self) -> int:
+        """How many more may be held."""
+        return self._pool.size + self.buffer.room - self._pool.load - self._promised
 
     def _room_to_claim(self) -> int:
         """The places that are promised to nobody."""
@@ -167,7 +220,12 @@ class Dispatcher(Service):
     def _claim(self, asked: int) -> int:
         """How many it brought."""
         node, began = self._heartbeat.node, self.clock.monotonic()
-        return self._begin(self._claimed(self._wish(node, asked)), node, began)
+        self._rung = False  # what rings from now on may have missed this claim
+        self.is_claiming = self._store.writes_in_turn
+        try:
+            return self._begin(self._claimed(self._wish(node, asked)), node, began)
+        finally:
+            self.is_claiming = False
 
     def _begin(self, claims: Sequence[Claim], node: int, began: float) -> int:
         """Hand them to the pool; how many. They were asked for at that moment (monotonic), as this node."""

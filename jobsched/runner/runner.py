@@ -391,7 +391,7 @@ class Runner:
         return self.completer.written_with(write)
 
     def _thread_freed(self) -> None:
-        self.dispatcher.wake()
+        self.dispatcher.thread_freed()
 
     def _rung(self, topic: Topic) -> None:
         if topic == "cancels":

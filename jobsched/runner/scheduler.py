@@ -22,9 +22,11 @@ from jobsched.store.port import Store
 log = logging.getLogger("jobsched")
 
 _BATCH = 1000
-#: Jobs that are fired together, and how many such slices follow each other in one round. Of so many and more each half is
-#: fired in a transaction of its own, beside the other.
-_SLICE, _SLICES, _LONG = 1000, 2, 200
+#: Jobs that are looked for together, and how many such slices follow each other in one round; and of what was reckoned ahead.
+_SLICE, _SLICES, _READY = 1000, 2, 5000
+#: They are fired in pieces, two at a time, each in a transaction of its own: what the first piece makes is performed while
+#: the next one is written. Of very many the pieces are larger, for each costs a commit.
+_PIECE, _MANY, _LARGE_PIECE, _LANES = 250, 1000, 500, 2
 #: So long before a slot what it fires is reckoned, of so many jobs; but the handlers of what was just fired go first.
 _AHEAD = timedelta(seconds=2)
 _MOST_AHEAD = 10_000
@@ -95,7 +97,7 @@ class Scheduler(Service):
         found = made = 0
         now = self._heartbeat.now()
         for _ in range(_SLICES):
-            ready = self._reckoner.ready(now, _SLICE)
+            ready = self._reckoner.ready(now, _READY)
             due = () if ready else self._store.due(self._definitions.namespaces, now, _SLICE)
             created = self._fire(ready or self._reckoner.firings(due, now))
             found, made = found + len(ready or due), made + len(created)
@@ -141,9 +143,7 @@ class Scheduler(Service):
     def _fire(self, firings: list[Firing]) -> list[Created]:
         if not firings:
             return []
-        half = len(firings) // 2
-        lanes = [firings[:half], firings[half:]] if len(firings) >= _LONG else [firings]
-        made = side_by_side([partial(self._write, lane) for lane in lanes])
+        made = side_by_side([partial(self._write, piece) for piece in pieces(firings)], _LANES)
         self._fired_at = self._heartbeat.now()
         return [run for each in made for run in each]
 
@@ -163,6 +163,19 @@ class Scheduler(Service):
         for run in skipped:
             self._events.emit(_skipped(run, covered.get((run.job, run.scheduled_at))))
         self._on_more_history({(run.namespace, run.job) for run in skipped if run.job})
+
+
+def pieces(firings: Sequence[Firing]) -> list[list[Firing]]:
+    """What is fired together, the most urgent first: it is claimed as it is fired."""
+    size = _PIECE if len(firings) <= _MANY else _LARGE_PIECE
+    if len(firings) > size:
+        firings = sorted(firings, key=_priority)
+    return [list(firings[begin : begin + size]) for begin in range(0, len(firings), size)]
+
+
+def _priority(firing: Firing) -> int:
+    """All its runs have that of their job."""
+    return firing.runs[0].priority if firing.runs else 0
 
 
 def _or_none(seconds: float) -> float | None:

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from jobsched.model.handler import handler_text
 from jobsched.model.run import Claim, Created, RunState, Source
 from jobsched.model.state import Firing
@@ -192,6 +194,23 @@ class FireAndClaimContract:
         [claimed] = fired(store, a_node(store), a_firing(stored, a_slot(stored.job, START)))[1]
 
         assert claimed.job_revision == store.jobs(NAMESPACE)[0].revision
+
+    @pytest.mark.parametrize("told", [(True, True), (True, False)])
+    def test_a_claim_says_which_revision_is_performed_whether_the_firing_did_or_not(
+        self, store: Store, told: tuple[bool, bool]
+    ) -> None:
+        edited, untouched = given_jobs(store, a_free_job("edited"), a_free_job("untouched")).values()
+        store.apply(a_change(an_edit(edited, a_free_job("edited", priority=7)), seen=1))
+        now = store.jobs(NAMESPACE, ["edited", "untouched"])
+        firings = [
+            a_firing(job, a_slot(job.job, START), revision=job.revision if tells else None)
+            for job, tells in zip(now, told, strict=True)
+        ]
+
+        _, claims = fired(store, a_node(store), *firings)
+
+        assert {one.job: one.job_revision for one in claims} == {job.job.name: job.revision for job in now}
+        assert now[0].revision > untouched.revision
 
     def test_nothing_is_fired_of_what_is_paused(self, store: Store) -> None:
         jobs = [a_free_job(name) for name in ("held", "free")]

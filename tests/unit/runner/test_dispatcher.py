@@ -1,12 +1,14 @@
 """The dispatcher: what it had claimed ahead and does not begin."""
 
+import threading
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from jobsched.clock import SystemClock
+from jobsched.clock import SystemClock, Waitable
+from jobsched.model.run import RunState
 from jobsched.runner.dispatcher import Dispatcher
 from jobsched.runner.held import Held
 from jobsched.runner.options import Options
@@ -230,6 +232,7 @@ def test_places_that_were_promised_in_vain_are_claimed_for(
     node.dispatcher.step()
 
     def meanwhile(firings: Any, wish: ClaimWish) -> tuple[list[Any], list[Any]]:
+        node.dispatcher.wake()
         monkeypatch.setattr(node.dispatcher._store, "claim", lambda wish: [a_held(n).claim for n in range(wish.limit)])
         node.dispatcher.step()
         return [], []
@@ -241,6 +244,71 @@ def test_places_that_were_promised_in_vain_are_claimed_for(
     assert node.dispatcher._bell.is_set()
     node.dispatcher.step()
     assert node.pool.waiting == 3
+
+
+def test_while_nothing_waits_but_what_is_fired_a_thread_that_comes_free_is_left_to_it(
+    a_held: Callable[..., Held], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = Firing(a_held, threads=3)
+    node.dispatcher.step()
+    claimed: list[int] = []
+
+    def claim(asked: int) -> int:
+        claimed.append(asked)
+        return 0
+
+    def meanwhile(firings: Any, wish: ClaimWish) -> tuple[list[Any], list[Any]]:
+        node.dispatcher.thread_freed()
+        node.dispatcher.step()
+        return [], []
+
+    monkeypatch.setattr(node.dispatcher, "_claim", claim)
+    monkeypatch.setattr(node.dispatcher._store, "fire_and_claim", meanwhile)
+    node.fire(1)
+
+    assert claimed == []
+    assert node.dispatcher._bell.is_set()
+    node.dispatcher.step()
+    assert claimed == [3]
+
+
+def test_what_was_fired_and_waits_is_claimed_before_what_is_fired_next(
+    a_held: Callable[..., Held], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = Firing(a_held, threads=2)
+    node.dispatcher.step()
+    waits: Any = SimpleNamespace(state=RunState.PENDING)
+
+    monkeypatch.setattr(node.dispatcher._store, "fire_and_claim", lambda firings, wish: ([waits], []))
+    node.fire(1)
+    monkeypatch.setattr(node.dispatcher._store, "fire_and_claim", node._fire_and_claim)
+    node.fire(1)
+
+    assert node.asked == []
+
+
+def test_what_is_fired_waits_for_places_that_quick_handlers_free(a_held: Callable[..., Held]) -> None:
+    node = Firing(a_held, threads=2)
+    node.dispatcher.step()
+    node.dispatcher.buffer.ran(0.0001)
+    node.dispatcher.buffer.claimed(8, 8)
+    node.pool.submit([a_held(n) for n in range(10)])
+    waits = threading.Event()
+
+    class Waiting(SystemClock):
+        def wait(self, event: Waitable, seconds: float | None) -> bool:
+            waits.set()
+            return super().wait(event, 60 if seconds else seconds)
+
+    node.dispatcher.clock = Waiting()
+    firing = threading.Thread(target=node.fire, args=(8,))
+    firing.start()
+    assert waits.wait(60)
+    node.pool.take_waiting()
+    node.dispatcher.thread_freed()
+    firing.join(60)
+
+    assert node.asked == [8]
 
 
 def test_where_queues_have_shares_what_is_fired_waits_for_a_claim(a_held: Callable[..., Held]) -> None:
