@@ -20,7 +20,7 @@ from sqlalchemy import Engine, PoolProxiedConnection
 from jobsched.clock import Clock
 from jobsched_postgres.batches import as_text
 from jobsched_postgres.connections import TRUSTED_SECONDS, as_driver, was_told_something
-from jobsched_postgres.failures import before_sending
+from jobsched_postgres.failures import before_sending, connection_lost
 from jobsched_postgres.watchdog import Watchdog
 from jobsched_sql.forking import leave
 
@@ -148,10 +148,10 @@ def _both(pooled: PoolProxiedConnection, name: bytes, values: Sequence[bytes | N
         pgconn.pipeline_sync()
         result = _until_sync(pgconn)
         _end_of_second(pooled, pgconn)
-    except psycopg.Error:
-        raise  # a lost connection, which whoever asked gives up
     except BaseException as error:
-        pooled.invalidate(error)  # interrupted: the next statement would be given the answer to this one
+        # Of a lost connection whoever asked gives it up. Else the next statement would be given the answer to this one.
+        if not (isinstance(error, psycopg.Error) and connection_lost(error)):
+            pooled.invalidate(error)
         raise
     return result
 
