@@ -8,6 +8,7 @@ import hashlib
 import re
 import select
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -69,10 +70,11 @@ class Direct:
 
     def drop(self) -> None:
         """The kept connections are no good."""
-        while self._kept:
-            _, pooled = self._kept.pop()
-            pooled.invalidate()
-            pooled.close()
+        with suppress(IndexError):  # other threads may take them, or find them to be no good as well
+            while self._kept:
+                _, pooled = self._kept.pop()
+                pooled.invalidate()
+                pooled.close()
 
     def forked(self) -> None:
         """In a forked child."""

@@ -45,12 +45,13 @@ class Ringer:
         self._lock = threading.Lock()
         self._tokens, self._filled_at = float(BURST), self._clock.monotonic()
         self._waiting: set[Topic] = set()
+        self._passed_over: set[Topic] = set()  #: of those, what was due once and found no place
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
         self._wanted = threading.Event()
 
     def ring(self, topic: Topic) -> None:
-        """At once, or within one and a half times `PAUSE_SECONDS`. Never raises."""
+        """At once, or within one and a half times `PAUSE_SECONDS`; thrice, where runs of another topic take the places. Never raises."""
         with self._lock:
             if self._closing.is_set():
                 return
@@ -68,6 +69,7 @@ class Ringer:
             if self._closing.is_set() or not self._take():
                 return False
             self._waiting.discard(topic)
+            self._passed_over.discard(topic)
             return True
 
     def close(self) -> None:
@@ -106,11 +108,17 @@ class Ringer:
             return full_at + _LEFT_TO_RUNS_SECONDS - self._clock.monotonic()
 
     def _taken(self) -> set[Topic]:
-        """What is to be sent now: none if a run has taken it along, and perhaps left another ring to wait for the next place."""
-        topics: set[Topic] = set()
+        """What is to be sent now: none if a run has taken it along, and perhaps left another ring to wait for the next place.
+
+        What no run takes along, since those enqueued are of another topic, is not passed over twice: it goes without a place.
+        """
         with self._lock:
             if self._waiting and (self._take() or self._closing.is_set()):
-                topics, self._waiting = self._waiting, topics
+                topics = self._waiting
+            elif topics := self._waiting & self._passed_over:
+                self._tokens -= 1
+            self._waiting = self._waiting - topics
+            self._passed_over = self._waiting.copy()
             if not self._waiting:
                 self._wanted.clear()
         return topics

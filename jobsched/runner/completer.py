@@ -121,6 +121,8 @@ class Completer(Service):
     def step(self) -> float | None:
         self._enough.clear()
         if self._waits_for_more():
+            if self.clock.monotonic() >= self._logs_due:
+                self._write_due()
             return 0.0
         self._asleep = not self._queue  # said before it is looked: of a run that comes now one of us two knows
         self.flush()
@@ -137,6 +139,8 @@ class Completer(Service):
             return False
         self.clock.wait(self._enough, _GATHER_LONG)
         self._gathered += 1
+        if self._lines:
+            return False  # no claim takes them along, nor the ends that they come before
         # The dispatcher is at it, or will be, if its runs are not slower than they were.
         at_it = self._writing.locked() or self._is_claiming()
         return at_it or (self._gathered < _GATHERS and self._more_to_come())
@@ -147,8 +151,19 @@ class Completer(Service):
             self._gather_lines()
             # In turns: a flood of lines must not keep results from being written, nor the other way round.
             while self._lines or self._queue:
-                self._write_lines()
-                self._write_batch()
+                self._write_turn()
+
+    def _write_due(self) -> None:
+        """In a stream of claims that take along what has ended: the lines of what goes on, and what none has taken along."""
+        with self._writing:
+            self._gather_lines()
+            self._write_turn()
+            while self._lines:
+                self._write_turn()
+
+    def _write_turn(self) -> None:
+        self._write_lines()
+        self._write_batch()
 
     def written_with(self, write: Callable[[Sequence[Transition]], tuple[Mapping[int, Became], T]]) -> T | None:
         """Have what waits here written along with something else, by `write`, which answers what became of it, and something more.

@@ -21,7 +21,8 @@ class Pool:
 
     From one run to the next a thread takes no lock: with runs of microseconds the threads would stand in line for it, and
     hand on Python's own lock each time. It moves runs by steps that Python does not divide, like `popleft`; so whoever else
-    takes runs away takes each by such a step, and copies what it looks through.
+    takes runs away takes each by such a step, and copies what it looks through. A run is among `_runs` from when it is given
+    to when it has ended or is taken back: between the line and a thread it is not lost sight of.
     """
 
     def __init__(self, size: int, perform: Callable[[Held], None], on_free: Callable[[], None]) -> None:
@@ -31,7 +32,7 @@ class Pool:
         self._given = threading.Condition(self._lock)
         self._idle = threading.Condition(self._lock)
         self._waiting: deque[Held] = deque()
-        self._active: set[Held] = set()
+        self._runs: set[Held] = set()  #: those that wait or are performed
         self._abandoned: set[Held] = set()
         self._closed = False
         self._serial = 0
@@ -42,17 +43,18 @@ class Pool:
 
     def submit(self, runs: list[Held]) -> None:
         with self._lock:
+            self._runs.update(runs)
             self._waiting.extend(runs)
             self._given.notify()
 
     @property
     def load(self) -> int:
         """Runs that wait or are performed; beyond `size` they wait."""
-        return len(self._waiting) + len(self._active)
+        return len(self._runs)
 
     @property
     def active(self) -> int:
-        return len(self._active)
+        return max(0, len(self._runs) - len(self._waiting))  # of what is being given all may be counted as waiting
 
     @property
     def abandoned(self) -> int:
@@ -67,13 +69,13 @@ class Pool:
     def held_of(self, queues: Collection[str]) -> Counter[str]:
         """How many runs of each of these queues have a thread, or wait for one; threads given up are counted, for they run on."""
         with self._lock:
-            runs = [*self._waiting.copy(), *self._active.copy(), *self._abandoned]
+            runs = [*self._runs.copy(), *self._abandoned]
         return Counter(held.claim.queue for held in runs if held.claim.queue in queues)
 
     def stalled(self, now: float) -> float:
         """Seconds since a thread last began a run, while runs wait; 0 when none does."""
         with self._lock:
-            begun = [started for held in self._active.copy() if (started := held.started) is not None]
+            begun = [started for held in self._runs.copy() if (started := held.started) is not None]
             return now - max(begun) if begun and self._waiting else 0.0
 
     def take_waiting(self, keep: int = 0) -> list[Held]:
@@ -81,7 +83,8 @@ class Pool:
         taken: list[Held] = []
         with self._lock, suppress(IndexError):  # threads take them from the other end
             while len(self._waiting) > keep:
-                taken.append(self._waiting.pop())
+                taken.append(held := self._waiting.pop())
+                self._runs.remove(held)
         return taken
 
     def take_waiting_if(self, wanted: Callable[[Held], bool]) -> list[Held]:
@@ -95,15 +98,16 @@ class Pool:
                     held = self._waiting.popleft()
                     (taken if wanted(held) else left).append(held)
             self._waiting.extend(left)
+            self._runs.difference_update(taken)
             self._given.notify()
         return taken
 
     def abandon(self, held: Held) -> bool:
         """Give up the thread of an active run and put a new one in its place; False if it has just ended."""
         with self._lock:
-            # In this order: whoever finds that it is not active any more finds it here.
+            # In this order: whoever finds that it is not performed any more finds it here.
             self._abandoned.add(held)
-            if not _took(self._active, held):
+            if not _took(self._runs, held):
                 self._abandoned.remove(held)
                 return False
         self._add_thread()
@@ -112,7 +116,7 @@ class Pool:
     def wait_idle(self, seconds: float) -> bool:
         """Wait until nothing is active; whether that is so."""
         with self._lock:
-            return self._idle.wait_for(lambda: not self._active and not self._waiting, seconds)
+            return self._idle.wait_for(lambda: not self._runs, seconds)
 
     def close(self) -> None:
         """Threads end when they have nothing more to do; returns at once."""
@@ -137,17 +141,17 @@ class Pool:
 
     def _next(self, ended: Held) -> Held | None:
         """Note the end of a run, and take the next; None if this thread is to end, as one that was given up does."""
-        waiting, active = self._waiting, self._active
-        # It is active before the other one is not any more: between two runs a thread is not idle.
+        runs = self._runs
+        # It has the next one before the other one has ended: between two runs a thread is not idle.
         held: Held | None
         try:
-            active.add(held := waiting.popleft())
+            held = self._waiting.popleft()
         except IndexError:
             held = None
-        if not _took(active, ended):
+        if not _took(runs, ended):
             self._end_given_up(ended, held)
             return None
-        if len(waiting) + len(active) <= self.low:
+        if len(runs) <= self.low:
             self._on_free()
         return self._first() if held is None else held
 
@@ -161,11 +165,10 @@ class Pool:
             while True:
                 with suppress(IndexError):
                     held = self._waiting.popleft()
-                    self._active.add(held)
                     if self._waiting:
                         self._given.notify()
                     return held
-                if not self._active:
+                if not self._runs:
                     self._idle.notify_all()
                 if self._closed:
                     return None
@@ -177,7 +180,6 @@ class Pool:
             self._abandoned.discard(ended)
             if taken is not None:
                 self._waiting.appendleft(taken)
-                self._active.discard(taken)
                 self._given.notify()
             self._idle.notify_all()
 

@@ -344,6 +344,19 @@ def test_of_many_that_ask_at_once_few_keep_their_connections_from_the_pool(store
     assert (len(dialect._direct._kept), dialect._engine.pool.checkedin()) == (3, 2)
 
 
+def test_two_threads_may_find_at_once_that_what_was_kept_is_lost(store: Store) -> None:
+    class TakenMeanwhile(list[Any]):
+        def __len__(self) -> int:
+            return 1
+
+    direct = store._dialect._direct  # type: ignore[attr-defined]
+    direct._kept = TakenMeanwhile()
+
+    direct.drop()
+
+    direct._kept = []
+
+
 @pytest.mark.parametrize("lost", ["discard", "prepare"])
 def test_a_connection_that_is_lost_before_the_statement_is_sent_costs_another_one(
     store: Store, admin: "psycopg.Connection[tuple[object, ...]]", monkeypatch: pytest.MonkeyPatch, lost: str

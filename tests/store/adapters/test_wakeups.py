@@ -101,6 +101,26 @@ def test_a_ring_that_waits_goes_along_with_a_run_that_may_ring() -> None:
     assert trailing == sent.now[BURST:] == ["jobs"]
 
 
+def test_a_ring_does_not_wait_for_ever_while_runs_of_another_topic_take_each_place() -> None:
+    clock = FakeClock()
+    ringer = Ringer(Sent().send, clock)
+    ringer._thread = threading.Thread(target=lambda: None)  # it is asked here what that would send
+    ringer._thread.start()
+    for _ in range(BURST):
+        ringer.ring("pending")
+    ringer.ring("cancels")
+
+    sent = set[Topic]()
+    for _ in range(3):
+        for _ in range(15):
+            clock.advance(PAUSE_SECONDS / 10)
+            ringer.take("pending")
+        sent |= ringer._taken()
+
+    assert sent == {"cancels"}
+    assert not ringer._wanted.is_set()
+
+
 def test_a_run_that_is_refused_rings_for_those_whose_ring_it_took_along(postgres_url: str) -> None:
     sent = Sent()
     with closing(open_store(postgres_url)) as store, closing(Ringer(sent.send, FakeClock())) as ringer:

@@ -8,7 +8,7 @@ import pytest
 
 from jobsched.clock import SystemClock
 from jobsched.errors import StoreError, StoreUnavailableError
-from jobsched.model.run import Became, RunState, Transition
+from jobsched.model.run import Became, LogLine, RunState, Transition
 from jobsched.observe.events import ResultDropped
 from jobsched.observe.listeners import Events
 from jobsched.runner.completer import Completer
@@ -26,7 +26,8 @@ class Node:
         self.dropped: list[int] = []
         events = Events()
         events.count(lambda event: self.dropped.append(event.run) if isinstance(event, ResultDropped) else None)
-        store: Any = SimpleNamespace(finish=self._finish, append_log=lambda _lines: None)
+        self.lines: list[str] = []
+        store: Any = SimpleNamespace(finish=self._finish, append_log=self._append_log)
         self.held = HeldRuns()
         self.completer = Completer(store, SystemClock(), self.held, lambda _: None, lambda _: None, events)
         self._a_held = a_held
@@ -34,6 +35,9 @@ class Node:
     def _finish(self, transitions: Sequence[Transition]) -> dict[int, Became]:
         self.finished.append([one.id for one in transitions])
         return {one.id: WELL for one in transitions}
+
+    def _append_log(self, lines: Sequence[LogLine]) -> None:
+        self.lines += [line.text for line in lines]
 
     def ended(self, number: int, text: str = "") -> None:
         held = self._a_held(number)
@@ -44,25 +48,36 @@ class Node:
 
 
 class InTurn(Node):
-    """Of a store where one write waits for the other; `claims` is what the dispatcher says."""
+    """Of a store where one write waits for the other; `claims` is what the dispatcher says, `at_it` whether of this moment."""
 
-    def __init__(self, a_held: Callable[..., Held], claims: Callable[[], bool]) -> None:
+    def __init__(self, a_held: Callable[..., Held], claims: Callable[[], bool], *, at_it: bool = False) -> None:
         super().__init__(a_held)
-        store: Any = SimpleNamespace(finish=self._finish, append_log=lambda _lines: None, writes_in_turn=True)
+        store: Any = SimpleNamespace(finish=self._finish, append_log=self._append_log, writes_in_turn=True)
         self.clock = Waits()
         self.completer = Completer(
-            store, self.clock, self.held, lambda _: None, lambda _: None, Events(), more_to_come=claims
+            store,
+            self.clock,
+            self.held,
+            lambda _: None,
+            lambda _: None,
+            Events(),
+            more_to_come=claims,
+            is_claiming=lambda: at_it,
         )
 
 
 class Waits(SystemClock):
-    """Counts the waits, and waits for nothing."""
+    """Counts the waits, and waits for nothing: the time has passed at once."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count, self.passed = 0, 0.0
 
-    def wait(self, _event: object, _seconds: float | None) -> bool:
+    def monotonic(self) -> float:
+        return self.passed
+
+    def wait(self, _event: object, seconds: float | None) -> bool:
         self.count += 1
+        self.passed += seconds or 0.0
         return False
 
 
@@ -206,3 +221,41 @@ def test_what_has_ended_is_written_at_once_where_no_claim_is_near(a_held: Callab
     node.completer.step()
 
     assert (node.finished, node.clock.count) == ([[1]], 0)
+
+
+def test_an_end_does_not_wait_for_claims_that_come_and_do_not_take_it_along(a_held: Callable[..., Held]) -> None:
+    node = InTurn(a_held, lambda: True, at_it=True)
+    node.ended(1)
+
+    while node.completer.backlog and node.clock.passed < 10:
+        assert node.completer.written_with(refused) is None
+        node.completer.step()
+
+    assert node.finished == [[1]]
+    assert node.clock.passed < 1
+
+
+def test_an_end_whose_lines_no_claim_takes_along_does_not_wait_for_one(a_held: Callable[..., Held]) -> None:
+    node = InTurn(a_held, lambda: True, at_it=True)
+    node.ended(1, "hello\n")
+
+    node.completer.step()
+
+    assert (node.lines, node.finished) == (["hello"], [[1]])
+
+
+def test_the_lines_of_what_goes_on_are_written_though_each_claim_takes_along_what_has_ended(
+    a_held: Callable[..., Held],
+) -> None:
+    node = InTurn(a_held, lambda: True)
+    slow = a_held(1)
+    slow.log.write("stdout", "half of it\n")
+    node.held.add([slow])
+
+    for number in range(2, 102):
+        node.ended(number)
+        node.completer.step()
+        node.completer.written_with(all_ours)
+
+    assert node.lines == ["half of it"]
+    assert len(node.finished) < 10

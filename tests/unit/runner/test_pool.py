@@ -1,6 +1,7 @@
 """The pool of daemon threads."""
 
 import threading
+from collections import deque
 from collections.abc import Callable
 
 from jobsched.runner.held import Held, HeldRuns
@@ -20,6 +21,35 @@ class Gate:
         self.order.append(held.claim.id)
         self.begun.set()
         self.let.wait(10)
+
+
+class Watched(deque[Held]):
+    """The line of waiting runs; says of each step what it is about to forget or has just got."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_taken: Callable[[], object] = lambda: None
+        self.on_put_back: Callable[[], object] = lambda: None
+
+    def popleft(self) -> Held:
+        held = super().popleft()
+        self.on_taken()
+        return held
+
+    def appendleft(self, held: Held) -> None:
+        super().appendleft(held)
+        self.on_put_back()
+
+
+class Gates:
+    """Handlers that are known by their runs' numbers, and end one by one."""
+
+    def __init__(self, count: int) -> None:
+        self.begun, self.let = [threading.Event() for _ in range(count)], [threading.Event() for _ in range(count)]
+
+    def __call__(self, held: Held) -> None:
+        self.begun[held.claim.id].set()
+        self.let[held.claim.id].wait(10)
 
 
 def test_runs_are_performed_in_the_order_given(a_held: MakeHeld) -> None:
@@ -109,6 +139,58 @@ def test_what_a_thread_has_taken_after_it_was_given_up_is_performed_by_another(a
 
     assert pool.wait_idle(10)
     assert by[1] != by[2] == by[3]
+
+
+def test_a_run_on_its_way_to_a_thread_is_counted(a_held: MakeHeld) -> None:
+    pool = Pool(1, gates := Gates(3), lambda: None)
+    pool._waiting = line = Watched()
+    pool.start()
+    pool.submit([a_held(1)])
+    assert gates.begun[1].wait(10)
+    counted: list[tuple[int, int]] = []
+    line.on_taken = lambda: counted.append((pool.held_of({"other"})["other"], pool.load))
+    other = a_held(2)
+    other.claim = other.claim._replace(queue="other")
+    pool.submit([other])
+
+    gates.let[1].set()
+    gates.let[2].set()
+
+    assert pool.wait_idle(10)
+    assert counted == [(1, 2)]
+
+
+def test_no_thread_is_lost_when_another_takes_what_one_that_was_given_up_puts_back(a_held: MakeHeld) -> None:
+    pool = Pool(2, gates := Gates(7), lambda: None)
+    pool._waiting = line = Watched()
+    pool.start()
+    stuck = a_held(1)
+    pool.submit([stuck])
+    assert gates.begun[1].wait(10)
+    pool.abandon(stuck)
+    pool.submit([a_held(2), a_held(3)])
+    assert gates.begun[2].wait(10)
+    assert gates.begun[3].wait(10)
+
+    def another_takes_it() -> None:
+        gates.let[2].set()
+        gates.begun[4].wait(10)
+
+    line.on_put_back = another_takes_it
+    pool.submit([a_held(4)])
+    gates.let[1].set()
+    assert gates.begun[4].wait(10)
+    while pool.abandoned:
+        gates.begun[5].wait(0.01)
+    gates.let[4].set()
+    gates.let[3].set()
+    pool.submit([a_held(5), a_held(6)])
+
+    assert gates.begun[5].wait(3)
+    assert gates.begun[6].wait(3)
+    gates.let[5].set()
+    gates.let[6].set()
+    assert pool.wait_idle(10)
 
 
 def test_a_run_that_has_just_ended_is_not_abandoned(a_held: MakeHeld) -> None:
