@@ -224,6 +224,9 @@ class Dispatcher(Service):
         self.is_claiming = self._store.writes_in_turn
         try:
             return self._begin(self._claimed(self._wish(node, asked)), node, began)
+        except BaseException:
+            self._rung = True  # what it was to bring still waits
+            raise
         finally:
             self.is_claiming = False
 

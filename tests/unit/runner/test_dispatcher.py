@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from jobsched.clock import SystemClock, Waitable
+from jobsched.errors import StoreUnavailableError
 from jobsched.model.run import RunState
 from jobsched.runner.dispatcher import Dispatcher
 from jobsched.runner.held import Held
@@ -270,6 +271,34 @@ def test_while_nothing_waits_but_what_is_fired_a_thread_that_comes_free_is_left_
     assert node.dispatcher._bell.is_set()
     node.dispatcher.step()
     assert claimed == [3]
+
+
+def test_a_claim_that_failed_is_made_again_while_more_is_fired(
+    a_held: Callable[..., Held], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = Firing(a_held, threads=3)
+    node.dispatcher.step()
+    node.dispatcher.wake()
+    tries: list[int] = []
+
+    def claim(wish: ClaimWish) -> list[Any]:
+        tries.append(wish.limit)
+        if len(tries) == 1:
+            raise StoreUnavailableError("away")
+        return []
+
+    def meanwhile(firings: Any, wish: ClaimWish) -> tuple[list[Any], list[Any]]:
+        with pytest.raises(StoreUnavailableError):
+            node.dispatcher.step()
+        node.dispatcher.step()
+        node.dispatcher.step()
+        return [], []
+
+    monkeypatch.setattr(node.dispatcher._store, "claim", claim)
+    monkeypatch.setattr(node.dispatcher._store, "fire_and_claim", meanwhile)
+    node.fire(1)
+
+    assert tries == [2, 2]  # and none where nothing waited
 
 
 def test_what_was_fired_and_waits_is_claimed_before_what_is_fired_next(
