@@ -152,6 +152,18 @@ class Firing:
         self.dispatcher.fire(firings)
 
 
+def noted_claims(node: Firing, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """For how many runs it asks from now on; it gets none."""
+    claimed: list[int] = []
+
+    def claim(asked: int) -> int:
+        claimed.append(asked)
+        return 0
+
+    monkeypatch.setattr(node.dispatcher, "_claim", claim)
+    return claimed
+
+
 def test_of_what_is_fired_a_node_claims_what_it_has_room_for(a_held: Callable[..., Held]) -> None:
     node = Firing(a_held, threads=2)
     node.dispatcher.step()
@@ -190,17 +202,12 @@ def test_places_promised_to_what_is_being_fired_are_not_claimed_for(
 ) -> None:
     node = Firing(a_held, threads=2)
     node.dispatcher.step()
-    claimed: list[int] = []
-
-    def claim(asked: int) -> int:
-        claimed.append(asked)
-        return 0
+    claimed = noted_claims(node, monkeypatch)
 
     def meanwhile(firings: Any, wish: ClaimWish) -> tuple[list[Any], list[Any]]:
         node.dispatcher.step()
         return [], []
 
-    monkeypatch.setattr(node.dispatcher, "_claim", claim)
     monkeypatch.setattr(node.dispatcher._store, "fire_and_claim", meanwhile)
     node.fire(2)
 
@@ -252,18 +259,13 @@ def test_while_nothing_waits_but_what_is_fired_a_thread_that_comes_free_is_left_
 ) -> None:
     node = Firing(a_held, threads=3)
     node.dispatcher.step()
-    claimed: list[int] = []
-
-    def claim(asked: int) -> int:
-        claimed.append(asked)
-        return 0
+    claimed = noted_claims(node, monkeypatch)
 
     def meanwhile(firings: Any, wish: ClaimWish) -> tuple[list[Any], list[Any]]:
         node.dispatcher.thread_freed()
         node.dispatcher.step()
         return [], []
 
-    monkeypatch.setattr(node.dispatcher, "_claim", claim)
     monkeypatch.setattr(node.dispatcher._store, "fire_and_claim", meanwhile)
     node.fire(1)
 
