@@ -11,6 +11,7 @@ from typing import Any
 from jobsched._version import __version__
 from jobsched.clock import Clock
 from jobsched.handlers.guard import guard
+from jobsched.model.run import OwnedRun
 from jobsched.observe.events import NodeFenced, NodeRejoined
 from jobsched.observe.listeners import Events
 from jobsched.runner.held import HeldRuns
@@ -133,15 +134,25 @@ class Heartbeat(Service):
 
         Only what has been so for `longest_claim`: between two heartbeats, one of them out of turn, a claim may be under way.
         """
-        owned = {(run.id, run.claim_no): run for run in self._store.owned(self.node)}
+        owned = self._owned()
         # In this order: whatever is owned by now and will be performed is held after so long.
         now = self.clock.monotonic()
         unheld = set(owned) - self._held.fences()
         self._unheld = {fence: self._unheld.get(fence, now) for fence in unheld}
-        old = [fence for fence, since in self._unheld.items() if now - since >= self.longest_claim]
-        lost = [given_back_owned(owned[fence]) for fence in old]
+        self._release([owned[fence] for fence, since in self._unheld.items() if now - since >= self.longest_claim])
+
+    def leave(self) -> None:
+        """Be a node no longer. Nothing is begun here any more: what the store says is ours and is not held goes back at once."""
+        owned = self._owned()
+        self._release([owned[fence] for fence in set(owned) - self._held.fences()])
+        self._store.leave(self.node)
+
+    def _owned(self) -> dict[tuple[int, int], OwnedRun]:
+        return {(run.id, run.claim_no): run for run in self._store.owned(self.node)}
+
+    def _release(self, lost: Sequence[OwnedRun]) -> None:
         if lost:
-            self._store.finish(lost)
+            self._store.finish([given_back_owned(run) for run in lost])
             log.warning("gave back %d runs that were claimed without our knowing", len(lost))
 
 

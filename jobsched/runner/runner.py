@@ -309,7 +309,7 @@ class Runner:
         for service in (self.heartbeat, self._fence):
             service.stop()
             service.join(5.0)
-        saved = self._shutdown.save(lambda: self._store.leave(self.heartbeat.node), until) and claiming_ended
+        saved = self._shutdown.save(self.heartbeat.leave, until) and claiming_ended
         self.pool.close()
         for service in self._services():
             service.stop()

@@ -2,10 +2,11 @@
 
 import sys
 import threading
+from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from jobsched.errors import StoreUnavailableError
+from jobsched.errors import OutcomeUnknownError, StoreUnavailableError
 from jobsched.handlers.registry import Registry
 from jobsched.model.handler import CommandHandler, PythonHandler
 from jobsched.model.job import Concurrency, Retries, Timeout
@@ -59,6 +60,34 @@ def test_what_a_run_wrote_before_it_was_given_back_is_kept(bench: "Bench") -> No
     run = bench.client.run(run_id)
     assert (run.state, run.attempt) == (RunState.PENDING, 0)
     assert bench.log(run_id) == ["the last words"]
+
+
+def test_a_claim_whose_answer_was_lost_goes_back_when_the_node_stops(either_bench: "Bench") -> None:
+    bench, lost = either_bench, threading.Event()
+
+    @bench.handler
+    def work() -> None: ...
+
+    def claim_and_lose_the_answer(claim: Callable[..., Any], *args: Any) -> Any:
+        claims = claim(*args)
+        if claims:
+            bench.store.fail("claim", *[StoreUnavailableError("away")] * 100)
+            lost.set()
+            raise OutcomeUnknownError("the answer was lost")
+        return claims
+
+    bench.declare("work")
+    bench.store.on("claim", claim_and_lose_the_answer)
+    node = bench.node()
+    run_id = bench.trigger("work")
+    assert lost.wait(20)
+    assert bench.client.run(run_id).state is RunState.RUNNING
+
+    saved = node.shut_down()
+
+    run = bench.client.run(run_id)
+    assert (saved, run.state, run.attempt) == (True, RunState.PENDING, 0)
+    assert bench.store.nodes() == []
 
 
 def test_a_stuck_attempt_whose_time_was_up_counts_when_its_node_stops(bench: "Bench") -> None:
