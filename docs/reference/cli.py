@@ -248,7 +248,7 @@ JSON: dict[str, tuple[str, Callable[[], Any]]] = {
         lambda: sync_as_json(SyncReport(namespace="default", outcome="applied", generation=GENERATION, plan=PLAN)),
     ),
     "next": (
-        "`-o json`: an array",
+        "`-o json`: an array, of all jobs each with the name of its `job`",
         lambda: [{"scheduled_at": "2026-11-22T02:30:00+01:00", "utc": "2026-11-22T01:30:00Z"}],
     ),
     "list": (

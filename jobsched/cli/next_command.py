@@ -1,10 +1,12 @@
 """jobsched next."""
 
+import heapq
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 import click
@@ -18,6 +20,14 @@ from jobsched.errors import JobschedError, ScheduleError
 if TYPE_CHECKING:
     from jobsched.model.job import Job
     from jobsched.schedule.schedule import Schedule
+
+
+class _Slot(NamedTuple):
+    """A slot, the zone to show it in, and whose it is, if that is not plain."""
+
+    at: datetime
+    zone: ZoneInfo
+    job: str | None = None
 
 
 @click.command("next")
@@ -51,20 +61,17 @@ def command(
     namespace: str | None,
     output: str,
 ) -> None:
-    """Show the next slots of JOB (as ./jobs.yaml declares it, else as the database has it), or of a cron expression."""
-    if bool(job) == bool(expressions):
-        raise click.UsageError("give a JOB or --cron EXPR")
+    """Show the next slots of JOB (as ./jobs.yaml declares it, else as the database has it), of a cron expression, or of all jobs."""
+    if job and expressions:
+        raise click.UsageError("give a JOB or --cron EXPR, or neither for all jobs")
     start = _instant(after)
-    if job:
-        target = find_target(database, namespace)
-        schedule, zone = _of_job(job, timezone, target)
-        _say_pause(job, target)
+    if expressions:
+        slots = _of_cron(expressions, timezone or "UTC", start)
+    elif job:
+        slots = _of_job(job, timezone, find_target(database, namespace), start)
     else:
-        schedule, zone = _of_cron(expressions, timezone or "UTC")
-    slots: list[datetime] = []
-    while schedule is not None and len(slots) < count and (slot := schedule.next_after(slots[-1] if slots else start)):
-        slots.append(slot)
-    _show(slots, zone, start, "FROM NOW" if after is None else "AFTER", output)
+        slots = _of_all(timezone, find_target(database, namespace), start)
+    _show(list(islice(slots, count)), start, "FROM NOW" if after is None else "AFTER", output)
 
 
 def _instant(text: str | None) -> datetime:
@@ -79,25 +86,66 @@ def _instant(text: str | None) -> datetime:
         raise click.BadParameter(str(error), param_hint="--after") from None
 
 
-def _of_job(name: str, timezone: str | None, target: "Target") -> "tuple[Schedule | None, ZoneInfo]":
-    from jobsched.schedule.schedule import schedule_of
-    from jobsched.schedule.zones import zone_of
-
-    job = _job_of_file(name) or _job_of_store(name, target)
+def _of_job(name: str, timezone: str | None, target: "Target", start: datetime) -> Iterator[_Slot]:
+    job = _jobs_of_file().get(name) or _job_of_store(name, target)
     if not (job.cron or job.every or job.at):
         say(f"{name} has no schedule: it runs by trigger only", err=True)
     elif job.suspend:
         say(f"{name} is suspended: none of these is fired until its suspend is removed", err=True)
-    with _wrong_usage("--timezone"):
-        zone = zone_of(timezone or job.timezone)
-    return schedule_of(job), zone
+    slots = _coming(job, None, _zone(timezone or job.timezone), start)
+    _say_pauses([name], target)
+    return slots
 
 
-def _job_of_file(name: str) -> "Job | None":
-    """As ./jobs.yaml declares it; None if there is no such file, or no such job in it."""
+def _of_all(timezone: str | None, target: "Target", start: datetime) -> Iterator[_Slot]:
+    """Of those that are fired, in the order of time."""
+    jobs = _all_jobs(target)
+    if not jobs:
+        say("no jobs; declare some in jobs.yaml", err=True)
+    suspended = sorted(name for name, job in jobs.items() if job.suspend)
+    if suspended:
+        named = ", ".join(suspended[:3]) + (f" and {len(suspended) - 3} more" if len(suspended) > 3 else "")
+        say(f"suspended, and left out: {named}", err=True)
+    fired = [jobs[name] for name in sorted(jobs) if not jobs[name].suspend]
+    _say_pauses([job.name for job in fired], target)
+    zones = {zone: _zone(zone) for zone in {timezone or job.timezone for job in fired}}
+    return heapq.merge(
+        *(_coming(job, job.name, zones[timezone or job.timezone], start) for job in fired), key=lambda slot: slot.at
+    )
+
+
+def _coming(job: "Job", name: str | None, zone: ZoneInfo, start: datetime) -> Iterator[_Slot]:
+    from jobsched.schedule.schedule import schedule_of
+
+    return _slots(schedule_of(job), name, zone, start)
+
+
+def _slots(schedule: "Schedule | None", name: str | None, zone: ZoneInfo, start: datetime) -> Iterator[_Slot]:
+    slot = schedule.next_after(start) if schedule else None
+    while schedule is not None and slot is not None:
+        yield _Slot(slot, zone, name)
+        slot = schedule.next_after(slot)
+
+
+def _all_jobs(target: "Target") -> Mapping[str, "Job"]:
+    """Those that ./jobs.yaml declares, and those made at run time; without a file those that the database has."""
+    from jobsched.model.state import Origin
+
+    declared = _jobs_of_file()
+    if not DEFAULT_FILE.exists():
+        with client_of(target) as client:
+            return {stored.job.name: stored.job for stored in client.jobs()}
+    with suppress(JobschedError), client_of(target) as client:
+        made = {stored.job.name: stored.job for stored in client.jobs() if stored.origin is not Origin.FILE}
+        return {**made, **declared}
+    return declared
+
+
+def _jobs_of_file() -> Mapping[str, "Job"]:
+    """As ./jobs.yaml declares them; none if there is no such file."""
     from jobsched.config.load import load
 
-    return load([DEFAULT_FILE], os.environ).jobs.get(name) if DEFAULT_FILE.exists() else None
+    return load([DEFAULT_FILE], os.environ).jobs if DEFAULT_FILE.exists() else {}
 
 
 def _job_of_store(name: str, target: "Target") -> "Job":
@@ -105,25 +153,31 @@ def _job_of_store(name: str, target: "Target") -> "Job":
         return client.job(name).job
 
 
-def _say_pause(name: str, target: "Target") -> None:
-    """A file does not know of it; the database does, if there is one."""
+def _say_pauses(names: list[str], target: "Target") -> None:
+    """What holds any of these jobs. A file does not know of it; the database does, if there is one."""
     from jobsched.model.pause import Pauses
 
     with suppress(JobschedError), client_of(target) as client:
-        pause = Pauses(client.pauses()).of_job(name)
-        if pause is not None:
+        pauses = Pauses(client.pauses())
+        holding = dict.fromkeys(pause for name in names if (pause := pauses.of_job(name)) is not None)
+        for pause in holding:
             say(line_with_way_out(pause, client.store.now()), err=True)
 
 
-def _of_cron(expressions: tuple[str, ...], timezone: str) -> "tuple[Schedule, ZoneInfo]":
+def _of_cron(expressions: tuple[str, ...], timezone: str, start: datetime) -> Iterator[_Slot]:
     from jobsched.schedule.cron import CronSchedule
     from jobsched.schedule.schedule import union
+
+    zone = _zone(timezone)
+    with _wrong_usage("--cron"):
+        return _slots(union([CronSchedule(text, timezone) for text in expressions]), None, zone, start)
+
+
+def _zone(name: str) -> ZoneInfo:
     from jobsched.schedule.zones import zone_of
 
     with _wrong_usage("--timezone"):
-        zone = zone_of(timezone)
-    with _wrong_usage("--cron"):
-        return union([CronSchedule(text, timezone) for text in expressions]), zone
+        return zone_of(name)
 
 
 @contextmanager
@@ -135,13 +189,20 @@ def _wrong_usage(option: str) -> Iterator[None]:
         raise click.BadParameter(str(error), param_hint=option) from None
 
 
-def _show(slots: list[datetime], zone: ZoneInfo, start: datetime, distance: str, output: str) -> None:
+def _show(slots: list[_Slot], start: datetime, distance: str, output: str) -> None:
     from jobsched.model.instants import format_instant
     from jobsched.model.report import slot_as_json
     from jobsched.model.wording import rough
 
     if output == "json":
-        print_json([slot_as_json(slot, zone) for slot in slots])
+        print_json([({"job": slot.job} if slot.job else {}) | slot_as_json(slot.at, slot.zone) for slot in slots])
         return
-    rows = [[slot.astimezone(zone).isoformat(sep=" "), format_instant(slot), rough(slot - start)] for slot in slots]
-    print_table(["SLOT", "UTC", distance], rows, empty="no further slot")
+    rows = [
+        [
+            slot.at.astimezone(slot.zone).isoformat(sep=" "),
+            slot.job or format_instant(slot.at),
+            rough(slot.at - start),
+        ]
+        for slot in slots
+    ]
+    print_table(["SLOT", "JOB" if slots and slots[0].job else "UTC", distance], rows, empty="no further slot")

@@ -259,7 +259,7 @@ def test_modules_that_cannot_be_imported_are_found_where_they_are_named(place: "
         (["validat"], 2, "Did you mean 'validate'"),
         (["statsu"], 2, "Did you mean 'stats' or 'status'"),
         (["runs", "--stat", "failed"], 2, "--state"),
-        (["next"], 2, "give a JOB or --cron"),
+        (["next", "one", "--cron", "* * * * *"], 2, "give a JOB or --cron EXPR, or neither"),
         (["next", "--cron", "61 * * * *"], 2, "--cron: minute"),
         (["next", "--cron", "* * * * *", "--timezone", "Mars/Base"], 2, "Mars/Base"),
         (["next", "one", "--timezone", "Europe/Rom"], 2, "Europe/Rome"),

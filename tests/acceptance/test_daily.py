@@ -90,6 +90,34 @@ def test_next_asks_the_database_where_there_is_no_file(workplace: "Workplace") -
     assert "no job 'two'" in workplace.jobsched("next", "two", code=1).stderr
 
 
+def test_next_without_a_job_shows_what_comes_next_of_all(workplace: "Workplace") -> None:
+    workplace.write("""
+        version: 1
+        jobs:
+          early: {command: ["true"], cron: "30 2 * * *", timezone: Europe/Rome}
+          later: {command: ["true"], cron: "0 3 * * *", timezone: Europe/Rome}
+          never: {command: ["true"], every: 1m, suspend: true}
+          asked: {command: ["true"]}
+    """)
+    workplace.jobsched("sync")
+    workplace.jobsched("create", "made", "--command", "true", "--cron", "50 1 * * *")
+    workplace.jobsched("pause", "later")
+    asked = ("next", "--after", "2026-11-29T00:00:00Z", "-n", "4")
+
+    table = workplace.jobsched(*asked)
+    coming = workplace.as_json(*asked)
+
+    assert [(slot["job"], slot["scheduled_at"]) for slot in coming] == [
+        ("early", "2026-11-29T02:30:00+01:00"),
+        ("made", "2026-11-29T01:50:00+00:00"),
+        ("later", "2026-11-29T03:00:00+01:00"),
+        ("early", "2026-11-30T02:30:00+01:00"),
+    ]
+    assert "2026-11-29 02:30:00+01:00  early  1h30m" in table.stdout
+    assert "suspended, and left out: never" in table.stderr
+    assert "later: paused since" in table.stderr
+
+
 def test_plan_tells_changes_from_errors_by_its_exit_code(place: "Workplace") -> None:
     place.write(ONE)
 
