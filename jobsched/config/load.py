@@ -230,7 +230,7 @@ class _File:
         if values is None:
             self._report_fields(name, entry, alike.base, notifiers.names)
             return None
-        doubtful = self.doubtful_defaults - entry.keys()
+        doubtful = self.doubtful_defaults and self.doubtful_defaults - entry.keys()
         contradicts = self._contradicts_itself(name, entry, values, doubtful, notifiers.names)
         if refused or contradicts or "defaults" in self.wrong_in_head:
             return None
@@ -246,10 +246,11 @@ class _File:
         if not isinstance(entry, dict):
             self.report(_no_job(entry), ("jobs", name))
             return True
-        refusals = [*unsupported.in_job(entry)]
-        for refusal in refusals:
+        refused = False
+        for refusal in unsupported.in_job(entry):
+            refused = True
             self.report(_not_supported(refusal), ("jobs", name))
-        return bool(refusals)
+        return refused
 
     def _report_fields(
         self, name: str, entry: dict[str, Any], base: Mapping[str, Any], notifiers: frozenset[str]
@@ -289,7 +290,7 @@ class _File:
         """Whether fields of a job demand something else of each other, or of the file; then it is reported."""
         if "concurrency" in values and "concurrency" not in doubtful:
             self.concurrency[name] = values["concurrency"]
-        found = [*rules.job_findings(name, entry, values, doubtful)]
+        found = rules.job_findings(name, entry, values, doubtful)
         if "alerts" in values and "alerts" not in doubtful:
             found += alert_rules.name_findings(entry.get("alerts"), notifiers)
             found += alert_rules.alert_findings(entry, values)
