@@ -1,6 +1,6 @@
 """From PATHs to the desired state of a namespace, or to all that is wrong with the files, in one pass."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -30,6 +30,7 @@ from jobsched.errors import ConfigError
 from jobsched.model.alert import Notifier
 from jobsched.model.desired import DesiredState, Settings
 from jobsched.model.job import Concurrency, Job
+from jobsched.model.job_maker import job_maker
 from jobsched.model.names import is_name
 
 DEFAULT_NAMESPACE = "default"
@@ -127,6 +128,7 @@ class _File:
     settings: Settings = field(default_factory=Settings)
     doubtful_defaults: frozenset[str] = frozenset()  #: those of which nothing is known
     concurrency: dict[str, Concurrency] = field(default_factory=dict)  #: of the jobs where it is sound
+    make_job: Callable[..., Job] = Job
 
     @classmethod
     def read(cls, source: Source, found: Diagnostics) -> "_File | None":
@@ -160,7 +162,7 @@ class _File:
     def take_jobs(self, top: dict[str, Any]) -> None:
         jobs = top.get("jobs")
         if isinstance(jobs, dict):
-            self.jobs = jobs
+            self.jobs, self.make_job = jobs, job_maker(len(jobs))
         elif "jobs" not in top:
             self.report(Finding((), "has no `jobs`", "write `jobs: {}` if there are none"))
         elif jobs is None:
@@ -237,7 +239,7 @@ class _File:
         if values.get("alerts") is not None:
             scheduled = any(kind in values for kind in SCHEDULE_KINDS)
             values["alerts"] = alerts_of(values["alerts"], notifiers.sound, scheduled=scheduled)
-        return Job(namespace=namespace, name=name, **values)
+        return self.make_job(namespace=namespace, name=name, **values)
 
     def _is_refused(self, name: str, entry: Any) -> bool:
         """Whether a job is none, or not supported yet; then it is reported, as is a name that is none."""
