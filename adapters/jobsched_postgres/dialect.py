@@ -12,7 +12,7 @@ import psycopg
 from psycopg import errors
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
-from sqlalchemy import ColumnElement, Connection, PoolProxiedConnection, Select, Table, func, literal_column
+from sqlalchemy import ColumnElement, Compiled, Connection, PoolProxiedConnection, Select, Table, func, literal_column
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine.interfaces import Dialect as EngineDialect
 from sqlalchemy.exc import DBAPIError
@@ -124,11 +124,11 @@ class PostgresDialect(Dialect):
 
     def look(self, statement: Select[*tuple[Any, ...]], asked: Mapping[str, str]) -> Sequence[Any]:
         """Without SQLAlchemy and its pool: an idle node does little else, and they take three quarters of it."""
-        text, fixed = _as_text(statement, self._engine.dialect)
+        compiled = _compiled(statement, self._engine.dialect)
         with translated(self._where):
             pooled = self._direct.take()
             try:
-                [row] = execute_once(pooled, text, {**fixed, **asked})
+                [row] = execute_once(pooled, str(compiled), {**compiled.params, **asked})
             except psycopg.Error as error:
                 if connection_lost(error):
                     pooled.invalidate(error)
@@ -459,10 +459,8 @@ class PostgresDialect(Dialect):
 
 
 @cache  # of the few questions that are asked again and again
-def _as_text(statement: Select[*tuple[Any, ...]], dialect: EngineDialect) -> tuple[str, Mapping[str, Any]]:
-    """A statement as the driver would be given it, and what it asks with itself."""
-    compiled = statement.compile(dialect=dialect)
-    return str(compiled), compiled.params
+def _compiled(statement: Select[*tuple[Any, ...]], dialect: EngineDialect) -> Compiled:
+    return statement.compile(dialect=dialect)
 
 
 @cache  # of the few states and reasons that there are
