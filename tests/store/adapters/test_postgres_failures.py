@@ -207,15 +207,13 @@ def test_an_idle_node_asks_by_another_connection_when_its_own_were_ended(
 def test_a_connection_that_ends_while_an_idle_node_asks_is_worth_another_try(
     store: Store, admin: "psycopg.Connection[tuple[object, ...]]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from jobsched_postgres import dialect
-
-    ask = dialect.execute_once
+    from jobsched_postgres.direct import execute_once
 
     def ended(*asked: Any) -> Any:
         terminate_all(admin)
-        return ask(*asked)
+        return execute_once(*asked)
 
-    monkeypatch.setattr(dialect, "execute_once", ended)
+    monkeypatch.setattr("jobsched_postgres.dialect.execute_once", ended)
     with pytest.raises(StoreUnavailableError) as failed:
         store.outlook(["default"])
     monkeypatch.undo()
