@@ -12,8 +12,9 @@ import psycopg
 from psycopg import errors
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
-from sqlalchemy import ColumnElement, Connection, PoolProxiedConnection, Table, func, literal_column
+from sqlalchemy import ColumnElement, Compiled, Connection, PoolProxiedConnection, Select, Table, func, literal_column
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine.interfaces import Dialect as EngineDialect
 from sqlalchemy.exc import DBAPIError
 
 from jobsched.clock import Clock, SystemClock
@@ -35,7 +36,7 @@ from jobsched_postgres.connections import (
     instant_of,
     told_pid,
 )
-from jobsched_postgres.direct import SENDS_TWO, Direct, execute_named, execute_prepared
+from jobsched_postgres.direct import SENDS_TWO, Direct, execute_named, execute_once, execute_prepared
 from jobsched_postgres.failures import (
     READ_ONLY,
     NotSentError,
@@ -120,6 +121,21 @@ class PostgresDialect(Dialect):
     def read(self, work: Work[Result]) -> Result:
         with translated(self._where), self._engine.connect() as connection:
             return work(connection)
+
+    def look(self, statement: Select[*tuple[Any, ...]], asked: Mapping[str, str]) -> Sequence[Any]:
+        """Without SQLAlchemy and its pool: an idle node does little else, and they take three quarters of it."""
+        compiled = _compiled(statement, self._engine.dialect)
+        with translated(self._where):
+            pooled = self._direct.take()
+            try:
+                [row] = execute_once(pooled, str(compiled), {**compiled.params, **asked})
+            except psycopg.Error as error:
+                if connection_lost(error):
+                    pooled.invalidate(error)
+                raise
+            finally:
+                self._direct.give_back(pooled)
+            return row
 
     def snapshot(self, work: Work[Result]) -> Result:
         with translated(self._where):
@@ -440,6 +456,11 @@ class PostgresDialect(Dialect):
 
     def _notify(self, topic: Topic) -> None:
         self._alone(lambda pooled: as_driver(pooled.driver_connection).execute(_NOTIFY, (CHANNEL, topic)).fetchall())
+
+
+@cache  # of the few questions that are asked again and again
+def _compiled(statement: Select[*tuple[Any, ...]], dialect: EngineDialect) -> Compiled:
+    return statement.compile(dialect=dialect)
 
 
 @cache  # of the few states and reasons that there are

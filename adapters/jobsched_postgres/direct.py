@@ -111,9 +111,7 @@ def execute_prepared(
     else:
         result = _both(pooled, name.encode(), values, then)
     _checked(driver, result, pq.ExecStatus.TUPLES_OK)
-    transformer = Transformer(driver)
-    transformer.set_pgresult(result)
-    return transformer.load_rows(0, result.ntuples, tuple)
+    return _loaded(driver, result)
 
 
 def execute_named(
@@ -124,12 +122,29 @@ def execute_named(
     return execute_prepared(pooled, name, numbered, [as_text(asked[each]) for each in names], binary=binary)
 
 
+def execute_once(pooled: PoolProxiedConnection, statement: str, asked: Mapping[str, object]) -> list[tuple[Any, ...]]:
+    """The same without preparing it: in one round trip, with a plan for the tables as they are."""
+    _, numbered, names = _numbered(statement)
+    driver = as_driver(pooled.driver_connection)
+    texts = [as_text(asked[each]) for each in names]
+    values = [None if text is None else _sendable(text.encode(driver.info.encoding)) for text in texts]
+    result = driver.pgconn.exec_params(numbered.encode(), values)
+    _checked(driver, result, pq.ExecStatus.TUPLES_OK)
+    return _loaded(driver, result)
+
+
 @cache
 def _numbered(statement: str) -> tuple[str, str, tuple[str, ...]]:
     """A name for it, the statement with its parameters by number, and their names in that order."""
     names = tuple(dict.fromkeys(_NAMED.findall(statement)))
     numbered = _NAMED.sub(lambda found: f"${names.index(found[1]) + 1}", statement)
     return f"jobsched_{hashlib.sha256(statement.encode()).hexdigest()[:16]}", numbered, names
+
+
+def _loaded(driver: psycopg.Connection[Any], result: PGresult) -> list[tuple[Any, ...]]:
+    transformer = Transformer(driver)
+    transformer.set_pgresult(result)
+    return transformer.load_rows(0, result.ntuples, tuple)
 
 
 def _sendable(value: bytes) -> bytes:

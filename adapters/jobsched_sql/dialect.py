@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Table, bindparam
+from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam
 
 from jobsched.clock import Clock
 from jobsched.model.figures import Sizes
@@ -111,6 +111,10 @@ class Dialect(ABC):
     @abstractmethod
     def read(self, work: Work[Result]) -> Result:
         """Statements that each see the newest state."""
+
+    def look(self, statement: Select[*tuple[Any, ...]], asked: Mapping[str, str]) -> Sequence[Any]:
+        """The one row that answers a small question, which is asked again and again. Instants are aware, in any zone."""
+        return self.read(lambda connection: connection.execute(statement, asked).one())
 
     @abstractmethod
     def snapshot(self, work: Work[Result]) -> Result:

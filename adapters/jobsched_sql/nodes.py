@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, insert, select, update
 
 from jobsched.model.run import OwnedRun, RunState
 from jobsched.model.state import Node
@@ -16,6 +17,9 @@ from jobsched_sql.types import HIGHEST_ID
 #: How long the row of a dead node is kept for people to see.
 KEPT_DEAD = timedelta(days=1)
 _CHUNK = 500
+# The range is that of all ids. Until it has statistics, PostgreSQL expects few rows in a range, and reads the index; but of
+# "is not null" it expects most, and would read the table.
+_ABANDONED = and_(runs.c.abandoned_by.is_not(None), runs.c.abandoned_by.between(1, HIGHEST_ID))
 
 
 def register(connection: Connection, dialect: Dialect, row: Mapping[str, Any]) -> int:
@@ -45,8 +49,29 @@ def leave(connection: Connection, node: int) -> None:
     connection.execute(update(runs).where(runs.c.abandoned_by == node).values(abandoned_by=None))
 
 
-def bury(connection: Connection, dialect: Dialect) -> list[int]:
-    """Declare dead whose lease has run out; these, and all others that own running runs without being alive."""
+def bury(dialect: Dialect) -> list[int]:
+    """Declare dead whose lease has run out; these, and all others that own running runs without being alive.
+
+    Nothing is written, nor locked, where a look finds that there are none: nearly always.
+    """
+    return dialect.write(lambda connection: _bury(connection, dialect)) if any(dialect.look(_look(dialect), {})) else []
+
+
+#: Put together once for each store: that takes longer than asking.
+_LOOKS: WeakKeyDictionary[Dialect, Select[bool, bool, bool]] = WeakKeyDictionary()
+
+
+def _look(dialect: Dialect) -> Select[bool, bool, bool]:
+    """Whether there is a node to bury, a run of one that is not alive, or a place held by one."""
+    if dialect not in _LOOKS:
+        late = select(nodes.c.id).where(nodes.c.dead_at.is_(None), dialect.lease_end() < dialect.now_expression())
+        haunted = select(runs.c.id).where(in_state(RunState.RUNNING), ~_lives(runs.c.node))
+        held = select(runs.c.id).where(_ABANDONED, ~_lives(runs.c.abandoned_by))
+        _LOOKS[dialect] = select(late.exists(), haunted.exists(), held.exists())
+    return _LOOKS[dialect]
+
+
+def _bury(connection: Connection, dialect: Dialect) -> list[int]:
     now = dialect.now_expression()
     buried = connection.execute(
         update(nodes)
@@ -62,11 +87,7 @@ def bury(connection: Connection, dialect: Dialect) -> list[int]:
 
 def _free_places_of_the_dead(connection: Connection) -> None:
     """Of all that are not alive, not only of those buried now: until its runs are rescued, a dead node may still finish one."""
-    by = runs.c.abandoned_by
-    # The range is that of all ids. Until it has statistics, PostgreSQL expects few rows in a range, and reads the
-    # index; but of "is not null" it expects most, and would read the table.
-    abandoned = and_(by.is_not(None), by.between(1, HIGHEST_ID))
-    connection.execute(update(runs).where(abandoned, ~_lives(by)).values(abandoned_by=None))
+    connection.execute(update(runs).where(_ABANDONED, ~_lives(runs.c.abandoned_by)).values(abandoned_by=None))
 
 
 def _lives(node: ColumnElement[int | None]) -> ColumnElement[bool]:

@@ -1,27 +1,28 @@
 """Outlook: the one question of an idle node."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from jobsched.model.run import RunState
 from jobsched.store.port import Outlook
 from jobsched_sql import due_runs, pausing, slots
+from jobsched_sql.dialect import Dialect
 from jobsched_sql.tables import NAMESPACE, in_state, pauses, runs
 
 
-def outlook(connection: Connection, namespaces: Sequence[str]) -> Outlook:
+def outlook(dialect: Dialect, namespaces: Sequence[str]) -> Outlook:
     """One small statement a namespace, each part of it answered by the first entry of an index."""
     instants: list[datetime] = []
     pending = paused = False
     for namespace in namespaces:
-        row: Sequence[Any] = connection.execute(_OUTLOOK, {"namespace": namespace}).one()
+        row: Sequence[Any] = dialect.look(_OUTLOOK, {"namespace": namespace})
         *times, some_pending, some_paused = row
-        instants += [instant for instant in times if instant is not None]
+        instants += [instant.astimezone(UTC) for instant in times if instant is not None]
         pending, paused = pending or some_pending, paused or some_paused
-    standing = tuple(pausing.standing(connection, namespaces)) if paused else ()
+    standing = dialect.read(lambda connection: tuple(pausing.standing(connection, namespaces))) if paused else ()
     return Outlook(min(instants, default=None), pending, standing)
 
 

@@ -1,6 +1,5 @@
 """The group of commands. Each is imported only when it is called, so that `jobsched --help` is quick."""
 
-import difflib
 from importlib import import_module
 from typing import Any
 
@@ -73,6 +72,8 @@ class LazyGroup(click.Group):
         name = args[0]
         # While a shell completes, nothing is an error.
         if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            import difflib
+
             near = " or ".join(repr(one) for one in difflib.get_close_matches(name, COMMANDS, 2, cutoff=0.7))
             hint = f" Did you mean {near}?" if near else " See: jobsched --help"
             raise click.UsageError(f"no command {name!r}.{hint}", ctx)

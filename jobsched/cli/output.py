@@ -2,9 +2,7 @@
 
 import json
 import os
-import shutil
 import sys
-import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -28,6 +26,8 @@ def say_prose(text: str, *, err: bool = False, **style: Any) -> None:
     """As `say`, of sentences: on a terminal they break between words, and go on indented."""
     width = columns(err=err)
     if width is not None:
+        import textwrap
+
         # A command or a name is not torn apart at its hyphens.
         wrapper = textwrap.TextWrapper(width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
         text = "\n".join(wrapper.fill(line) for line in text.split("\n"))
@@ -36,7 +36,12 @@ def say_prose(text: str, *, err: bool = False, **style: Any) -> None:
 
 def columns(*, err: bool = False) -> int | None:
     """How wide the terminal is; None if none is written to."""
-    return shutil.get_terminal_size().columns if (sys.stderr if err else sys.stdout).isatty() else None
+    if not (sys.stderr if err else sys.stdout).isatty():
+        return None
+    # Imported late, as it brings all the ways to compress files.
+    import shutil
+
+    return shutil.get_terminal_size().columns
 
 
 def pass_on(text: str, *, err: bool = False) -> None:

@@ -52,7 +52,21 @@ def warn(
             found.add(_warning(document, ("jobs", name, *finding.path), finding))
 
 
-def job_warnings(job: Job, environ: Mapping[str, str] | None, now: datetime | None) -> Iterator[Finding]:
+def job_warnings(job: Job, environ: Mapping[str, str] | None, now: datetime | None) -> Iterable[Finding]:
+    return _warnings(job, environ, now) if _may_be_warned_of(job) else ()
+
+
+def _may_be_warned_of(job: Job) -> bool:
+    """Cheap: of most jobs there is nothing to say, whatever the day and the environment."""
+    return (
+        job.retries.delay > job.retries.max_delay
+        or bool(job.at or job.end_at or job.env or job.on_failure or job.ping or job.alerts)
+        or isinstance(job.handler, HttpHandler)
+        or any(map(names_years, job.cron))
+    )
+
+
+def _warnings(job: Job, environ: Mapping[str, str] | None, now: datetime | None) -> Iterator[Finding]:
     if job.retries.max and job.retries.delay > job.retries.max_delay:
         delay, most = format_duration(job.retries.delay), format_duration(job.retries.max_delay)
         yield Finding(("retries",), f"the delay of {delay} is cut to max_delay, {most}", "set max_delay too")

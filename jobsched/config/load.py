@@ -1,6 +1,6 @@
 """From PATHs to the desired state of a namespace, or to all that is wrong with the files, in one pass."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -30,6 +30,7 @@ from jobsched.errors import ConfigError
 from jobsched.model.alert import Notifier
 from jobsched.model.desired import DesiredState, Settings
 from jobsched.model.job import Concurrency, Job
+from jobsched.model.job_maker import job_maker
 from jobsched.model.names import is_name
 
 DEFAULT_NAMESPACE = "default"
@@ -127,6 +128,7 @@ class _File:
     settings: Settings = field(default_factory=Settings)
     doubtful_defaults: frozenset[str] = frozenset()  #: those of which nothing is known
     concurrency: dict[str, Concurrency] = field(default_factory=dict)  #: of the jobs where it is sound
+    make_job: Callable[..., Job] = Job
 
     @classmethod
     def read(cls, source: Source, found: Diagnostics) -> "_File | None":
@@ -160,7 +162,7 @@ class _File:
     def take_jobs(self, top: dict[str, Any]) -> None:
         jobs = top.get("jobs")
         if isinstance(jobs, dict):
-            self.jobs = jobs
+            self.jobs, self.make_job = jobs, job_maker(len(jobs))
         elif "jobs" not in top:
             self.report(Finding((), "has no `jobs`", "write `jobs: {}` if there are none"))
         elif jobs is None:
@@ -230,14 +232,14 @@ class _File:
         if values is None:
             self._report_fields(name, entry, alike.base, notifiers.names)
             return None
-        doubtful = self.doubtful_defaults - entry.keys()
+        doubtful = self.doubtful_defaults and self.doubtful_defaults - entry.keys()
         contradicts = self._contradicts_itself(name, entry, values, doubtful, notifiers.names)
         if refused or contradicts or "defaults" in self.wrong_in_head:
             return None
         if values.get("alerts") is not None:
             scheduled = any(kind in values for kind in SCHEDULE_KINDS)
             values["alerts"] = alerts_of(values["alerts"], notifiers.sound, scheduled=scheduled)
-        return Job(namespace=namespace, name=name, **values)
+        return self.make_job(namespace=namespace, name=name, **values)
 
     def _is_refused(self, name: str, entry: Any) -> bool:
         """Whether a job is none, or not supported yet; then it is reported, as is a name that is none."""
@@ -246,10 +248,11 @@ class _File:
         if not isinstance(entry, dict):
             self.report(_no_job(entry), ("jobs", name))
             return True
-        refusals = [*unsupported.in_job(entry)]
-        for refusal in refusals:
+        refused = False
+        for refusal in unsupported.in_job(entry):
+            refused = True
             self.report(_not_supported(refusal), ("jobs", name))
-        return bool(refusals)
+        return refused
 
     def _report_fields(
         self, name: str, entry: dict[str, Any], base: Mapping[str, Any], notifiers: frozenset[str]
@@ -289,7 +292,7 @@ class _File:
         """Whether fields of a job demand something else of each other, or of the file; then it is reported."""
         if "concurrency" in values and "concurrency" not in doubtful:
             self.concurrency[name] = values["concurrency"]
-        found = [*rules.job_findings(name, entry, values, doubtful)]
+        found = rules.job_findings(name, entry, values, doubtful)
         if "alerts" in values and "alerts" not in doubtful:
             found += alert_rules.name_findings(entry.get("alerts"), notifiers)
             found += alert_rules.alert_findings(entry, values)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from jobsched.config.diagnostics import Step
@@ -18,10 +18,12 @@ _A_FEW, _SHORT = 16, 1024
 _SURELY_SMALL = MAX_PAYLOAD_BYTES // 6
 
 
-def payload_findings(payload: Any, path: tuple[Step, ...] = ("payload",)) -> Iterator[Finding]:
+def payload_findings(payload: Any, path: tuple[Step, ...] = ("payload",)) -> Iterable[Finding]:
     """What is wrong with a JSON value from a file: numbers that are none, too deep, too large."""
-    if _is_plainly_sound(payload):
-        return
+    return () if _is_plainly_sound(payload) else _all_findings(payload, path)
+
+
+def _all_findings(payload: Any, path: tuple[Step, ...]) -> Iterator[Finding]:
     size = 0
     waiting: list[tuple[Any, tuple[Step, ...]]] = [(payload, path)]
     while waiting:

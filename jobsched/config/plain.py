@@ -10,17 +10,17 @@ import re
 from array import array
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from jobsched.config import scalars
 from jobsched.config.builder import MAX_DEPTH, MAX_SCALAR, place_at
 
 #: Of mappings and lists that have lines of their own. A flat one in brackets may stand below the deepest.
 _MOST_LEVELS = MAX_DEPTH - 1
-#: How many different values are remembered. Thousands of jobs say a few things between them.
+#: How many different lines, and items in brackets, are remembered. Thousands of jobs say a few things between them.
 _REMEMBERED = 4096
-#: Other breaks of lines, tabs, and marks of byte order: the parser knows what they mean.
-_NOT_PLAIN = re.compile("[\t\r\x85\u2028\u2029\ufeff]")
+#: Beside tabs and returns: other breaks of lines, and marks of byte order. The parser knows what they mean.
+_NOT_PLAIN = re.compile("[\x85\u2028\u2029\ufeff]")
 _KEY = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}+"
 _QUOTED = r""" "[^"\\\n]*+" | '[^'\n]*+' """
 #: A colon before a space, or a # after one, ends a text without quotes.
@@ -28,36 +28,25 @@ _WORD = r"(?: [^\n\ :\#] | :(?=[^\n\ ]) | (?<!\ )\# )"
 _TEXT = rf"(?: [^\s\-?:,\[\]{{}}\#&*!|>'\"%@`] | -(?=[A-Za-z0-9]) ) {_WORD}*+ (?: \ ++ {_WORD}++ )*+"
 _FLOW_WORD = r"[A-Za-z0-9_./+@%$=;()<>~*-]"
 _FLOW_TEXT = rf"(?: [A-Za-z0-9_./+~] | -(?=[A-Za-z0-9]) ) {_FLOW_WORD}*+ (?: \ ++ {_FLOW_WORD}++ )*+"
-_EMPTY_LINES = r"(?: \ *+ (?: \#[^\n]*+ )? \n )*+"
-_END = r"\ *+ (?: (?<=\ ) \#[^\n]*+ )? (?: \n | \Z )"
-_NOT_DEEPER = r"(?! (?P=indent)\  )"
 _LINE = re.compile(
     rf"""
-    {_EMPTY_LINES} (?P<indent>\ *+)
+    (?P<indent>\ *+)
     (?:
-        (?P<open>{_KEY}) : {_END}
+        (?P<open>{_KEY}) :
       | (?: - | (?P<key>{_KEY}) : ) \ ++
         (?P<written> {_QUOTED} | \{{ [^{{}}\[\]\n]*+ \}} | \[ [^{{}}\[\]\n]*+ \] | {_TEXT} )
-        {_END} {_NOT_DEEPER}
     )
+    \ *+ (?: (?<=\ ) \#[^\n]*+ )?
     """,
     re.VERBOSE,
 )
-#: A line, and those below it that are indented deeper or empty: a value of any form.
-_BLOCK = re.compile(
-    rf"""
-    {_EMPTY_LINES}
-    (?P<lines>
-        (?P<indent>\ *+) (?: - | (?P<key>{_KEY}) : ) \  [^\n]*+
-        (?: \n (?: \ *+ (?=\n|\Z) | (?P=indent)\ [^\n]*+ ) )*+ (?: \n | \Z )
-    )
-    """,
-    re.VERBOSE,
-)
-_REST = re.compile(rf"{_EMPTY_LINES} \ *+ (?: \#[^\n]*+ )?", re.VERBOSE)
+_NOTHING = re.compile(r"\ *+ (?: \#[^\n]*+ )?", re.VERBOSE)
+#: A value of any form begins, which may go on below.
+_BLOCK = re.compile(rf"(?P<indent>\ *+) (?: - | (?P<key>{_KEY}) : ) \  [^\n]*+", re.VERBOSE)
+#: Those within quotes are a part of the text.
+_BETWEEN_COMMAS = re.compile(rf"(?: [^,'\"] | {_QUOTED} )++", re.VERBOSE)
 _ITEM = re.compile(
-    rf"\ *+ (?: (?P<key>{_KEY}) : \ ++ )? (?: (?P<quoted>{_QUOTED}) | (?P<text>{_FLOW_TEXT}) ) \ *+ (?: , | \Z )",
-    re.VERBOSE,
+    rf"\ *+ (?: (?P<key>{_KEY}) : \ ++ )? (?: (?P<quoted>{_QUOTED}) | (?P<text>{_FLOW_TEXT}) ) \ *+", re.VERBOSE
 )
 
 
@@ -81,7 +70,7 @@ def read(text: str, most_nodes: int, parse: Callable[[str, int], Parsed]) -> Pla
     `parse` is the parser for lines that stand so many levels deep in a file; it raises NotPlainError if more than their
     value hangs on them.
     """
-    if _NOT_PLAIN.search(text):
+    if "\t" in text or "\r" in text or (not text.isascii() and _NOT_PLAIN.search(text)):
         return None
     reader = _Reader(text, parse)
     try:
@@ -95,16 +84,28 @@ class NotPlainError(Exception):
     """It takes the parser, and the whole text."""
 
 
+#: What a line says by itself: its indent; the key of a mapping, or None for an item of a list; the value, and how many
+#: nodes there are below it, or what is said of a line that has none. (A class would cost more than all the rest.)
+_Line: TypeAlias = tuple[int, str | None, Any, int]
+#: A key alone, whose value may stand below.
+_OPEN = -1
+#: A value that the parser has to read, with the lines below it that belong to it.
+_BLOCK_BEGINS = -2
+#: What only means something as a part of the value above it.
+_UNREADABLE = -3
+_EMPTY: _Line = (-1, None, None, -4)
+_NONE = -1  #: the number of no line
+
+
 class _Reader:
     """Goes through a text once, line by line: about eight times for each job of a file."""
 
     def __init__(self, text: str, parse: Callable[[str, int], Parsed]) -> None:
-        self.text = text
+        self.lines = text.split("\n")
+        self.number = 0  # of the line to take next
         self.nodes = 1  # at least as many as the parser would count
-        self.texts = _Texts()
-        self.known: dict[
-            str, tuple[Any, int]
-        ] = {}  # by what is written in a line: the value, and how many nodes below it
+        self.known: dict[str, _Line] = {}  # by how they are written
+        self.values = _Values()
         self.parse = lru_cache(_REMEMBERED)(parse)
         self.root: dict[str, Any] = {}
         self.container: Any = self.root
@@ -112,66 +113,116 @@ class _Reader:
         self.indent = 0
         self.around: list[tuple[int, Any]] = []  # indents and containers of the levels around this one
         self.open: str | None = None  # the last key, as long as lines below it may give it a value
+        self.last = _NONE  # the line whose value goes on if a deeper one follows
         self.key_places: dict[str, array[int]] = {}
         self.placed: dict[str, Any] = {}  # the field of the top that is being read
         self.places: array[int] = array("q")  # of its keys
-        self.line = self.line_start = 0  # of the last key that was noted
 
     def read(self) -> None:
-        position, text, match_line = 0, self.text, _LINE.match
-        while position < len(text):
-            line = match_line(text, position)
-            if line is not None:
-                self._take_line(line)
-            elif (line := _BLOCK.match(text, position)) is not None:
-                self._take_block(line)
-            elif _REST.fullmatch(text, position):
+        lines = self.lines
+        while self.number < len(lines):
+            line = None if self.in_list or self.open is not None else self._take_siblings()
+            if self.number < len(lines):
+                self._take(line or self._line(lines[self.number]))
+
+    def _take_siblings(self) -> _Line | None:
+        """Takes the lines that go on with a mapping, each with its value: most of a file. Returns the one that it ends at."""
+        lines, known, read_line = self.lines, self.known, self._read_line
+        container, indent = self.container, self.indent
+        number = first = self.number
+        line, nodes, keys = None, 0, len(container)
+        while number < len(lines):
+            written = lines[number]
+            line = known.get(written) or read_line(written)
+            at, key, value, below = line
+            if at != indent or below < 0 or key is None:
                 break
-            else:
+            container[key] = value
+            nodes += below
+            number += 1
+        if number > first:
+            self.number, self.last, self.nodes = number, number - 1, self.nodes + 2 * (number - first) + nodes
+            if len(container) != keys + number - first:
                 raise NotPlainError
-            began, position = position, line.end()
-            if position - began > MAX_SCALAR:
-                raise NotPlainError
+            if container is self.placed:
+                self.places.extend(place_at(each, indent) for each in range(first, number))
+        return line
 
-    def _take_line(self, line: re.Match[str]) -> None:
-        indent, opened, key, written = line.groups()
+    def _line(self, written: str) -> _Line:
+        return self.known.get(written) or self._read_line(written)
+
+    def _read_line(self, written: str) -> _Line:
+        """By itself, which is remembered."""
+        found = _LINE.fullmatch(written)
+        if found is None:
+            return _without_value(written)
+        spaces, opened, key, value = found.groups()
+        indent = len(spaces)
+        if len(written) > MAX_SCALAR:
+            raise NotPlainError
         if opened is not None:
-            self._enter(len(indent), opened)
-            self._put(line, opened, None)
-            self.open = opened
+            return indent, opened, None, _OPEN
+        if key is not None:
+            key = self.values.key(key)
+        read = self.values.read(value)
+        if read is None:
+            # Remembered by its depth too.
+            return indent, key, *self.parse(value, len(self.around) + 1)
+        line = indent, key, *read
+        if len(self.known) >= _REMEMBERED:
+            self.known.clear()
+        self.known[written] = line
+        return line
+
+    def _take(self, line: _Line) -> None:
+        """A line of any kind, the next one."""
+        indent, key, value, nodes = line
+        if line is _EMPTY:
+            self.number += 1
             return
-        # Most lines follow one of their own level.
-        if len(indent) != self.indent or self.open is not None or (key is None) is not self.in_list:
-            self._enter(len(indent), key)
-        value, nodes = self.known.get(written) or self._value(written)
-        self.nodes += nodes
-        self._put(line, key, value)
-
-    def _value(self, written: str) -> tuple[Any, int]:
-        """Of what is written in a line, which is remembered."""
-        first = written[0]
-        read: tuple[Any, int]
-        if first in {'"', "'"}:
-            read = self.texts.kept(written[1:-1]), 0
-        elif first not in {"[", "{"}:
-            read = self.texts.plain(written), 0
-        elif (value := _flat(self.texts, written)) is not None:
-            read = value, 2 * len(value)
+        if indent > self.indent and self.open is None:
+            self._go_on_with_last()
+            return
+        if nodes == _UNREADABLE:
+            raise NotPlainError
+        self._enter(indent, key)
+        if nodes == _BLOCK_BEGINS:
+            self._take_block(indent, key)
+            return
+        self._put(key, value)
+        if nodes == _OPEN:
+            self.open, self.last = key, _NONE
         else:
-            return self.parse(written, len(self.around) + 1)
-        if len(self.known) < _REMEMBERED:
-            self.known[written] = read
-        return read
+            self.nodes += nodes
+            self.last = self.number
+        self.number += 1
 
-    def _take_block(self, block: re.Match[str]) -> None:
-        lines, indent, key = block.groups()
-        self._enter(len(indent), key)
-        self._put(block, key, self._parsed(lines, len(self.around))[0 if key is None else key])
+    def _go_on_with_last(self) -> None:
+        """Takes the last line anew, with those below it that belong to its value."""
+        if self.last == _NONE:
+            raise NotPlainError
+        self.number = self.last
+        if self.in_list:
+            self.container.pop()
+            key = None
+        else:
+            key, _ = self.container.popitem()
+            if self.container is self.placed:
+                self.places.pop()
+        self._take_block(self.indent, key)
 
-    def _parsed(self, lines: str, depth: int) -> Any:
-        parsed = self.parse(lines, depth)
-        self.nodes += parsed.nodes
-        return parsed.value
+    def _take_block(self, indent: int, key: str | None) -> None:
+        lines, deeper = self.lines, " " * (indent + 1)
+        end = self.number + 1
+        while end < len(lines) and (lines[end].startswith(deeper) or not lines[end].strip(" ")):
+            end += 1
+        text = "\n".join(lines[self.number : end])
+        if len(text) > MAX_SCALAR:
+            raise NotPlainError
+        value, nodes = self.parse(text if end == len(lines) else text + "\n", len(self.around))
+        self.nodes += nodes
+        self._put(key, value[0 if key is None else key])
+        self.number, self.last = end, _NONE
 
     def _enter(self, indent: int, key: str | None) -> None:
         """Goes to the level of a line with this indent; one without a key is an item of a list."""
@@ -194,7 +245,7 @@ class _Reader:
         if len(self.around) >= _MOST_LEVELS:
             raise NotPlainError
 
-    def _put(self, line: re.Match[str], key: str | None, value: Any) -> None:
+    def _put(self, key: str | None, value: Any) -> None:
         self.open, container = None, self.container
         if key is None:
             self.nodes += 1
@@ -203,54 +254,84 @@ class _Reader:
         self.nodes += 2
         if key in container:
             raise NotPlainError
-        container[self.texts.kept(key)] = value
+        container[key] = value
         if container is self.placed:
-            self._note_place(line.start("indent"))
-
-    def _note_place(self, line_start: int) -> None:
-        """Of a key of this level; they come in the order in which they stand."""
-        self.line += self.text.count("\n", self.line_start, line_start)
-        self.line_start = line_start
-        self.places.append(place_at(self.line, self.indent))
+            # They come in the order in which they stand.
+            self.places.append(place_at(self.number, self.indent))
 
 
-class _Texts:
-    """Texts as values; equal ones are read, and kept, once."""
+def _without_value(written: str) -> _Line:
+    if _NOTHING.fullmatch(written):
+        return _EMPTY
+    found = _BLOCK.fullmatch(written)
+    if found is None:
+        return len(written) - len(written.lstrip(" ")), None, None, _UNREADABLE
+    indent, key = found.groups()
+    return len(indent), key, None, _BLOCK_BEGINS
+
+
+def _plain(text: str) -> Any:
+    """The value of a text without quotes."""
+    try:
+        return scalars.resolve(text)
+    except ValueError:
+        raise NotPlainError from None
+
+
+class _Values:
+    """What is written in a line, as a value."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, str] = {}
+        self._keys: dict[str, str] = {}
+        self._items: dict[str, tuple[str | None, Any]] = {}  # of flat lists and mappings, by how they are written
 
-    def kept(self, text: str) -> str:
-        return self._kept.setdefault(text, text)
+    def key(self, key: str) -> str:
+        """Equal ones are one."""
+        return self._keys.setdefault(key, key)
 
-    def plain(self, text: str) -> Any:
-        """The value of a text without quotes."""
-        try:
-            value = scalars.resolve(text)
-        except ValueError:
-            raise NotPlainError from None
-        return self.kept(value) if value.__class__ is str else value
+    def read(self, written: str) -> tuple[Any, int] | None:
+        """With the number of nodes below it; None if it takes the parser."""
+        first = written[0]
+        if first in {'"', "'"}:
+            return written[1:-1], 0
+        if first not in {"[", "{"}:
+            return _plain(written), 0
+        value = self._flat(written)
+        return None if value is None else (value, 2 * len(value))
 
+    def _flat(self, flow: str) -> dict[str, Any] | list[Any] | None:
+        """A list, or mapping, of texts in brackets; None if it is none."""
+        listed, inside, known = flow[0] == "[", flow[1:-1], self._items
+        if not inside:
+            return [] if listed else {}
+        values: list[Any] = []
+        keys: list[str] = []
+        parts = inside.split(",")
+        if '"' in inside or "'" in inside:
+            parts = _BETWEEN_COMMAS.findall(inside)
+            if ",".join(parts) != inside:
+                return None
+        for written in parts:
+            item = known.get(written) or self._item(written)
+            if item is None or (item[0] is None) is not listed:
+                return None
+            key, value = item
+            values.append(value)
+            if key is not None:
+                keys.append(key)
+        if listed:
+            return values
+        mapping = dict(zip(keys, values, strict=True))
+        return mapping if len(mapping) == len(keys) else None
 
-def _flat(texts: _Texts, flow: str) -> dict[str, Any] | list[Any] | None:
-    """A list, or mapping, of texts in brackets; None if it is none."""
-    listed, position, end = flow[0] == "[", 1, len(flow) - 1
-    values: list[Any] = []
-    keys: list[str] = []
-    while position < end:
-        item = _ITEM.match(flow, position, end)
-        if item is None:
+    def _item(self, written: str) -> tuple[str | None, Any] | None:
+        """None if it is none that can be read by itself."""
+        found = _ITEM.fullmatch(written)
+        if found is None:
             return None
-        key, quoted, text = item.groups()
-        if (key is None) is not listed:
-            return None
-        values.append(texts.plain(text) if quoted is None else texts.kept(quoted[1:-1]))
-        if key is not None:
-            keys.append(texts.kept(key))
-        position = item.end()
-    if flow[end - 1] == ",":
-        return None
-    if listed:
-        return values
-    mapping = dict(zip(keys, values, strict=True))
-    return mapping if len(mapping) == len(keys) else None
+        key, quoted, text = found.groups()
+        value = _plain(text) if quoted is None else quoted[1:-1]
+        if len(self._items) >= _REMEMBERED:
+            self._items.clear()
+        item = self._items[written] = None if key is None else self.key(key), value
+        return item

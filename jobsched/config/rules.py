@@ -1,12 +1,13 @@
 """What the fields of a job, or of the settings, demand of each other."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
-from typing import Any
+from functools import lru_cache
+from typing import Any, Protocol
 
 from jobsched.config.messages import Finding
 from jobsched.config.payload import payload_findings
-from jobsched.config.schedule_rules import ineffective_fields, schedule_findings, zone_findings
+from jobsched.config.schedule_rules import cron_findings, ineffective_fields, schedule_findings, zone_findings
 from jobsched.config.schema import SCHEDULE_KINDS
 from jobsched.model.definition import HANDLER_KINDS
 from jobsched.model.desired import Settings
@@ -19,6 +20,10 @@ DEFAULT_HEARTBEAT, DEFAULT_LEASE = timedelta(seconds=10), timedelta(seconds=30)
 
 _KINDS, _SCHEDULES = frozenset(HANDLER_KINDS), frozenset(SCHEDULE_KINDS)
 _PLAIN_CONCURRENCY = Concurrency()
+#: Where a job has none of these, of its own or by the defaults, there is nothing to say of them.
+_OF_CONCURRENCY = frozenset({"concurrency", "catch_up"})
+_OF_SCHEDULE = frozenset({"timezone", "dst", "start_at", "end_at", "jitter", *SCHEDULE_KINDS})
+_OF_CRON = frozenset({"cron", "timezone"})
 
 
 def kind_findings(given: Mapping[str, Any]) -> Iterator[Finding]:
@@ -29,18 +34,36 @@ def kind_findings(given: Mapping[str, Any]) -> Iterator[Finding]:
 
 def job_findings(
     name: str, given: Mapping[str, Any], values: Mapping[str, Any], doubtful: frozenset[str] = frozenset()
-) -> Iterator[Finding]:
+) -> list[Finding]:
     """`given`: the job's mapping in the file; `values`: arguments of Job, the defaults among them.
 
     Nothing is said that depends on a `doubtful` field.
     """
-    yield from _concurrency(given, values, doubtful)
-    yield from schedule_findings(name, given, values, doubtful)
-    if "payload" in given:
-        yield from payload_findings(given["payload"])
-    if "http" in given:
-        yield from payload_findings(given["http"].get("json"), ("http", "json"))
-    yield from _on_failure(given.get("on_failure"))
+    found: list[Finding] = []
+    for rule in _rules_of(tuple(given), tuple(values)):
+        found += rule(name, given, values, doubtful)
+    return found
+
+
+class _Rule(Protocol):
+    """As `job_findings`, of some fields."""
+
+    def __call__(
+        self, name: str, given: Mapping[str, Any], values: Mapping[str, Any], doubtful: frozenset[str], /
+    ) -> Iterable[Finding]: ...
+
+
+@lru_cache(maxsize=1024)  # thousands of jobs have the same few fields
+def _rules_of(given: tuple[str, ...], values: tuple[str, ...]) -> tuple[_Rule, ...]:
+    """Those that may find something in a job of these fields and arguments."""
+    rules: list[_Rule] = []
+    if not _OF_CONCURRENCY.isdisjoint(values):
+        rules.append(_concurrency)
+    if not _OF_SCHEDULE.isdisjoint(values):
+        alone = "cron" in given and _OF_SCHEDULE.intersection(values) <= _OF_CRON
+        rules.append(cron_findings if alone else schedule_findings)
+    rules += (rule for field, rule in _OF_ONE_FIELD.items() if field in given)
+    return tuple(rules)
 
 
 def effect_findings(given: Mapping[str, Any], wrong: frozenset[str] = frozenset()) -> Iterator[Finding]:
@@ -92,6 +115,18 @@ def _handler_kind(given: Mapping[str, Any], what: str = "job") -> Iterator[Findi
         yield Finding((kind,), f"`{kinds[0]}` and `{kind}` in one {what}; a {what} performs one thing", of_key=True)
 
 
+def _payload(_: str, given: Mapping[str, Any], *_others: object) -> Iterable[Finding]:
+    return payload_findings(given["payload"])
+
+
+def _http(_: str, given: Mapping[str, Any], *_others: object) -> Iterable[Finding]:
+    return payload_findings(given["http"].get("json"), ("http", "json"))
+
+
+def _on_failure_of(_: str, given: Mapping[str, Any], *_others: object) -> Iterable[Finding]:
+    return _on_failure(given["on_failure"])
+
+
 def _on_failure(options: Any) -> Iterator[Finding]:
     if isinstance(options, Mapping):
         found = [*_handler_kind(options, "handler of failures")]
@@ -108,7 +143,9 @@ def _schedule_kind(given: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding((kind,), f"`{kinds[0]}` and `{kind}` in one job; a job has one schedule", hint, of_key=True)
 
 
-def _concurrency(given: Mapping[str, Any], values: Mapping[str, Any], doubtful: frozenset[str]) -> Iterator[Finding]:
+def _concurrency(
+    _: str, given: Mapping[str, Any], values: Mapping[str, Any], doubtful: frozenset[str]
+) -> Iterator[Finding]:
     if "concurrency" in doubtful:
         return
     concurrency: Concurrency = values.get("concurrency", _PLAIN_CONCURRENCY)
@@ -145,3 +182,7 @@ def _key(concurrency: Concurrency, given: Mapping[str, Any], values: Mapping[str
             yield Finding(place, f"{key} is a {'mapping' if isinstance(value, dict) else 'list'}; a key is one value")
         elif value is None and not _SCHEDULES.isdisjoint(given):
             yield Finding(place, f"the payload has no {key.removeprefix('payload.')}", "add it to the payload")
+
+
+#: Rules of a job's own fields.
+_OF_ONE_FIELD: dict[str, _Rule] = {"payload": _payload, "http": _http, "on_failure": _on_failure_of}

@@ -1,6 +1,6 @@
 """What the fields that say when a job runs demand of each other, and whether it can ever run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -12,7 +12,7 @@ from jobsched.model.durations import format_duration
 from jobsched.model.handler import PythonHandler
 from jobsched.model.instants import format_instant
 from jobsched.model.job import Dst, Job
-from jobsched.schedule.expression import names_years, parse_expression, uses_hash
+from jobsched.schedule.expression import is_plain, names_years, parse_expression, uses_hash
 from jobsched.schedule.zones import zone_of
 
 _SCHEDULES = frozenset(SCHEDULE_KINDS)
@@ -49,6 +49,15 @@ def schedule_findings(
         yield from _never(name, given, values)
     if values.get("jitter") and doubtful.isdisjoint({"jitter", *SCHEDULE_KINDS, "timezone", "dst"}):
         yield from _jitter(name, given, values)
+
+
+def cron_findings(
+    name: str, given: Mapping[str, Any], values: Mapping[str, Any], doubtful: frozenset[str] = frozenset()
+) -> Iterable[Finding]:
+    """As `schedule_findings`, of a job that says when it runs by `cron` and a zone alone: with less work for most of them."""
+    if _zone_error(values.get("timezone", "UTC")) is None and all(map(is_plain, values["cron"])):
+        return ()
+    return schedule_findings(name, given, values, doubtful)
 
 
 def ineffective_fields(given: Mapping[str, Any]) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 One row each. When a field gets its effect, its row goes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from jobsched.config.diagnostics import Step
@@ -30,10 +30,12 @@ class Refusal(NamedTuple):
     reason: str
 
 
-def in_job(entry: dict[str, Any]) -> Iterator[Refusal]:
+def in_job(entry: dict[str, Any]) -> Iterable[Refusal]:
     """What a job's mapping, or the file's `defaults`, asks for in vain."""
-    if _TOP_KEYS.isdisjoint(entry):
-        return
+    return () if _TOP_KEYS.isdisjoint(entry) else _in_job(entry)
+
+
+def _in_job(entry: dict[str, Any]) -> Iterator[Refusal]:
     for path, (refused, reason) in JOB_FIELDS.items():
         found, value = _at(entry, path)
         if found and (refused is None or value == refused):

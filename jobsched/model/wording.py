@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from jobsched.model.run import Lack
+if TYPE_CHECKING:
+    from jobsched.model.run import Lack
 
 #: Bidirectional controls and separators that change how a terminal shows what follows.
 _TREACHEROUS = {0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F}
 
 
-def lacks_text(lacks: Sequence[Lack]) -> str:
+def lacks_text(lacks: "Sequence[Lack]") -> str:
     """What a blocked run waits for, in a clause."""
     places = " and of ".join(
         f"{lack.kind} {printable(lack.name)} ({lack.held} of {lack.limit} taken)"

@@ -12,6 +12,14 @@ from jobsched.schedule.fields import FIELDS, FieldValues, parse_field
 
 LONGEST_EXPRESSION = 256
 _SHORTEST_WITH_YEARS = len("* * * * * * *")
+#: Five fields, each a number that it may hold, or a * with or without a step. Days after the 28th are left out: not every
+#: month has them.
+_PLAIN = re.compile(
+    " ".join(
+        rf"(?:\*(?:/[1-9][0-9]{{0,3}})?|{number})"
+        for number in ("[0-5]?[0-9]", "[01]?[0-9]|2[0-3]", "0?[1-9]|1[0-9]|2[0-8]", "0?[1-9]|1[0-2]", "[0-7]")
+    )
+)
 _HASH = re.compile("(?<![a-z])h(?![a-z])", re.IGNORECASE)
 
 _ALIASES = {
@@ -42,6 +50,11 @@ def uses_hash(text: str) -> bool:
     """Whether an expression may hold an `H`, so that it depends on the job's name."""
     # The pattern is asked last: most expressions are numbers, and thousands of them are asked about.
     return ("H" in text or "h" in text) and _HASH.search(text) is not None
+
+
+def is_plain(text: str) -> bool:
+    """Whether an expression is one of the most common, and surely right: it has slots every year, whatever the job's name."""
+    return _PLAIN.fullmatch(text) is not None
 
 
 def names_years(text: str) -> bool:

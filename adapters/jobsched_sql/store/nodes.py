@@ -26,7 +26,7 @@ class SqlNodes(OnDialect):
         self._dialect.write(lambda connection: nodes.leave(connection, node))
 
     def bury(self) -> list[int]:
-        return self._dialect.write(lambda connection: nodes.bury(connection, self._dialect))
+        return nodes.bury(self._dialect)
 
     def nodes(self) -> list[Node]:
         return self._dialect.read(lambda connection: nodes.listed(connection, self._dialect))

@@ -36,4 +36,4 @@ class SqlSync(OnDialect):
         return generation
 
     def outlook(self, namespaces: Sequence[str]) -> Outlook:
-        return self._dialect.read(lambda connection: outlook.outlook(connection, namespaces))
+        return outlook.outlook(self._dialect, namespaces)

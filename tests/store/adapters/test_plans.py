@@ -99,6 +99,12 @@ def explained_by_the_driver(plans: list[str]) -> Iterator[None]:
         plans.extend(str(row) for row in plan)
         return execute_named(pooled, statement, asked, binary=binary)
 
+    execute_once = direct.execute_once
+
+    def explaining_once(pooled: Any, statement: str, asked: Any) -> Any:
+        plans.extend(str(row) for row in execute(pooled.driver_connection, "explain " + statement, asked).fetchall())
+        return execute_once(pooled, statement, asked)
+
     ask = Driver.exec_driver_sql
 
     def asking(driver: Driver, statement: str, parameters: Any = ()) -> Any:
@@ -111,6 +117,7 @@ def explained_by_the_driver(plans: list[str]) -> Iterator[None]:
         patch.setattr(Driver, "exec_driver_sql", asking)
         patch.setattr(psycopg.Connection, "execute", explaining)
         patch.setattr("jobsched_postgres.dialect.execute_named", explaining_named)
+        patch.setattr("jobsched_postgres.dialect.execute_once", explaining_once)
         yield
 
 
@@ -138,6 +145,9 @@ def test_ad_hoc_history_is_pruned_without_reading_what_is_kept(store: Store) -> 
         (lambda store: store.enqueue([a_run(key="k")]), "jobsched_runs_admitted"),
         (lambda store: store.enqueue([a_run(key="k")]), "jobsched_runs_abandoned"),
         (lambda store: store.bury(), "jobsched_runs_abandoned"),
+        (lambda store: store.bury(), "jobsched_runs_running"),
+        (lambda store: store.outlook(["default"]), "jobsched_runs_pending"),
+        (lambda store: store.outlook(["default"]), "jobsched_runs_scheduled"),
         (lambda store: store.leave(1), "jobsched_runs_abandoned"),
     ],
     ids=[
@@ -153,6 +163,9 @@ def test_ad_hoc_history_is_pruned_without_reading_what_is_kept(store: Store) -> 
         "places",
         "abandoned places",
         "bury",
+        "bury who owns runs",
+        "outlook of pending runs",
+        "outlook of scheduled runs",
         "leave",
     ],
 )

@@ -194,6 +194,34 @@ def test_idle_connections_that_were_ended_are_replaced_unseen(
     assert len(runs(store)) == 2
 
 
+def test_an_idle_node_asks_by_another_connection_when_its_own_were_ended(
+    store: Store, admin: "psycopg.Connection[tuple[object, ...]]"
+) -> None:
+    before = store.outlook(["default"])
+
+    assert terminate_all(admin) >= 1
+
+    assert store.outlook(["default"]) == before
+
+
+def test_a_connection_that_ends_while_an_idle_node_asks_is_worth_another_try(
+    store: Store, admin: "psycopg.Connection[tuple[object, ...]]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jobsched_postgres.direct import execute_once
+
+    def ended(*asked: Any) -> Any:
+        terminate_all(admin)
+        return execute_once(*asked)
+
+    monkeypatch.setattr("jobsched_postgres.dialect.execute_once", ended)
+    with pytest.raises(StoreUnavailableError) as failed:
+        store.outlook(["default"])
+    monkeypatch.undo()
+
+    assert not isinstance(failed.value, OutcomeUnknownError)
+    assert not store.outlook(["default"]).pending
+
+
 def test_a_connection_that_ends_inside_a_transaction_is_worth_another_try(
     store: Store, admin: "psycopg.Connection[tuple[object, ...]]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -317,6 +345,8 @@ def test_only_what_runs_pass_through_by_the_thousand_is_prepared_on_the_server(s
         store.enqueue([a_run()])
         store.enqueue([a_run(key="k")])
         store.next_due(["default"])
+        store.outlook(["default"])
+        store.bury()
         store.finish([a_transition(one) for one in claim(store, node)])
 
     # Enqueue, claim, finish; not what is asked once in a while.

@@ -13,7 +13,7 @@ import pytest
 from jobsched.errors import DatabaseUrlError, SchemaError, StoreError, StoreUnavailableError
 from jobsched.store.open import open_store
 from jobsched.store.port import Store
-from jobsched.testing.builders import a_run, runs
+from jobsched.testing.builders import a_node, a_run, runs
 from jobsched.testing.clock import FakeClock
 from jobsched_sqlite import connections, writer
 from jobsched_sqlite.failures import translated
@@ -116,6 +116,17 @@ def test_a_damaged_file_is_told_to_be_restored(store: Store, path: Path) -> None
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with closing(open_store(f"sqlite:///{tmp_path}")) as store, pytest.raises(StoreError, match="SQLITE_CANTOPEN"):
         store.schema()
+
+
+def test_who_looks_for_dead_nodes_and_finds_none_waits_for_nobody_who_writes(
+    path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "BUSY_SECONDS", 0.01)
+    with closing(open_store(sqlite_url)) as store, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        a_node(store)
+        other.execute("begin immediate")
+
+        assert store.bury() == []
 
 
 def test_a_file_that_another_process_holds_is_worth_another_try(

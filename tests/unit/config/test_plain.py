@@ -78,6 +78,9 @@ LINES = st.tuples(INDENTS, KEYS, VALUES).map("".join)
 @example(["a: x", "  # y", "b: 1"], "\n")
 @example(["a:", "- x", "- y", "b: 1"], "")
 @example(["a: 1", "- x"], "\n")
+@example(["a:", "- x", "", "  y", "- z"], "\n")
+@example(["a: x", "# y", "  z"], "\n")
+@example(["a: 1", "b: 2", "c: 3", "b: 4"], "\n")
 @example(["a:", "  b: 1", "  - c"], "\n")
 def test_any_lines_are_read_as_the_parser_reads_them(lines: list[str], end: str) -> None:
     assert agree("\n".join(lines) + end)
@@ -99,6 +102,7 @@ def test_files_of_this_repository_are_read_as_the_parser_reads_them(file: Path) 
     [
         'version: 1\njobs:\n  a:\n    cron: "0 3 * * *" # at night\n    payload: {n: 1, to: [a, b]}\n',
         "jobs:\n  a:\n    tags:\n    - x\n    - y\n    command:\n      - echo\n      - |\n        one\n        two\n",
+        "jobs:\n  a:\n    description: many words\n\n      in three lines\n      # and why\n    tags: [\"x, y\", 'z']\n",
         "jobs:\n  a:\n    description: many words\n      in two lines\n    shell: >\n      ls\n\n  b:\n    http: {\n      url: x}\n",
     ],
 )

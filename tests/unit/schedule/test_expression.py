@@ -1,7 +1,10 @@
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from tests.examples import examples
 
 from jobsched.errors import CronError
-from jobsched.schedule.expression import LONGEST_EXPRESSION, parse_expression, uses_hash
+from jobsched.schedule.expression import LONGEST_EXPRESSION, is_plain, parse_expression, uses_hash
 
 
 @pytest.mark.parametrize(
@@ -183,3 +186,56 @@ def test_an_unknown_alias_is_refused_with_what_to_write(text: str, hint: str) ->
 )
 def test_a_schedule_that_some_date_matches_is_not_refused(text: str) -> None:
     assert parse_expression(text).text == text
+
+
+FIELD_TEXTS = st.sampled_from(
+    [
+        "*",
+        "*/1",
+        "*/7",
+        "*/9999",
+        "*/0",
+        *[
+            "0",
+            "00",
+            "1",
+            "07",
+            "7",
+            "8",
+            "12",
+            "13",
+            "23",
+            "24",
+            "28",
+            "29",
+            "31",
+            "32",
+            "59",
+            "60",
+            "1-5",
+            "h",
+            "mon",
+        ],
+    ]
+)
+
+
+@settings(max_examples=examples(300, 5000), deadline=None)
+@given(st.lists(FIELD_TEXTS, min_size=4, max_size=6).map(" ".join))
+@example("59 23 28 12 7")
+@example("*/5 * * * *")
+def test_what_is_plain_at_a_look_is_valid(text: str) -> None:
+    if is_plain(text):
+        assert parse_expression(text) == parse_expression(text, "nightly")
+
+
+@pytest.mark.parametrize("text", ["0 3 * * *", "*/5 8 1 1 0", "05 03 28 02 7"])
+def test_the_most_common_expressions_are_plain(text: str) -> None:
+    assert is_plain(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["60 * * * *", "0 24 * * *", "0 0 29 * *", "0 0 30 2 *", "*/0 * * * *", "H 3 * * *", "0 0 * * *\n"]
+)
+def test_what_may_be_wrong_or_never_come_is_not_plain(text: str) -> None:
+    assert not is_plain(text)
