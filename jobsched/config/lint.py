@@ -1,7 +1,7 @@
 """What is no error and still worth saying: it may hang on today's date, or on the machine."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from jobsched.config import variables
@@ -13,13 +13,23 @@ from jobsched.model.desired import DesiredState
 from jobsched.model.durations import format_duration
 from jobsched.model.handler import AppriseHandler, Handler, HttpHandler
 from jobsched.model.job import Job
-from jobsched.schedule.expression import names_years
+from jobsched.schedule.expression import LoneStep, lone_steps, names_years
+from jobsched.schedule.fields import DAY_OF_MONTH, HOUR, MINUTE, SECOND
 
 #: Fields that are used as they are written, and what serves instead.
 _LITERAL = {
     "command": "the program finds it in its environment; a `shell` expands its own variables",
     "cwd": "write the folder itself, or `cd` in a `shell`",
     "payload": "payloads are data; let the handler read its environment, or write `http: {json: …}`",
+}
+
+
+#: Fields of which a step is the same time anywhere.
+_UNITS = {
+    SECOND.name: timedelta(seconds=1),
+    MINUTE.name: timedelta(minutes=1),
+    HOUR.name: timedelta(hours=1),
+    DAY_OF_MONTH.name: timedelta(days=1),
 }
 
 
@@ -63,6 +73,7 @@ def _may_be_warned_of(job: Job) -> bool:
         or bool(job.at or job.end_at or job.env or job.on_failure or job.ping or job.alerts)
         or isinstance(job.handler, HttpHandler)
         or any(map(names_years, job.cron))
+        or any(map(lone_steps, job.cron))
     )
 
 
@@ -73,6 +84,9 @@ def _warnings(job: Job, environ: Mapping[str, str] | None, now: datetime | None)
     if now is not None and _may_be_over(job, now) and _is_over(job, now):
         field = "at" if job.at else "end_at" if job.end_at else "cron"
         yield Finding((field,), "the schedule lies wholly in the past; it will not run again")
+    for number, expression in enumerate(job.cron):
+        for lone in lone_steps(expression):
+            yield _of_lone_step(("cron", number) if len(job.cron) > 1 else ("cron",), lone)
     if environ is not None:
         for name in _missing(job.env.values(), environ) if job.env else ():
             yield _lacking("env", name)
@@ -84,6 +98,16 @@ def _warnings(job: Job, environ: Mapping[str, str] | None, now: datetime | None)
                 yield _lacking("ping", name)
         for notifier in job.alerts.notify if job.alerts is not None else ():
             yield from _lacking_of_call("alerts", notifier.target, environ)
+
+
+def _of_lone_step(path: tuple[Step, ...], lone: LoneStep) -> Finding:
+    message = (
+        f"{lone.field.name}: {lone.item} is {lone.value} alone, since the next step leads beyond {lone.field.high}"
+    )
+    hint, unit = f"write {lone.value} if that is meant", _UNITS.get(lone.field.name)
+    if unit is not None:
+        hint += f"; for a slot each {format_duration(lone.step * unit)} there is `every`"
+    return Finding(path, message, hint)
 
 
 def _lacking_of_call(field: str, handler: Handler | AppriseHandler, environ: Mapping[str, str]) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from jobsched.errors import CronError
-from jobsched.schedule.fields import FIELDS, FieldValues, parse_field
+from jobsched.schedule.fields import FIELDS, Field, FieldValues, parse_field
 
 LONGEST_EXPRESSION = 256
 _SHORTEST_WITH_YEARS = len("* * * * * * *")
@@ -20,6 +20,8 @@ _PLAIN = re.compile(
         for number in ("[0-5]?[0-9]", "[01]?[0-9]|2[0-3]", "0?[1-9]|1[0-9]|2[0-8]", "0?[1-9]|1[0-2]", "[0-7]")
     )
 )
+#: A step that may be one; the narrowest field has seven values.
+_WIDE_STEP = re.compile("/(?:[0-9]{2}|[7-9])")
 _HASH = re.compile("(?<![a-z])h(?![a-z])", re.IGNORECASE)
 
 _ALIASES = {
@@ -55,6 +57,34 @@ def uses_hash(text: str) -> bool:
 def is_plain(text: str) -> bool:
     """Whether an expression is one of the most common, and surely right: it has slots every year, whatever the job's name."""
     return _PLAIN.fullmatch(text) is not None
+
+
+class LoneStep(NamedTuple):
+    """A step that leads out of its field at once, so that the item is one value: `*/90` minutes are minute 0 of each hour.
+
+    `*/60` is none: its minute 0 is each 60 minutes.
+    """
+
+    field: Field
+    item: str
+    value: int
+    step: int
+
+
+def lone_steps(text: str) -> list[LoneStep]:
+    """Of an expression without errors."""
+    if _WIDE_STEP.search(text) is None:  # of nearly all
+        return []
+    found: list[LoneStep] = []
+    for kind, field_text in zip(FIELDS, _split(text), strict=False):
+        for item in field_text.split(","):
+            base, _, step = item.partition("/")
+            if not step or base[0] in "Hh" or (base == "*" and int(step) <= kind.high - kind.low + 1):
+                continue
+            values = parse_field(kind, item, None).plain
+            if len(values) == 1:
+                found.append(LoneStep(kind, item, *values, step=int(step)))
+    return found
 
 
 def names_years(text: str) -> bool:

@@ -909,6 +909,30 @@ def test_schedules_with_an_end_in_the_past_are_warned_about(fields: str) -> None
     assert ["wholly in the past" in found.message for found in loaded.diagnostics] == [True]
 
 
+@pytest.mark.parametrize(
+    ("cron", "told", "each"),
+    [
+        ("*/90 * * * *", "minute: */90 is 0 alone, since the next step leads beyond 59", "each 1h30m"),
+        ("0 8/36 * * *", "hour: 8/36 is 8 alone, since the next step leads beyond 23", "each 1d12h"),
+        ("0 0 */40 * *", "day-of-month: */40 is 1 alone, since the next step leads beyond 31", "each 40d"),
+        ("0 0 * * 0,*/8", "day-of-week: */8 is 0 alone, since the next step leads beyond 6", "write 0 if"),
+        ("* * * * * */75", "second: */75 is 0 alone, since the next step leads beyond 59", "each 1m15s"),
+    ],
+)
+def test_a_step_that_leads_out_of_its_field_is_warned_about(cron: str, told: str, each: str) -> None:
+    text = f"{A_JOB}    cron: {cron!r}\n"
+
+    [found] = checked(text, now=datetime(2026, 1, 1, tzinfo=UTC)).diagnostics
+
+    assert (found.severity, found.path, found.message) == ("warning", "jobs.nightly.cron", told)
+    assert each in found.hint
+
+
+@pytest.mark.parametrize("cron", ["*/60 */24 * */12 */7", "5-50/15 8-20/2 1/15 * *", "H/90 H/30 * * *", "@hourly"])
+def test_steps_that_do_what_they_say_are_not_warned_about(cron: str) -> None:
+    assert checked(f"{A_JOB}    cron: {cron!r}\n", now=datetime(2026, 1, 1, tzinfo=UTC)).diagnostics == ()
+
+
 def test_a_delay_that_is_cut_is_warned_about() -> None:
     loaded = checked(f"{A_JOB}    retries: {{max: 1, delay: 1h}}\n")
 
