@@ -84,9 +84,7 @@ def _warnings(job: Job, environ: Mapping[str, str] | None, now: datetime | None)
     if now is not None and _may_be_over(job, now) and _is_over(job, now):
         field = "at" if job.at else "end_at" if job.end_at else "cron"
         yield Finding((field,), "the schedule lies wholly in the past; it will not run again")
-    for number, expression in enumerate(job.cron):
-        for lone in lone_steps(expression):
-            yield _of_lone_step(("cron", number) if len(job.cron) > 1 else ("cron",), lone)
+    yield from _of_lone_steps(job.cron)
     if environ is not None:
         for name in _missing(job.env.values(), environ) if job.env else ():
             yield _lacking("env", name)
@@ -98,6 +96,12 @@ def _warnings(job: Job, environ: Mapping[str, str] | None, now: datetime | None)
                 yield _lacking("ping", name)
         for notifier in job.alerts.notify if job.alerts is not None else ():
             yield from _lacking_of_call("alerts", notifier.target, environ)
+
+
+def _of_lone_steps(cron: Sequence[str]) -> Iterator[Finding]:
+    for number, expression in enumerate(cron):
+        for lone in lone_steps(expression):
+            yield _of_lone_step(("cron", number) if len(cron) > 1 else ("cron",), lone)
 
 
 def _of_lone_step(path: tuple[Step, ...], lone: LoneStep) -> Finding:

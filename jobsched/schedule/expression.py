@@ -83,7 +83,7 @@ def lone_steps(text: str) -> list[LoneStep]:
                 continue
             values = parse_field(kind, item, None).plain
             if len(values) == 1:
-                found.append(LoneStep(kind, item, *values, step=int(step)))
+                found.append(LoneStep(kind, item, min(values), int(step)))
     return found
 
 
