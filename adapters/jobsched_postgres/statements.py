@@ -369,15 +369,17 @@ returning run.id, run.state, run.reason
 
 #: With transitions after which a run would run again. Its job is held while we look whether it is there,
 #: so that a sync that removes it at this moment finds the run waiting, or we find the job gone. Whether it was
-#: asked to stop is read from the row that is written, since who asks holds nothing but that row.
+#: asked to stop is read from the row that is written, since who asks holds nothing but that row. No join has the array of all
+#: ids beside it: where it is a loop over the index, the array would be sorted anew for each.
 FINISH_OR_AGAIN = """
 with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now),
 done as materialized (
   select * from json_to_recordset(%(transitions)s) as done (id bigint, node bigint, claim_no bigint, state text,
     reason text, attempt int, losses int, max_attempts int, result text, error text, available_at timestamptz, abandoned bool)),
+known as materialized (
+  select run.id, run.namespace, run.job from jobsched_runs run where run.id = any(array(select id from done))),
 again as materialized (
-  select distinct run.namespace, run.job
-  from done join jobsched_runs run on run.id = done.id and run.id = any(array(select id from done))
+  select distinct run.namespace, run.job from done join known run on run.id = done.id
   where done.state in ('scheduled', 'pending')),
 held as materialized (
   select job.namespace, job.name from again
@@ -388,7 +390,7 @@ fate as materialized (
   select done.*, done.state in ('scheduled', 'pending') as again,
     done.state in ('scheduled', 'pending') and run.job is not null
     and not exists (select 1 from held where held.namespace = run.namespace and held.name = run.job) as gone
-  from done join jobsched_runs run on run.id = done.id and run.id = any(array(select id from done)))
+  from done join known run on run.id = done.id)
 update jobsched_runs run set
   state = case when not again then fate.state when run.cancel_requested_at is not null then 'cancelled'
     when not gone then fate.state when fate.reason is null then 'cancelled' else 'failed' end,
@@ -405,7 +407,7 @@ update jobsched_runs run set
     when run.error is null then ('[' || fate.error || ']')::json
     else (left(run.error::text, -1) || ',' || fate.error || ']')::json end
 from fate, clock
-where run.id = fate.id and run.id = any(array(select id from done))
+where run.id = fate.id
   and run.state || '' = 'running' and run.node + 0 = fate.node and run.claim_no = fate.claim_no
 returning run.id, run.state, run.reason
 """

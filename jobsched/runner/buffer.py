@@ -14,10 +14,13 @@ class Buffer:
     #: What would wait longer is given back. More than what is claimed ahead: durations vary, and giving back costs.
     SECONDS_TO_WAIT = 0.1
     MOST = 500
+    #: The mean of so many runs counts: many, since where processes share processors, one of them all takes a tenth of a second.
+    _OF_LAST = 500
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
         self._duration: float | None = None
+        self._seen = 0  #: how many runs the mean is of, up to `_OF_LAST`
         self._grown = 0
 
     @property
@@ -38,13 +41,14 @@ class Buffer:
 
     def ran(self, seconds: float) -> None:
         """A run took so long: the mean of the last ones counts, since threads that wait for each other make any one slow."""
-        known = self._duration
-        self._duration = seconds if known is None else known * 0.95 + seconds * 0.05
+        known = self._duration or 0.0
+        seen = self._seen = min(self._seen + 1, self._OF_LAST)
+        self._duration = known + (seconds - known) / seen
 
     def at_least(self, seconds: float) -> None:
         """Runs that have not ended have taken so long already; what all that is held would take counts at once."""
         if seconds >= self.SECONDS_OF_WORK and (self._duration is None or seconds > self._duration):
-            self._duration = seconds
+            self._duration, self._seen = seconds, self._threads  # no more is known of how long they take now
 
     def claimed(self, count: int, asked: int) -> None:
         """A short one says nothing: each burst ends with some, and the next is to find it as wide as it was.

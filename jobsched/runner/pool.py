@@ -13,6 +13,9 @@ from jobsched.runner.held import Held
 
 log = logging.getLogger("jobsched")
 
+#: Seconds in which threads that have a processor get on.
+_A_MOMENT = 0.02
+
 
 class Pool:
     """`size` threads that perform held runs in the order given.
@@ -36,6 +39,8 @@ class Pool:
         self._abandoned: set[Held] = set()
         self._closed = False
         self._serial = 0
+        #: When a run had last begun, and since when that is known.
+        self._noticed: tuple[float | None, float] = (None, 0.0)
 
     def start(self) -> None:
         for _ in range(self.size):
@@ -73,10 +78,17 @@ class Pool:
         return Counter(held.claim.queue for held in runs if held.claim.queue in queues)
 
     def stalled(self, now: float) -> float:
-        """Seconds since a thread last began a run, while runs wait; 0 when none does."""
+        """Seconds since a thread last began a run, while runs wait; 0 when none does.
+
+        Also 0 at first: whoever asks may be who kept the threads from Python's lock, or wake with them after the whole process
+        had no processor. What has not moved since it was asked a moment ago has stalled.
+        """
         with self._lock:
             begun = [started for held in self._runs.copy() if (started := held.started) is not None]
-            return now - max(begun) if begun and self._waiting else 0.0
+            last = max(begun) if begun and self._waiting else None
+        if last != self._noticed[0]:
+            self._noticed = last, now
+        return now - last if last is not None and now - self._noticed[1] >= _A_MOMENT else 0.0
 
     def take_waiting(self, keep: int = 0) -> list[Held]:
         """Take back what no thread has begun, but the first `keep`; the last given first."""

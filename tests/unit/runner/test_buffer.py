@@ -81,3 +81,45 @@ def test_a_run_that_has_not_ended_counts_by_what_it_has_taken_already() -> None:
     buffer.at_least(0.1)
 
     assert buffer.room == 0
+
+
+def test_a_quick_run_whose_thread_had_no_processor_for_a_while_has_nothing_given_back() -> None:
+    buffer = Buffer(threads=8)
+    for _ in range(1000):
+        buffer.ran(0.000_05)
+    for _ in range(10):
+        buffer.claimed(8, 8)
+
+    buffer.ran(0.2)
+
+    assert buffer.room > Buffer.MOST / 2
+    assert buffer.bearable == Buffer.MOST
+
+
+def test_handlers_that_become_slow_leave_just_the_threads_before_many_have_ended() -> None:
+    buffer = Buffer(threads=8)
+    for _ in range(1000):
+        buffer.ran(0.000_05)
+    for _ in range(10):
+        buffer.claimed(8, 8)
+
+    for _ in range(100):
+        buffer.ran(0.2)
+
+    assert buffer.bearable <= 16
+    assert buffer.room == 0
+
+
+def test_after_a_stall_a_few_quick_runs_have_it_grow_again() -> None:
+    buffer = Buffer(threads=8)
+    for _ in range(1000):
+        buffer.ran(0.000_05)
+    for _ in range(10):
+        buffer.claimed(8, 8)
+
+    buffer.at_least(0.1)
+    stalled = buffer.room
+    for _ in range(200):
+        buffer.ran(0.000_05)
+
+    assert (stalled, buffer.room > 8) == (0, True)

@@ -4,6 +4,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+import pytest
+
 from jobsched.runner.held import Held, HeldRuns
 from jobsched.runner.pool import Pool
 
@@ -243,3 +245,38 @@ def test_the_first_run_to_be_held_is_told_of_and_those_beside_it_are_not(a_held:
     held.add([a_held(4)])
 
     assert told == [2, 1]
+
+
+def test_what_has_not_moved_between_two_looks_has_stalled(a_held: MakeHeld) -> None:
+    pool = Pool(1, lambda held: None, lambda: None)
+    running = a_held(1)
+    pool.submit([running, a_held(2)])
+    running.started = 100.0
+
+    looks = [pool.stalled(at) for at in (100.5, 100.51, 100.55)]
+
+    # Whoever looks first may have kept the threads from the processor until then.
+    assert looks == [0.0, 0.0, pytest.approx(0.55)]
+
+
+def test_threads_that_begin_runs_between_two_looks_have_not_stalled(a_held: MakeHeld) -> None:
+    pool = Pool(1, lambda held: None, lambda: None)
+    running = a_held(1)
+    pool.submit([running, a_held(2)])
+
+    looks = []
+    for begun in (100.0, 100.2, 100.4):
+        running.started = begun
+        looks.append(pool.stalled(begun + 0.1))
+
+    assert looks == [0.0, 0.0, 0.0]
+
+
+def test_threads_for_which_nothing_waits_have_not_stalled(a_held: MakeHeld) -> None:
+    pool = Pool(1, lambda held: None, lambda: None)
+    running = a_held(1)
+    pool.submit([running])
+    running.started = 100.0
+    pool.take_waiting(keep=0)
+
+    assert [pool.stalled(at) for at in (101.0, 102.0)] == [0.0, 0.0]
