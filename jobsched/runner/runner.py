@@ -246,6 +246,8 @@ class Runner:
             if self.options.once:
                 fired = self.scheduler.fire_all_due()
                 self._once.begin((run.id for run in fired), self._namespaces, self.options.queues)
+            else:
+                self.scheduler.read_what_is_due_soon()
             self._doorbell = self._store.listen(self._rung)
             undo.pop_all()
         before_work()
