@@ -14,6 +14,8 @@ class Buffer:
     #: What would wait longer is given back. More than what is claimed ahead: durations vary, and giving back costs.
     SECONDS_TO_WAIT = 0.1
     MOST = 500
+    #: Of what is fired here more are held: to have it claimed by itself would take longer than it waits.
+    MOST_FIRED = 1000
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
@@ -26,6 +28,11 @@ class Buffer:
         return min(self._grown, self._work_of(self.SECONDS_OF_WORK))
 
     @property
+    def room_to_fire(self) -> int:
+        """How many to hold where they are claimed as they are fired."""
+        return min(2 * self._grown, self.bearable)
+
+    @property
     def bearable(self) -> int:
         """How many of those that are held to keep."""
         return self._work_of(self.SECONDS_TO_WAIT)
@@ -34,7 +41,7 @@ class Buffer:
         if self._duration is None:
             return 0
         by_work = math.ceil(self._threads * seconds / max(self._duration, 1e-6)) - self._threads
-        return max(0, min(by_work, self.MOST))
+        return max(0, min(by_work, self.MOST_FIRED))
 
     def ran(self, seconds: float) -> None:
         """A run took so long: the mean of the last ones counts, since threads that wait for each other make any one slow."""

@@ -170,6 +170,7 @@ class Runner:
             self.events,
             more_to_come=lambda: self.pool.waiting > 0 or self.dispatcher.will_claim,
             is_claiming=lambda: self.dispatcher.is_claiming,
+            is_firing=lambda: self.dispatcher.is_firing,
             on_alerts=self.alerts.wake,
         )
         self.deadlines = Deadlines(clock, self._overdue)

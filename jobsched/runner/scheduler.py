@@ -112,10 +112,10 @@ class Scheduler(Service):
         return found, made
 
     def read_what_is_due_soon(self) -> None:
-        """The definitions of the jobs that are due first, before the node begins: to read a thousand takes longer than all
-        else that is done to fire them.
+        """The definitions of jobs that are due first, before the node begins: to read them takes longer than all else that
+        is done to fire them.
         """
-        soon = self._store.due(self._definitions.namespaces, self._heartbeat.now() + _AHEAD, _SLICE)
+        soon = self._store.due(self._definitions.namespaces, self._heartbeat.now() + _AHEAD, _READY)
         self._reckoner.load(soon)
 
     def fire_all_due(self) -> list[Created]:

@@ -49,7 +49,19 @@ def test_what_is_held_is_kept_though_less_would_be_claimed_now() -> None:
         buffer.claimed(8, 8)
     buffer.ran(0.0005)
 
-    assert (buffer.room, buffer.bearable) == (128, Buffer.MOST)
+    assert (buffer.room, buffer.bearable) == (128, Buffer.MOST_FIRED)
+
+
+def test_of_what_is_fired_here_more_is_held_than_is_claimed_ahead() -> None:
+    buffer = Buffer(threads=8)
+    buffer.ran(0.000_01)
+    before = buffer.room_to_fire
+    for _ in range(10):
+        buffer.claimed(8, 8)
+    quick = buffer.room_to_fire
+    buffer.at_least(0.5)
+
+    assert (before, quick, buffer.room_to_fire) == (0, Buffer.MOST_FIRED, 0)
 
 
 def test_what_would_wait_a_tenth_of_a_second_is_not_kept() -> None:

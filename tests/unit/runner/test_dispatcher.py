@@ -323,7 +323,7 @@ def test_what_is_fired_waits_for_places_that_quick_handlers_free(a_held: Callabl
     node.dispatcher.step()
     node.dispatcher.buffer.ran(0.0001)
     node.dispatcher.buffer.claimed(8, 8)
-    node.pool.submit([a_held(n) for n in range(10)])
+    node.pool.submit([a_held(n) for n in range(18)])
     waits = threading.Event()
 
     class Waiting(SystemClock):
