@@ -142,15 +142,21 @@ class PostgresDialect(Dialect):
             return self._transaction(BEGIN_SNAPSHOT, work)
 
     def write(self, work: Work[Result]) -> Result:
+        return self._in_transaction(BEGIN, work)
+
+    def write_fired(self, work: Work[Result]) -> Result:
+        return self._in_transaction(None, work)
+
+    def _in_transaction(self, begin: str | None, work: Work[Result]) -> Result:
         with translated(self._where):
             for _ in range(_TRIES - 1):
                 try:
-                    return self._transaction(BEGIN, work)
-                except DBAPIError as error:
+                    return self._transaction(begin, work)
+                except (DBAPIError, psycopg.Error) as error:
                     if not lost_race(error):
                         self._forget_standby(error)
                         raise
-            return self._transaction(BEGIN, work)
+            return self._transaction(begin, work)
 
     def write_once(self, work: Work[Result]) -> Result:
         with translated(self._where), self._engine.connect() as connection:
@@ -162,10 +168,14 @@ class PostgresDialect(Dialect):
                 self._forget_standby(error)
                 raise
 
-    def _transaction(self, begin: str, work: Work[Result]) -> Result:
+    def _transaction(self, begin: str | None, work: Work[Result]) -> Result:
+        """`begin`: None if `work` begins it."""
         with self._engine.connect() as connection:
-            connection.exec_driver_sql(begin_statement(begin, connection.info))
-            result = work(connection)
+            if begin is None:
+                connection.begin()  # which tells the server nothing, but that there is to be a commit
+            else:
+                connection.exec_driver_sql(begin_statement(begin, connection.info))
+            result = self._heeded(connection, work)
             try:
                 connection.commit()
             except DBAPIError as error:
@@ -173,6 +183,15 @@ class PostgresDialect(Dialect):
                     raise outcome_unknown(self._where, error) from error
                 raise
             return result
+
+    def _heeded(self, connection: Connection, work: Work[Result]) -> Result:
+        """What it returns. Of what it asks the driver itself the pool hears nothing: nor that the connection is lost."""
+        try:
+            return work(connection)
+        except psycopg.Error as error:
+            if connection_lost(error):
+                connection.invalidate(error)
+            raise
 
     def _execute(self, statement: str, asked: Mapping[str, object], *, binary: bool = False) -> list[Any]:
         """The rows of one statement: prepared, since planning would take it longer than the rest. `binary`: see `connections`."""
@@ -353,7 +372,18 @@ class PostgresDialect(Dialect):
         return fires.prepared(firing)
 
     def fire(self, connection: Connection, firings: Sequence[Firing], wish: ClaimWish | None = None) -> Fired:
-        return fires.fire(connection, self.given_now(), firings, wish)
+        begin = self._begun_by_fire(connection) if firings else None
+        return fires.fire(connection, self.given_now(), firings, wish, begin)
+
+    def _begun_by_fire(self, connection: Connection) -> str | None:
+        """What is to begin the transaction along with it; None if it has been begun."""
+        if as_driver(connection.connection.driver_connection).info.transaction_status is not TransactionStatus.IDLE:
+            return None
+        begin = begin_statement(BEGIN, connection.info)
+        if begin == BEGIN:
+            return begin
+        connection.exec_driver_sql(begin)  # several statements, which can only be sent alone
+        return None
 
     def write_jobs(self, connection: Connection, namespace: str, generation: int, writes: Sequence[JobWrite]) -> None:
         connection.exec_driver_sql(statements.WRITE_JOBS, self._written(namespace, generation, writes))

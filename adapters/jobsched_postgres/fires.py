@@ -1,16 +1,23 @@
-"""Firing: cursors are moved and keys locked by one statement, plain slots inserted by a second one, which may claim them."""
+"""Firing: cursors are moved and keys locked by one statement, plain slots inserted by a second one, which may claim them.
+
+Both go to the server together, with what begins their transaction.
+"""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import psycopg
 from sqlalchemy import Connection
 
 from jobsched.model.run import Claim, RunState
 from jobsched.model.state import Firing
 from jobsched.store.port import ClaimWish
 from jobsched_postgres import batches, statements
+from jobsched_postgres.connections import as_driver
+from jobsched_postgres.direct import SENDS_TWO
 from jobsched_sql.claimed_slots import claimed, wanted
 from jobsched_sql.dialect import Fired, Inserted
 from jobsched_sql.plain_slots import counted_key, is_small, plain_run, without_rivals
@@ -37,29 +44,44 @@ def _prepared(firing: Firing) -> Prepared:
     return Prepared(batches.firing(firing), plain_run(firing) is not None, counted_key(firing))
 
 
-def fire(connection: Connection, now: datetime | None, firings: Sequence[Firing], wish: ClaimWish | None) -> Fired:
+def fire(
+    connection: Connection,
+    now: datetime | None,
+    firings: Sequence[Firing],
+    wish: ClaimWish | None,
+    begin: str | None = None,
+) -> Fired:
+    """`begin`: what begins the transaction, if nothing has: it goes along."""
     if not firings:
         return Fired([], [])
     each = [one.prepared if isinstance(one.prepared, Prepared) else _prepared(one) for one in firings]
     columns = batches.firings([one.elements for one in each])
-    keyed = sum(one.key is not None for one in each)
-    asked: dict[str, Any] = {**columns, "all": len(firings), "keyed": keyed}
-    [(moved, locked)] = connection.exec_driver_sql(statements.ADVANCE, asked).fetchall()
-    ours = range(len(firings)) if moved is None else sorted(position - 1 for position in moved)
     alone = without_rivals([(firing.namespace, one.key) for firing, one in zip(firings, each, strict=True)])
-    in_hand = None if locked is None else {position - 1 for position in locked}
-    plain = [
-        n for n in ours if alone[n] and each[n].is_plain and (in_hand is None or each[n].key is None or n in in_hand)
-    ]
-    moved_ones = [firings[n] for n in ours]
-    if not plain:
-        return Fired(moved_ones, [None] * len(ours))
-    asked = {**columns, "now": now, "among": None if len(plain) == len(firings) else [n + 1 for n in plain]}
-    asked |= _asked_for(firings, plain, set(ours).difference(plain), wish)
-    rows = connection.exec_driver_sql(statements.INSERT_PLAIN, asked).fetchall()
+    plain = [n for n, one in enumerate(each) if alone[n] and one.is_plain]
+    insert = None
+    if plain:
+        insert = {**columns, "now": now, "among": None if len(plain) == len(firings) else [n + 1 for n in plain]}
+        insert |= _asked_for(firings, plain, set(range(len(firings))).difference(plain), wish)
+    moved, rows = _sent(as_driver(connection.connection.driver_connection), begin, columns, insert)
+    ours = firings if moved is None else [firings[position - 1] for position in sorted(moved)]
     inserted = {(row[2], row[3]): Inserted(row[0], _STATES[row[1]]) for row in rows}
-    claims = _claims(rows, moved_ones, wish) if wish is not None else []
-    return Fired(moved_ones, [inserted.get((one.namespace, one.job)) for one in moved_ones], claims)
+    claims = _claims(rows, ours, wish) if wish is not None else []
+    return Fired(ours, [inserted.get((one.namespace, one.job)) for one in ours], claims)
+
+
+def _sent(
+    driver: psycopg.Connection[Any], begin: str | None, advance: Mapping[str, Any], insert: Mapping[str, Any] | None
+) -> tuple[list[int] | None, list[Any]]:
+    """Which have moved, None if all, and what was inserted. All is sent in one: each way back would wait for Python's lock, in
+    line behind the handlers of what has just been fired.
+    """
+    with driver.pipeline() if SENDS_TWO else nullcontext():
+        if begin is not None:
+            driver.execute(begin)
+        advanced = driver.execute(statements.ADVANCE, advance)
+        inserted = None if insert is None else driver.execute(statements.INSERT_PLAIN, insert)
+    [(moved, _, _)] = advanced.fetchall()
+    return moved, [] if inserted is None else inserted.fetchall()
 
 
 def _asked_for(

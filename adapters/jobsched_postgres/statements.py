@@ -168,8 +168,9 @@ where state || '' = 'blocked' and id = any(array(
 """
 
 #: Jobs that are still as seen, that no pause holds, and that nobody else is firing; then the keys of their runs, in order. No
-#: key of a job's row is changed, so its lock lets `finish` look whether the job exists. How many of each, and which if that is
-#: not all. An array a column: records of JSON take the server six times as long to read.
+#: key of a job's row is changed, so its lock lets `finish` look whether the job exists. Which of each, if that is not all; the
+#: next statement of the transaction reads it in two settings, so that both are sent in one. An array a column: records of JSON
+#: take the server six times as long to read.
 ADVANCE = """
 with firing as materialized (
   select * from unnest(%(namespace)s::text[], %(job)s::text[], %(seen_cursor)s::timestamptz[],
@@ -194,20 +195,30 @@ locked as materialized (
   select held.position from held
   join jobsched_keys k on k.namespace = held.namespace and k.key = held.concurrency_key
   order by k.namespace collate "C", k.key collate "C"
-  for update of k)
-select
-  (select case when count(*) < %(all)s then coalesce(array_agg(position), '{}') end from moved),
-  (select case when count(*) < %(keyed)s then coalesce(array_agg(position), '{}') end from locked)
+  for update of k),
+told as materialized (
+  select
+    (select case when count(*) < (select count(*) from firing) then coalesce(array_agg(position), '{}') end from moved)
+      as moved,
+    (select case when count(*) < (select count(concurrency_key) from held) then coalesce(array_agg(position), '{}') end
+      from locked) as locked)
+select moved, set_config('jobsched.moved', coalesce(moved::text, 'all'), true),
+  set_config('jobsched.locked', coalesce(locked::text, 'all'), true)
+from told
 """
 
-#: A second statement after ADVANCE: it sees what was committed while that one waited for keys. What it leaves out is counted.
-#: What the node asks for that fires them is running at once, as if it had been claimed in the same instant: if nothing waits
-#: that would have been claimed before it. `revisions`: the jobs' are asked for, since not all firings say of which they are.
+#: A second statement after ADVANCE: it sees what was committed while that one waited for keys. What it leaves out is counted:
+#: what has no row of its key to lock, or whose key is not free. What the node asks for that fires them is running at once, as
+#: if it had been claimed in the same instant: if nothing waits that would have been claimed before it, nor is counted for want
+#: of a key's row. `revisions`: the jobs' are asked for, since not all firings say of which they are.
 INSERT_PLAIN = """
 with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now),
+advanced as materialized (
+  select nullif(current_setting('jobsched.moved'), 'all')::bigint[] as moved,
+    nullif(current_setting('jobsched.locked'), 'all')::bigint[] as locked),
 claiming as materialized (
   select node.id from jobsched_nodes node, clock
-  where node.id = %(node)s::bigint and node.dead_at is null
+  where node.id = %(node)s::bigint and node.dead_at is null and (select locked from advanced) is null
     and node.heartbeat_at + node.lease_ms * interval '1 millisecond' >= clock.now
     and not exists (select 1 from jobsched_runs r where r.state = 'pending' and r.namespace = any(%(served)s::text[]))),
 slot as (
@@ -226,6 +237,8 @@ slot as (
   left join (select namespace, queue, max_running is not null or rate is not null as starts from jobsched_queues)
     limited on limited.namespace = slot.namespace and limited.queue = slot.queue
   where slot.handler is not null and (%(among)s::int[] is null or slot.position = any(%(among)s::int[]))
+    and coalesce(slot.position = any((select moved from advanced)::bigint[]), true)
+    and (slot.concurrency_key is null or coalesce(slot.position = any((select locked from advanced)::bigint[]), true))
     and (slot.concurrency_key is null or not exists (
       select 1 from jobsched_runs r where r.state in ('pending', 'running') and r.concurrency_key is not null
         and r.namespace = slot.namespace and r.concurrency_key = slot.concurrency_key

@@ -124,6 +124,10 @@ class Dialect(ABC):
     def write(self, work: Work[Result]) -> Result:
         """One transaction, made again from the start when it lost a deadlock: `work` must have no other effects."""
 
+    def write_fired(self, work: Work[Result]) -> Result:
+        """`write`, of what begins with `fire`: it may begin the transaction itself, and save a way there and back."""
+        return self.write(work)
+
     @abstractmethod
     def write_once(self, work: Work[Result]) -> Result:
         """One statement that commits by itself, where that is cheaper than a transaction."""

@@ -86,7 +86,7 @@ def fire(
         fired = dialect.fire(connection, firings, wish)
         return _made(connection, dialect, fired), list(fired.claims)
 
-    return dialect.write(work)
+    return dialect.write_fired(work)
 
 
 def fire_all(connection: Connection, dialect: Dialect, firings: Sequence[Firing]) -> list[Created] | None:

@@ -27,6 +27,8 @@ _LINES = 2000
 _MOST_LINES = 200_000
 #: Under load what has ended waits so long for what will, or until a batch is full.
 _GATHER_SECONDS = 0.005
+#: The same while slots are being fired: what starts late is late, and what ended is not, and the database has but so much time.
+_GATHER_FIRING = 0.05
 #: The same where the dispatcher writes it along with its next claim.
 _GATHER_LONG = 0.02
 #: So often it waits there, at most, for a claim that does not come.
@@ -60,17 +62,19 @@ class Completer(Service):
         events: Events,
         more_to_come: Callable[[], bool] = lambda: False,
         is_claiming: Callable[[], bool] = lambda: False,
+        is_firing: Callable[[], bool] = lambda: False,
         on_alerts: Callable[[], None] = lambda: None,
     ) -> None:
         """`more_to_come`: whether runs wait here that will end soon, or a claim is near that it may be written with: what
         has ended waits for them. `is_claiming`: whether the store is at a claim now, where one would wait for the other.
+        `is_firing`: whether slots are being fired here, for whose sake what has ended waits longer.
 
         `on_alerts`: called when breaches may have been noted.
         """
         super().__init__(clock)
         self._events = events
         self._store, self._held, self._more_to_come = store, held, more_to_come
-        self._is_claiming = is_claiming
+        self._is_claiming, self._is_firing = is_claiming, is_firing
         self._on_ended, self._on_more_history, self._on_alerts = on_ended, on_more_history, on_alerts
         self._lock = threading.Lock()
         self._queue: list[_Ended] = []
@@ -135,7 +139,7 @@ class Completer(Service):
         if self.stopping or len(self._queue) >= _BATCH or not self._more_to_come():
             return False
         if not self._store.writes_in_turn:
-            self.clock.wait(self._enough, _GATHER_SECONDS)
+            self.clock.wait(self._enough, _GATHER_FIRING if self._is_firing() else _GATHER_SECONDS)
             return False
         self.clock.wait(self._enough, _GATHER_LONG)
         self._gathered += 1

@@ -97,6 +97,11 @@ class Dispatcher(Service):
         """Whether it is about to claim more, in a burst, and takes along what has ended: where one would wait for the other."""
         return self._store.writes_in_turn and self.buffer.room > 0 and not self._caught_up
 
+    @property
+    def is_firing(self) -> bool:
+        """Whether slots are being fired here, of which more are about to be performed."""
+        return self._firing > 0
+
     def step(self) -> float | None:
         self._return_excess()
         self._return_paused()
@@ -153,9 +158,9 @@ class Dispatcher(Service):
         if not self._may_claim_fired:
             return
         until = self.clock.monotonic() + _FOR_PLACES
-        while self.buffer.room >= count and not self.stopping:
+        while (room := self.buffer.room) >= count and not self.stopping:
             self._freed.clear()
-            self._pool.low = self._pool.size + self.buffer.room - count
+            self._pool.low = self._pool.size + room - count
             left = until - self.clock.monotonic()
             if self._places >= count or left <= 0:
                 return

@@ -1,6 +1,7 @@
 """Reckoner: what due jobs fire. For those due soon it is reckoned before, so that at the instant only the writing remains."""
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import islice, takewhile
@@ -23,6 +24,7 @@ class Reckoner:
         self._ahead: dict[DueJob, Firing] = {}
         self._soon: Sequence[DueJob] = ()  #: those of which nothing is reckoned yet
         self._unreckoned: dict[tuple[str, str], int] = {}
+        self._reckoning = threading.Lock()
 
     def reckon_ahead(self, soon: Sequence[DueJob]) -> bool:
         """What these jobs will fire at their next slots; it takes the place of all that was reckoned ahead before.
@@ -35,7 +37,7 @@ class Reckoner:
     def go_on(self) -> bool:
         """Reckon some more of those; whether more are left."""
         some, self._soon = self._soon[:_AT_ONCE], self._soon[_AT_ONCE:]
-        self._load(some)
+        self.load(some)
         reckoned = [(due, self._firing(due, due.next_at, ahead=True)) for due in some]
         known = {due: firing for due, firing in reckoned if firing is not None}
         self._ahead.update(zip(known, self._prepare(list(known.values())), strict=True))
@@ -47,18 +49,25 @@ class Reckoner:
         taken = [(due, self._ahead.pop(due)) for due in list(soon)]
         return [firing for due, firing in taken if _holds(due, firing, now)]
 
-    def firings(self, due: Sequence[DueJob], now: datetime) -> list[Firing]:
-        """Of those of these jobs that this node can reckon."""
-        known = [self._ahead.pop(one, None) for one in due]
-        self._load([one for one, firing in zip(due, known, strict=True) if firing is None])
-        return [
-            firing
-            for one, reckoned in zip(due, known, strict=True)
-            if (firing := reckoned if _holds(one, reckoned, now) else self._firing(one, now)) is not None
-        ]
-
-    def _load(self, jobs: Sequence[DueJob]) -> None:
+    def load(self, jobs: Sequence[DueJob]) -> None:
+        """Read those of their definitions that are not known, in one query."""
         self._definitions.load((job.namespace, job.name, job.revision) for job in jobs)
+
+    def priority(self, due: DueJob) -> int:
+        """That of its job; as of a job that declares none, where it is not known."""
+        job = self._definitions.job(due.namespace, due.name, due.revision)
+        return 0 if job is None else job.priority
+
+    def firings(self, due: Sequence[DueJob], now: datetime) -> list[Firing]:
+        """Of those of these jobs that this node can reckon. Threads that ask at once are served one after the other."""
+        with self._reckoning:
+            known = [self._ahead.pop(one, None) for one in due]
+            self.load([one for one, firing in zip(due, known, strict=True) if firing is None])
+            return [
+                firing
+                for one, reckoned in zip(due, known, strict=True)
+                if (firing := reckoned if _holds(one, reckoned, now) else self._firing(one, now)) is not None
+            ]
 
     def _firing(self, due: DueJob, now: datetime, *, ahead: bool = False) -> Firing | None:
         job = self._definitions.job(due.namespace, due.name, due.revision)

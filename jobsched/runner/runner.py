@@ -170,6 +170,7 @@ class Runner:
             self.events,
             more_to_come=lambda: self.pool.waiting > 0 or self.dispatcher.will_claim,
             is_claiming=lambda: self.dispatcher.is_claiming,
+            is_firing=lambda: self.dispatcher.is_firing,
             on_alerts=self.alerts.wake,
         )
         self.deadlines = Deadlines(clock, self._overdue)
@@ -246,6 +247,8 @@ class Runner:
             if self.options.once:
                 fired = self.scheduler.fire_all_due()
                 self._once.begin((run.id for run in fired), self._namespaces, self.options.queues)
+            else:
+                self.scheduler.read_what_is_due_soon()
             self._doorbell = self._store.listen(self._rung)
             undo.pop_all()
         before_work()

@@ -5,10 +5,11 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 from jobsched.clock import Clock
 from jobsched.model.run import Covers, Created, RunState
-from jobsched.model.state import Firing
+from jobsched.model.state import DueJob, Firing
 from jobsched.observe.events import RunSkipped
 from jobsched.observe.listeners import Events
 from jobsched.runner.definitions import Definitions
@@ -21,16 +22,20 @@ from jobsched.store.port import Store
 
 log = logging.getLogger("jobsched")
 
+T = TypeVar("T")
+
 _BATCH = 1000
 #: Jobs that are looked for together, and how many such slices follow each other in one round; and of what was reckoned ahead.
 _SLICE, _SLICES, _READY = 1000, 2, 5000
 #: They are fired in pieces, two at a time, each in a transaction of its own: what the first piece makes is performed while
 #: the next one is written. Of very many the pieces are larger, for each costs a commit.
 _PIECE, _MANY, _LARGE_PIECE, _LANES = 250, 1000, 500, 2
-#: So long before a slot what it fires is reckoned, of so many jobs; but the handlers of what was just fired go first.
+#: So long before a slot what it fires is reckoned, of so many jobs; but the handlers of what was just fired go first, until
+#: the slot is near.
 _AHEAD = timedelta(seconds=2)
 _MOST_AHEAD = 10_000
 _AFTER_FIRING = timedelta(milliseconds=500)
+_NEAR = timedelta(milliseconds=250)
 _NOTHING_FIRED = 0.05
 
 
@@ -99,12 +104,19 @@ class Scheduler(Service):
         for _ in range(_SLICES):
             ready = self._reckoner.ready(now, _READY)
             due = () if ready else self._store.due(self._definitions.namespaces, now, _SLICE)
-            created = self._fire(ready or self._reckoner.firings(due, now))
+            created = self._fire(ready) if ready else self._reckon_and_fire(due, now)
             found, made = found + len(ready or due), made + len(created)
             is_last = not ready and (len(due) < _SLICE or not created)
             if is_last or self.stopping or not self._heartbeat.fit:
                 break
         return found, made
+
+    def read_what_is_due_soon(self) -> None:
+        """The definitions of jobs that are due first, before the node begins: to read them takes longer than all else that
+        is done to fire them.
+        """
+        soon = self._store.due(self._definitions.namespaces, self._heartbeat.now() + _AHEAD, _READY)
+        self._reckoner.load(soon)
 
     def fire_all_due(self) -> list[Created]:
         """Promote and fire everything that has come by now; what was made of the slots."""
@@ -133,19 +145,30 @@ class Scheduler(Service):
             return 0.0 if self._reckoner.go_on() else self._until(next_due)
         begin = next_due - _AHEAD
         if self._fired_at is not None:
-            begin = max(begin, self._fired_at + _AFTER_FIRING)
+            begin = max(begin, min(self._fired_at + _AFTER_FIRING, next_due - _NEAR))
         if early := self._until(begin):
             return min(early, until)
         soon = self._store.due(self._definitions.namespaces, next_due, _MOST_AHEAD)
         self._reckoned_for = next_due
         return 0.0 if self._reckoner.reckon_ahead(soon) else self._until(next_due)
 
-    def _fire(self, firings: list[Firing]) -> list[Created]:
-        if not firings:
-            return []
-        made = side_by_side([partial(self._write, piece) for piece in pieces(firings)], _LANES)
-        self._fired_at = self._heartbeat.now()
-        return [run for each in made for run in each]
+    def _fire(self, firings: Sequence[Firing]) -> list[Created]:
+        return self._in_lanes([partial(self._write, piece) for piece in pieces(firings, _priority)])
+
+    def _reckon_and_fire(self, due: Sequence[DueJob], now: datetime) -> list[Created]:
+        """Of what was not reckoned ahead the first piece is written while the next one is reckoned."""
+        self._reckoner.load(due)
+        return self._in_lanes([partial(self._reckon_piece, some, now) for some in pieces(due, self._reckoner.priority)])
+
+    def _reckon_piece(self, due: Sequence[DueJob], now: datetime) -> list[Created]:
+        firings = self._reckoner.firings(due, now)
+        return self._write(firings) if firings else []
+
+    def _in_lanes(self, calls: Sequence[Callable[[], list[Created]]]) -> list[Created]:
+        made = [run for each in side_by_side(calls, _LANES) for run in each]
+        if calls:
+            self._fired_at = self._heartbeat.now()
+        return made
 
     def _write(self, firings: list[Firing]) -> list[Created]:
         created = self._store.fire(firings) if self._options.once else self._fire_now(firings)
@@ -165,12 +188,12 @@ class Scheduler(Service):
         self._on_more_history({(run.namespace, run.job) for run in skipped if run.job})
 
 
-def pieces(firings: Sequence[Firing]) -> list[list[Firing]]:
+def pieces(some: Sequence[T], priority: Callable[[T], int]) -> list[list[T]]:
     """What is fired together, the most urgent first: it is claimed as it is fired."""
-    size = _PIECE if len(firings) <= _MANY else _LARGE_PIECE
-    if len(firings) > size:
-        firings = sorted(firings, key=_priority)
-    return [list(firings[begin : begin + size]) for begin in range(0, len(firings), size)]
+    size = _PIECE if len(some) <= _MANY else _LARGE_PIECE
+    if len(some) > size:
+        some = sorted(some, key=priority)
+    return [list(some[begin : begin + size]) for begin in range(0, len(some), size)]
 
 
 def _priority(firing: Firing) -> int:

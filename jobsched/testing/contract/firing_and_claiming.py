@@ -68,6 +68,20 @@ class FireAndClaimContract:
         )
         assert store.finish([a_transition(claimed)])[claimed.id].state is RunState.SUCCEEDED
 
+    def test_what_another_node_has_fired_keeps_nothing_from_being_claimed(self, store: Store, clock: FakeClock) -> None:
+        jobs = [a_limited_job(name) for name in ("one", "two", "three")]
+        stored = given_jobs(store, *jobs)
+        clock.advance(MINUTE)
+        firings = {job.name: a_firing(stored[job.name], a_slot(job, START + MINUTE)) for job in jobs}
+        store.fire([firings["two"]])
+        [others] = claim(store, a_node(store))
+
+        created, claims = fired(store, a_node(store), *firings.values())
+
+        assert [one.job for one in created] == ["one", "three"]
+        assert [one.job for one in claims] == ["one", "three"]
+        assert others.job == "two"
+
     def test_it_is_the_very_claim_that_would_have_come_after(self, store: Store, clock: FakeClock) -> None:
         jobs = [a_limited_job(name, payload={"name": name}) for name in ("one", "two")]
         stored = given_jobs(store, *jobs)

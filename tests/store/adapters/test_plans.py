@@ -88,7 +88,7 @@ def explained_by_the_driver(plans: list[str]) -> Iterator[None]:
     execute = psycopg.Connection.execute
 
     def explaining(connection: Any, statement: Any, *args: Any, **options: Any) -> Any:
-        if "jobsched_runs" in statement:
+        if "jobsched_runs" in statement or "jobsched_jobs" in statement:
             plans.extend(str(row) for row in execute(connection, "explain " + statement, *args).fetchall())
         return execute(connection, statement, *args, **options)
 

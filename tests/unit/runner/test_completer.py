@@ -259,3 +259,26 @@ def test_the_lines_of_what_goes_on_are_written_though_each_claim_takes_along_wha
 
     assert node.lines == ["half of it"]
     assert len(node.finished) < 10
+
+
+@pytest.mark.parametrize(("firing", "seconds"), [(True, 0.05), (False, 0.005)])
+def test_while_slots_are_fired_what_has_ended_waits_longer_for_what_will(
+    a_held: Callable[..., Held], firing: bool, seconds: float
+) -> None:
+    node, clock = Node(a_held), Waits()
+    store: Any = SimpleNamespace(finish=node._finish, append_log=node._append_log, writes_in_turn=False)
+    node.completer = Completer(
+        store,
+        clock,
+        node.held,
+        lambda _: None,
+        lambda _: None,
+        Events(),
+        more_to_come=lambda: True,
+        is_firing=lambda: firing,
+    )
+    node.ended(1)
+
+    node.completer.step()
+
+    assert (clock.passed, node.finished) == (seconds, [[1]])
