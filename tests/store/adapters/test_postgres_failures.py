@@ -397,9 +397,9 @@ def test_a_connection_that_is_lost_before_the_statement_is_sent_costs_another_on
     dialect: Any = store._dialect  # type: ignore[attr-defined]
     pooled = dialect._direct.take()
     # As if the server went away after it was looked at.
-    monkeypatch.setattr("jobsched_postgres.direct.was_told_something", lambda _: False)
+    monkeypatch.setattr("jobsched_postgres.direct._Server.was_told_something", lambda _: False)
     pooled.info["jobsched_planned_at"] = float("-inf")
-    pooled.info["jobsched_prepared"] = set()
+    pooled.info.pop("jobsched_server", None)  # nor is it known to have anything prepared
     dialect._direct.give_back(pooled)
     assert terminate_all(admin) > 0
 
