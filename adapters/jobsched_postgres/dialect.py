@@ -376,7 +376,10 @@ class PostgresDialect(Dialect):
     # -- work
 
     def claim(self, wish: ClaimWish, served: Served) -> list[Claim]:
-        statement = statements.CLAIM if served is None else statements.CLAIM_OF_QUEUES
+        if served is not None:
+            statement = statements.CLAIM_OF_QUEUES
+        else:
+            statement = statements.CLAIM if len(wish.generations) == 1 else statements.CLAIM_OF_NAMESPACES
         rows = self._execute(statement, self._asked_of_claim(wish, served), binary=True)
         # An UPDATE returns its rows in no order.
         rows.sort(key=_claim_order)

@@ -299,6 +299,11 @@ def test_the_server_gives_up_before_we_do(postgres_url: str) -> None:
     assert shown == [("15s",), ("5s",), ("30s",)]
 
 
+def test_the_planner_is_told_that_pages_are_at_hand(postgres_url: str) -> None:
+    with closing(Connector(parse(postgres_url), SystemClock()).connect()) as connection:
+        assert connection.execute("show random_page_cost").fetchone() == ("1.1",)
+
+
 def test_a_pooler_that_refuses_options_gets_them_in_each_transaction(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
