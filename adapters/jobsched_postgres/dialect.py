@@ -27,6 +27,7 @@ from jobsched.model.state import Firing, JobWrite
 from jobsched.store.faults import fault_point
 from jobsched.store.port import ClaimWish, Doorbell, Topic
 from jobsched_postgres import batches, fires, inspection, statements
+from jobsched_postgres.batches import as_text
 from jobsched_postgres.connections import (
     BEGIN,
     BEGIN_SNAPSHOT,
@@ -86,6 +87,7 @@ class PostgresDialect(Dialect):
         self._direct = Direct(self._engine, self._connector.watchdog, self._time)
         self._ringer = Ringer(self._notify, self._time)
         self._doorbells: list[ListenDoorbell] = []
+        self._last_wish: tuple[tuple[ClaimWish, Served] | None, Mapping[str, str | None]] = None, {}
         mind_forks(self)
 
     # -- the database as a whole
@@ -404,7 +406,25 @@ class PostgresDialect(Dialect):
     # -- work
 
     def claim(self, wish: ClaimWish, served: Served) -> list[Claim]:
-        asked = {
+        if served is not None:
+            statement = statements.CLAIM_OF_QUEUES
+        else:
+            statement = statements.CLAIM if len(wish.generations) == 1 else statements.CLAIM_OF_NAMESPACES
+        rows = self._execute(statement, self._asked_of_claim(wish, served), binary=True)
+        # An UPDATE returns its rows in no order.
+        rows.sort(key=_claim_order)
+        return [claim_of(row, instant_of) for row in rows]
+
+    def _asked_of_claim(self, wish: ClaimWish, served: Served) -> Mapping[str, str | None]:
+        """As it is sent. A node wishes the same again and again; of a run that has just come to be its start waits for this."""
+        known, asked = self._last_wish
+        if known != (wish, served) or self._clock is not None:
+            asked = {name: as_text(value) for name, value in self._wished(wish, served).items()}
+            self._last_wish = (wish, served), asked
+        return asked
+
+    def _wished(self, wish: ClaimWish, served: Served) -> Mapping[str, object]:
+        return {
             "now": self.given_now(),
             "node": wish.node,
             "of_namespaces": list(wish.generations),
@@ -415,11 +435,6 @@ class PostgresDialect(Dialect):
             "without": list(wish.without_handlers),
             "limit": wish.limit,
         }
-        statement = statements.CLAIM if served is None else statements.CLAIM_OF_QUEUES
-        rows = self._execute(statement, asked, binary=True)
-        # An UPDATE returns its rows in no order.
-        rows.sort(key=_claim_order)
-        return [claim_of(row, instant_of) for row in rows]
 
     def finish(
         self, transitions: Sequence[Transition], then: Callable[[Connection, AbstractSet[int]], None] | None = None

@@ -20,12 +20,12 @@ from sqlalchemy import Engine, PoolProxiedConnection
 
 from jobsched.clock import Clock
 from jobsched_postgres.batches import as_text
-from jobsched_postgres.connections import TRUSTED_SECONDS, as_driver, was_told_something
+from jobsched_postgres.connections import TRUSTED_SECONDS, as_driver
 from jobsched_postgres.failures import before_sending, connection_lost
 from jobsched_postgres.watchdog import Watchdog
 from jobsched_sql.forking import leave
 
-_PREPARED = "jobsched_prepared"
+_SERVER = "jobsched_server"
 _NAMED = re.compile(r"%\((\w+)\)s")
 #: Whether libpq (14 and newer) can send a statement before the answer to another has come.
 SENDS_TWO = psycopg.Pipeline.is_supported()
@@ -49,9 +49,9 @@ class Direct:
                 since, pooled = self._kept.pop()
             except IndexError:  # another thread was faster
                 break
-            driver = as_driver(pooled.driver_connection)
-            if self._clock.monotonic() - since < TRUSTED_SECONDS and not was_told_something(driver):
-                self._watchdog.watch(driver)
+            server = _server(pooled)
+            if self._clock.monotonic() - since < TRUSTED_SECONDS and not server.was_told_something():
+                self._watchdog.watch(server.driver)
                 return pooled
             pooled.close()  # the pool asks it before it gives it out again
         return self._engine.raw_connection()
@@ -82,6 +82,31 @@ class Direct:
         self._kept = []
 
 
+class _Server:
+    """What is known of a connection, and would be asked of the driver at each statement: it takes longer than sending one."""
+
+    __slots__ = ("_poll", "driver", "encoding", "pgconn", "prepared", "transformer")
+
+    def __init__(self, driver: psycopg.Connection[Any]) -> None:
+        self.driver, self.pgconn = driver, driver.pgconn
+        self.encoding = driver.info.encoding
+        self.prepared: set[str] = set()
+        self.transformer = Transformer(driver)  #: it knows how to read the columns that it has seen
+        self._poll = select.poll()
+        self._poll.register(driver.fileno(), select.POLLIN)
+
+    def was_told_something(self) -> bool:
+        """As the function of `connections`, of one that is looked at again and again."""
+        return bool(self._poll.poll(0))
+
+
+def _server(pooled: PoolProxiedConnection) -> _Server:
+    known: _Server | None = pooled.info.get(_SERVER)
+    if known is None:
+        known = pooled.info[_SERVER] = _Server(as_driver(pooled.driver_connection))
+    return known
+
+
 def execute_prepared(
     pooled: PoolProxiedConnection,
     name: str,
@@ -96,22 +121,21 @@ def execute_prepared(
     `then`: a statement that goes with it, and is executed when it has been committed; what becomes of that is not told.
     Raises the driver's errors, and NotSentError.
     """
-    prepared: set[str] = pooled.info.setdefault(_PREPARED, set())
-    driver = as_driver(pooled.driver_connection)
-    if name not in prepared:
+    server = _server(pooled)
+    driver, pgconn, encoding = server.driver, server.pgconn, server.encoding
+    if name not in server.prepared:
         with before_sending():
-            _checked(driver, driver.pgconn.prepare(name.encode(), statement.encode()), pq.ExecStatus.COMMAND_OK)
-        prepared.add(name)
-    encoding = driver.info.encoding
+            _checked(driver, pgconn.prepare(name.encode(), statement.encode()), pq.ExecStatus.COMMAND_OK)
+        server.prepared.add(name)
     # None is NULL; psycopg says so in the types of `exec_params` alone.
     values: Any = [None if value is None else _sendable(value.encode(encoding)) for value in asked]
     if then is None:
         form = pq.Format.BINARY if binary else pq.Format.TEXT
-        result = driver.pgconn.exec_prepared(name.encode(), values, None, form)
+        result = pgconn.exec_prepared(name.encode(), values, None, form)
     else:
         result = _both(pooled, name.encode(), values, then)
     _checked(driver, result, pq.ExecStatus.TUPLES_OK)
-    return _loaded(driver, result)
+    return _loaded(server, result)
 
 
 def execute_named(
@@ -125,12 +149,12 @@ def execute_named(
 def execute_once(pooled: PoolProxiedConnection, statement: str, asked: Mapping[str, object]) -> list[tuple[Any, ...]]:
     """The same without preparing it: in one round trip, with a plan for the tables as they are."""
     _, numbered, names = _numbered(statement)
-    driver = as_driver(pooled.driver_connection)
+    server = _server(pooled)
     texts = [as_text(asked[each]) for each in names]
-    values = [None if text is None else _sendable(text.encode(driver.info.encoding)) for text in texts]
-    result = driver.pgconn.exec_params(numbered.encode(), values)
-    _checked(driver, result, pq.ExecStatus.TUPLES_OK)
-    return _loaded(driver, result)
+    values = [None if text is None else _sendable(text.encode(server.encoding)) for text in texts]
+    result = server.pgconn.exec_params(numbered.encode(), values)
+    _checked(server.driver, result, pq.ExecStatus.TUPLES_OK)
+    return _loaded(server, result)
 
 
 @cache
@@ -141,10 +165,12 @@ def _numbered(statement: str) -> tuple[str, str, tuple[str, ...]]:
     return f"jobsched_{hashlib.sha256(statement.encode()).hexdigest()[:16]}", numbered, names
 
 
-def _loaded(driver: psycopg.Connection[Any], result: PGresult) -> list[tuple[Any, ...]]:
-    transformer = Transformer(driver)
+def _loaded(server: _Server, result: PGresult) -> list[tuple[Any, ...]]:
+    transformer = server.transformer
     transformer.set_pgresult(result)
-    return transformer.load_rows(0, result.ntuples, tuple)
+    rows: list[tuple[Any, ...]] = transformer.load_rows(0, result.ntuples, tuple)
+    transformer.set_pgresult(None)
+    return rows
 
 
 def _sendable(value: bytes) -> bytes:

@@ -296,6 +296,26 @@ where job.namespace = %(namespace)s and job.name = wanted.name
 CLAIM = """
 with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now)
 update jobsched_runs run set state = 'running', reason = null, attempt = attempt + 1, claim_no = claim_no + 1,
+  node = %(node)s, started_at = (select now from clock), generation = (%(generations)s::bigint[])[1]
+where run.id = any(array(
+  select r.id from jobsched_runs r
+  where r.state = 'pending' and r.namespace = (%(namespaces)s::text[])[1] and r.handler <> all(%(without)s::text[])
+    and (r.start_by is null or r.claim_no > 0 or r.start_by > (select now from clock))
+    and exists (select 1 from jobsched_nodes node, clock
+      where node.id = %(node)s and node.dead_at is null
+        and node.heartbeat_at + node.lease_ms * interval '1 millisecond' >= clock.now)
+  order by r.priority, r.available_at, r.id limit %(limit)s for update skip locked))
+returning id, claim_no, node, namespace, job,
+  case when run.job is not null then
+    (select revision from jobsched_jobs job where job.namespace = run.namespace and job.name = run.job) end,
+  handler, source, queue, attempt, max_attempts, losses, scheduled_at, available_at, started_at, generation,
+  payload, concurrency_key, attempts_before, timeout_ms, trace, priority
+"""
+
+#: The same of several namespaces.
+CLAIM_OF_NAMESPACES = """
+with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now)
+update jobsched_runs run set state = 'running', reason = null, attempt = attempt + 1, claim_no = claim_no + 1,
   node = %(node)s, started_at = (select now from clock),
   generation = (%(generations)s::bigint[])[array_position(%(of_namespaces)s::text[], run.namespace)]
 where run.id = any(array(

@@ -19,6 +19,7 @@ CHANNEL = "jobsched"
 #: The statement that rings for runs.
 NOTIFY: Mapping[Topic, bytes] = {"pending": b"notify jobsched, 'pending'", "runs": b"notify jobsched, 'runs'"}
 _TOPICS: tuple[Topic, ...] = get_args(Topic)
+_TOPIC_OF: Mapping[bytes, Topic] = {topic.encode(): topic for topic in _TOPICS}
 
 #: A commit with a NOTIFY holds a lock of the whole database, and each costs every listener a look: the first ones go at
 #: once, the rest are thinned out.
@@ -186,32 +187,36 @@ class Doorbell:
         self._listening.clear()
         with self._connect() as connection:
             self._connection = connection
+            connection.add_notify_handler(lambda notice: self._heard(notice.pid, notice.payload.encode()))
+            poll = select.poll()
+            poll.register(connection.fileno(), select.POLLIN)
             try:
                 connection.execute("listen jobsched")
                 self._listening.set()
                 if again:
                     self.ring(*_TOPICS)  # whatever was rung while nobody listened
                 while not self._closing.is_set():
-                    self._hear(connection)
+                    self._hear(connection, poll)
             finally:
                 self._connection = None
                 self._watchdog.forget(connection)
 
-    def _hear(self, connection: psycopg.Connection[Any]) -> None:
-        """What rang; and after a while of silence a sign that the connection lives, because a cut wire makes none."""
-        for notice in connection.notifies(timeout=0):
-            if self._is_own(notice.pid):
-                continue
-            self.ring(*(topic for topic in _TOPICS if topic == notice.payload))
-        # Waiting by `notifies` would look for signals ten times a second, which this thread never gets.
-        if _may_be_read(connection, _PING_SECONDS):
-            return
-        self._watchdog.watch(connection)
-        connection.execute("select 1")
-        self._watchdog.forget(connection)
+    def _hear(self, connection: psycopg.Connection[Any], poll: select.poll) -> None:
+        """What rang; and after a while of silence a sign that the connection lives, because a cut wire makes none.
 
+        libpq itself is asked: `notifies` takes longer than all else from here to the claim, and would look for signals ten
+        times a second, which this thread never gets. What comes while the driver waits for an answer it tells its handler.
+        """
+        if not poll.poll(_PING_SECONDS * 1000):
+            self._watchdog.watch(connection)
+            connection.execute("select 1")
+            self._watchdog.forget(connection)
+        pgconn = connection.pgconn
+        pgconn.consume_input()
+        while (notice := pgconn.notifies()) is not None:
+            self._heard(notice.be_pid, notice.extra)
 
-def _may_be_read(connection: psycopg.Connection[Any], seconds: float) -> bool:
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    return bool(poll.poll(seconds * 1000))
+    def _heard(self, server_pid: int, payload: bytes) -> None:
+        topic = _TOPIC_OF.get(payload)
+        if topic is not None and not self._is_own(server_pid):
+            self.ring(topic)

@@ -1,6 +1,7 @@
 """The queue beside its peers: enqueue one, enqueue a thousand a call, drain with one process and with two.
 
-Each round measures all of them in turn, each on a fresh database; figures are medians, ratios are those of the medians.
+Each round measures all of them in turn, each on a fresh database; figures are medians, and so are ratios, each of two
+neighbours in a round: what a disk does to one of them by the minute it does to the other.
 """
 
 from collections import defaultdict
@@ -41,6 +42,8 @@ def measure(bench: Bench) -> None:
     for kind in (POSTGRES, SQLITE):
         with bench.table.alone(f"{kind}: the queue beside its peers"):
             figures = rounds(bench, kind)
+            if kind == SQLITE:
+                in_turns(bench, kind, figures)
             report_all(bench, kind, figures)
             (on_postgres if kind == POSTGRES else on_sqlite)(bench, figures)
 
@@ -67,6 +70,21 @@ def rounds(bench: Bench, kind: str) -> Figures:
             if len(bench.table.failed) > before:
                 able.remove(one)
     return figures
+
+
+def in_turns(bench: Bench, kind: str, figures: Figures) -> None:
+    """Enqueue one again, in turns: on a file it is hardly more than the disk, whose mood changes faster than a round lasts.
+
+    Long enough for the file of the log to be as long as it will be: to make that longer costs more than to write it again.
+    """
+    able = [one for one in contestants(bench, kind) if one.label in figures[ONE]]
+    turns, singles = (4, 1_000) if bench.quick else (10, 2_000)
+    for turn in range(turns):
+        for one in able if turn % 2 else reversed(able):
+            with bench.databases.fresh(kind) as url:
+                made = prepare(bench, one, url, singles=singles)
+            if made.one is not None:
+                figures[ONE][one.label].append(made.one)
 
 
 def a_round(bench: Bench, kind: str, one: Contestant, figures: Figures) -> None:
@@ -141,14 +159,20 @@ def row(
     found = figures[name]
     if not found.get(OURS.label):
         return
-    ours, peer = median(found[OURS.label]), best(found)
-    theirs = median(found[peer]) if peer else None
-    limit = median(found[raw]) if found.get(raw) else None
-    beside = []
-    if peer and theirs:
-        beside.append(f"{peer} {theirs:,.0f} ({ours / theirs:.2f} x)")
-    if limit:
-        beside.append(f"{raw} {limit:,.0f} ({ours / limit:.2f} x)")
-    bar = at_least(ours / theirs, least, f"x {peer.partition(',')[0]}") if peer and theirs else None
-    reached = aim(ours / theirs, ours / (limit or float("inf"))) if theirs else None
-    bench.table.add(f"{kind}: {name}", f"{ours:,.0f}/s", "; ".join(beside), bar=bar, aim=reached)
+    ours, peer = found[OURS.label], best(found)
+    theirs, limit = found.get(peer or "", []), found.get(raw, [])
+    beside = [
+        f"{label} {median(rates):,.0f} ({ratio(ours, rates):.2f} x)"
+        for label, rates in ((peer, theirs), (raw, limit))
+        if rates
+    ]
+    bar = at_least(ratio(ours, theirs), least, f"x {peer.partition(',')[0]}") if peer and theirs else None
+    reached = aim(ratio(ours, theirs), ratio(ours, limit) if limit else 0.0) if theirs else None
+    bench.table.add(f"{kind}: {name}", f"{median(ours):,.0f}/s", "; ".join(beside), bar=bar, aim=reached)
+
+
+def ratio(ours: list[float], theirs: list[float]) -> float:
+    """Round by round; where one of them was not in all of the rounds, of what they did in general."""
+    if len(ours) != len(theirs):
+        return median(ours) / median(theirs)
+    return median([one / other for one, other in zip(ours, theirs, strict=True)])

@@ -75,6 +75,18 @@ class Enqueue(NamedTuple):
         payload, name = payload_of(self.payload), _name(self.handler)
         said = declared_options.get(name, NO_OPTIONS)
         granted = 1 + said.retries.max if said.retries else 1
+        if all(map(is_, self[2:], _NOTHING_SAID)):  # of most, and to look at each part takes as long as all the rest
+            return NewRun(
+                namespace,
+                name,
+                Source.ENQUEUE,
+                None,
+                said.queue or "default",
+                _whole("priority", None, said.priority or 0, -_PRIORITIES, _PRIORITIES - 1),
+                payload,
+                _whole("max_attempts", None, granted, 1, _MOST_ATTEMPTS),
+                batch=_short("the name of a batch", batch),
+            )
         return NewRun(
             namespace=namespace,
             handler=name,
@@ -112,6 +124,7 @@ class Enqueue(NamedTuple):
         return _lasting("unique_for", self.unique_for)
 
 
+_NOTHING_SAID = Enqueue("", None)[2:]
 _BESIDE_PAYLOAD = [n for n, name in enumerate(Enqueue._fields) if name != "payload"]
 _beside_payload = itemgetter(*_BESIDE_PAYLOAD)
 _PAYLOAD = NewRun._fields.index("payload")

@@ -1,8 +1,8 @@
 """Dispatcher: claims due runs for free threads, in batches, and hands them to the pool."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from jobsched.clock import Clock
@@ -103,14 +103,18 @@ class Dispatcher(Service):
         return self._firing > 0
 
     def step(self) -> float | None:
-        self._return_excess()
-        self._return_paused()
+        if self._pool.waiting:
+            self._return_excess()
+            self._return_paused()
         if not self._heartbeat.fit:
             raise NotNowError
         if self._is_left_to_firing():
             return _LOOK_AT_WAITING
-        with self._kept(self._room_to_claim) as asked:
+        asked = self._promise(self._room_to_claim)
+        try:
             claimed = self._claim(asked) if asked else 0
+        finally:
+            self._redeem(asked)
         if asked:
             self.buffer.claimed(claimed, asked)
             self._caught_up = claimed < asked
@@ -127,12 +131,15 @@ class Dispatcher(Service):
             self._firing += 1
         try:
             self._await_places(len(firings))
-            with self._kept(lambda: self._room_to_fire(len(firings))) as room:
+            room = self._promise(lambda: self._room_to_fire(len(firings)))
+            try:
                 if not room:
                     return self._store.fire(firings)
                 node, began = self._heartbeat.node, self.clock.monotonic()
                 created, claims = self._store.fire_and_claim(firings, self._wish(node, room))
                 self._begin(claims, node, began)
+            finally:
+                self._redeem(room)
             if len(claims) < len(created) and any(run.state is RunState.PENDING for run in created):
                 self._caught_up = False  # it waits, or something else does
             return created
@@ -184,17 +191,16 @@ class Dispatcher(Service):
         self._held_off = self._promised > 0
         return self._room()
 
-    @contextmanager
-    def _kept(self, places: Callable[[], int]) -> Iterator[int]:
-        """So many places are promised meanwhile to who asks for them."""
+    def _promise(self, places: Callable[[], int]) -> int:
+        """So many places are promised to who asks for them, until they are redeemed."""
         with self._promising:
             room = max(0, places())
             self._promised += room
-        try:
-            yield room
-        finally:
-            with self._promising:
-                self._promised -= room
+        return room
+
+    def _redeem(self, room: int) -> None:
+        with self._promising:
+            self._promised -= room
 
     def _room(self) -> int:
         """How many more to hold: none while more than half of what may be held beyond the threads waits here.
@@ -207,8 +213,6 @@ class Dispatcher(Service):
 
     def _return_excess(self) -> None:
         """Handlers have become slow: what this node had claimed ahead is for others too."""
-        if not self._pool.waiting:
-            return
         self.buffer.at_least(self._pool.stalled(self.clock.monotonic()))
         # What an idle thread is about to take is no excess.
         idle = max(0, self._pool.size - self._pool.active)
@@ -217,7 +221,7 @@ class Dispatcher(Service):
 
     def _return_paused(self) -> None:
         """What was claimed ahead of a queue that is paused now is not begun."""
-        if not (self._pauses.of_queues and self._pool.waiting):
+        if not self._pauses.of_queues:
             return
         for held in self._pool.take_waiting_if(lambda held: self._pauses.holds(held.claim.namespace, held.claim.queue)):
             self._give_back(held)
@@ -265,7 +269,7 @@ class Dispatcher(Service):
 
     def _claimed(self, wish: ClaimWish) -> list[Claim]:
         """As the store claims them; in a burst what has ended meanwhile goes with it, where one would wait for the other."""
-        if self.buffer.room and self._store.writes_in_turn:
+        if self._store.writes_in_turn and self.buffer.room:
             both = self._write_with(lambda ended: self._store.finish_and_claim(ended, wish))
             if both is not None:
                 return both
@@ -277,7 +281,9 @@ class Dispatcher(Service):
         Runs that wait here count too: none is claimed ahead of its share, so that it waits in the store, for any node.
         """
         threads = self._options.queue_threads
-        held = self._pool.held_of(threads) if threads else {}
+        if not threads:
+            return {}
+        held = self._pool.held_of(threads)
         left = {queue: max(0, most - held.get(queue, 0)) for queue, most in threads.items()}
         return {queue: free for queue, free in left.items() if free < asked}
 
@@ -299,6 +305,8 @@ class Dispatcher(Service):
                 self._definitions.load(wanted)
 
     def _left(self) -> tuple[str, ...]:
+        if not self._left_until:
+            return ()
         now, kept = self.clock.monotonic(), _LEFT_TO_OTHERS.total_seconds()
         left = self._left_until.copy()  # threads add to it meanwhile
         for handler in [handler for handler, until in left.items() if until + kept <= now]:

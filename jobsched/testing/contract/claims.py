@@ -187,6 +187,17 @@ class ClaimContract:
         assert [the_run(store, one.id).generation for one in claimed] == [one.generation for one in claimed]
         assert claim(store, a_node(store), generations={}) == []
 
+    def test_of_several_namespaces_the_most_urgent_runs_are_claimed(self, store: Store) -> None:
+        made = store.enqueue(
+            [a_run(namespace=name, priority=priority) for name, priority in [("a", 3), ("b", 1), ("a", 2)]]
+        )
+        node = a_node(store)
+
+        first = claim(store, node, limit=2, generations={"a": None, "b": None})
+
+        assert [one.id for one in first] == [made[1].id, made[2].id]
+        assert [one.id for one in claim(store, node, generations={"a": None, "b": None})] == [made[0].id]
+
     def test_only_the_named_queues_are_claimed(self, store: Store) -> None:
         store.enqueue([a_run(queue=name) for name in ("default", "mail", "slow")])
         node = a_node(store)

@@ -177,6 +177,21 @@ def test_a_poll_reads_only_what_is_unfinished(store: Store, ask: Any, index: str
     assert "SCAN jobsched_runs\n" not in plan + "\n"
 
 
+@pytest.mark.parametrize("namespaces", [("default",), ("default", "other")])
+def test_of_a_few_hundred_runs_none_is_read_but_what_is_claimed(postgres_url: str, namespaces: tuple[str, ...]) -> None:
+    """By the server's own costs it would read them all until there are thousands."""
+    with closing(open_store(postgres_url)) as store:
+        alter(store, "alter table jobsched_runs set (autovacuum_enabled = false)")
+        store.enqueue([a_run()] * 300)
+
+        plan = plan_of(store, lambda: claim(store, 1, 8, generations=dict.fromkeys(namespaces)))
+
+        alter(store, "alter table jobsched_runs reset (autovacuum_enabled)")
+    assert "jobsched_runs_pk" in plan
+    assert "jobsched_runs_pending" in plan
+    assert "Seq Scan on jobsched_runs" not in plan
+
+
 def test_a_fire_looks_jobs_and_keys_up_by_their_names(store: Store) -> None:
     stored = {one.job.name: one for one in store.jobs("default")}
     firings = [a_firing(stored[name], a_slot(stored[name].job, START + MINUTE)) for name in ("job-1", "job-2")]

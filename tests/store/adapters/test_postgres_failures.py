@@ -299,6 +299,11 @@ def test_the_server_gives_up_before_we_do(postgres_url: str) -> None:
     assert shown == [("15s",), ("5s",), ("30s",)]
 
 
+def test_the_planner_is_told_that_pages_are_at_hand(postgres_url: str) -> None:
+    with closing(Connector(parse(postgres_url), SystemClock()).connect()) as connection:
+        assert connection.execute("show random_page_cost").fetchone() == ("1.1",)
+
+
 def test_a_pooler_that_refuses_options_gets_them_in_each_transaction(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -397,9 +402,9 @@ def test_a_connection_that_is_lost_before_the_statement_is_sent_costs_another_on
     dialect: Any = store._dialect  # type: ignore[attr-defined]
     pooled = dialect._direct.take()
     # As if the server went away after it was looked at.
-    monkeypatch.setattr("jobsched_postgres.direct.was_told_something", lambda _: False)
+    monkeypatch.setattr("jobsched_postgres.direct._Server.was_told_something", lambda _: False)
     pooled.info["jobsched_planned_at"] = float("-inf")
-    pooled.info["jobsched_prepared"] = set()
+    pooled.info.pop("jobsched_server", None)  # nor is it known to have anything prepared
     dialect._direct.give_back(pooled)
     assert terminate_all(admin) > 0
 
