@@ -1,7 +1,9 @@
 """A server that is not there, goes away, or refuses; and what is told about it."""
 
+import gc
 import socket
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import timedelta
@@ -202,6 +204,19 @@ def test_an_idle_node_asks_by_another_connection_when_its_own_were_ended(
     assert terminate_all(admin) >= 1
 
     assert store.outlook(["default"]) == before
+
+
+def test_nothing_is_kept_of_a_store_that_was_closed(postgres_url: str) -> None:
+    opened: Any = open_store(postgres_url)
+    opened.bury()
+    opened.outlook(["default"])
+    opened.close()
+    kept = weakref.ref(opened._dialect._engine.dialect)
+
+    del opened
+    gc.collect()
+
+    assert kept() is None
 
 
 def test_a_connection_that_ends_while_an_idle_node_asks_is_worth_another_try(
