@@ -137,6 +137,7 @@ class PostgresDialect(Dialect):
             except psycopg.Error as error:
                 if connection_lost(error):
                     pooled.invalidate(error)
+                    self._direct.drop()  # what rested beside it has been lost like it: each would be waited for in vain
                 raise
             finally:
                 self._direct.give_back(pooled)

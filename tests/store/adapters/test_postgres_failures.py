@@ -206,6 +206,24 @@ def test_an_idle_node_asks_by_another_connection_when_its_own_were_ended(
     assert store.outlook(["default"]) == before
 
 
+def test_an_idle_node_whose_connection_is_lost_does_not_ask_those_that_rested_beside_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    direct = store._dialect._direct  # type: ignore[attr-defined]
+    beside = [direct.take(), direct.take()]
+    for one in beside:
+        direct.give_back(one)
+
+    def silent(*_: Any) -> Any:
+        raise psycopg.OperationalError("no answer")
+
+    monkeypatch.setattr("jobsched_postgres.dialect.execute_once", silent)
+    with pytest.raises(StoreUnavailableError):
+        store.outlook(["default"])
+
+    assert not any(one.is_valid for one in beside)
+
+
 def test_nothing_is_kept_of_a_store_that_was_closed(postgres_url: str) -> None:
     opened: Any = open_store(postgres_url)
     opened.bury()
