@@ -64,6 +64,8 @@ _HAS_TIMEOUTS = "jobsched_has_timeouts"
 _ONLY_IF_ASKED = 2**31 - 1
 _IDLE_SINCE = "jobsched_idle_since"
 _PLANNED_AT = "jobsched_planned_at"
+#: Of a connection that is to be asked before it is used again, however short it has rested here.
+DOUBTED = "jobsched_doubted"
 _PLAN_SECONDS = 1.0
 #: A connection that rested so long is asked whether it still lives; one that rested less is only looked at.
 TRUSTED_SECONDS = 30.0
@@ -157,7 +159,7 @@ class Connector:
     def _taken(self, connection: psycopg.Connection[Any], entry: ConnectionPoolEntry, _pooled: object) -> None:
         self.watchdog.watch(connection)
         rested = self._clock.monotonic() - entry.info.get(_IDLE_SINCE, self._clock.monotonic())
-        if rested > TRUSTED_SECONDS or was_told_something(connection):
+        if entry.info.pop(DOUBTED, False) or rested > TRUSTED_SECONDS or was_told_something(connection):
             _ask(connection)
 
     def _given_back(self, connection: psycopg.Connection[Any] | None, entry: ConnectionPoolEntry) -> None:

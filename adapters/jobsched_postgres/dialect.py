@@ -14,7 +14,6 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 from sqlalchemy import ColumnElement, Compiled, Connection, PoolProxiedConnection, Select, Table, func, literal_column
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.engine.interfaces import Dialect as EngineDialect
 from sqlalchemy.exc import DBAPIError
 
 from jobsched.clock import Clock, SystemClock
@@ -87,6 +86,8 @@ class PostgresDialect(Dialect):
         self._direct = Direct(self._engine, self._connector.watchdog, self._time)
         self._ringer = Ringer(self._notify, self._time)
         self._doorbells: list[ListenDoorbell] = []
+        #: Of the few questions that are asked again and again.
+        self._compiled: dict[Select[*tuple[Any, ...]], Compiled] = {}
         self._last_wish: tuple[tuple[ClaimWish, Served] | None, Mapping[str, str | None]] = None, {}
         mind_forks(self)
 
@@ -126,7 +127,9 @@ class PostgresDialect(Dialect):
 
     def look(self, statement: Select[*tuple[Any, ...]], asked: Mapping[str, str]) -> Sequence[Any]:
         """Without SQLAlchemy and its pool: an idle node does little else, and they take three quarters of it."""
-        compiled = _compiled(statement, self._engine.dialect)
+        compiled = self._compiled.get(statement)
+        if compiled is None:
+            compiled = self._compiled[statement] = statement.compile(dialect=self._engine.dialect)
         with translated(self._where):
             pooled = self._direct.take()
             try:
@@ -134,6 +137,7 @@ class PostgresDialect(Dialect):
             except psycopg.Error as error:
                 if connection_lost(error):
                     pooled.invalidate(error)
+                    self._direct.drop()  # what rested beside it has been lost like it: each would be waited for in vain
                 raise
             finally:
                 self._direct.give_back(pooled)
@@ -501,11 +505,6 @@ class PostgresDialect(Dialect):
 
     def _notify(self, topic: Topic) -> None:
         self._alone(lambda pooled: as_driver(pooled.driver_connection).execute(_NOTIFY, (CHANNEL, topic)).fetchall())
-
-
-@cache  # of the few questions that are asked again and again
-def _compiled(statement: Select[*tuple[Any, ...]], dialect: EngineDialect) -> Compiled:
-    return statement.compile(dialect=dialect)
 
 
 @cache  # of the few states and reasons that there are

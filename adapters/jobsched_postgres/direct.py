@@ -20,7 +20,7 @@ from sqlalchemy import Engine, PoolProxiedConnection
 
 from jobsched.clock import Clock
 from jobsched_postgres.batches import as_text
-from jobsched_postgres.connections import TRUSTED_SECONDS, as_driver
+from jobsched_postgres.connections import DOUBTED, TRUSTED_SECONDS, as_driver
 from jobsched_postgres.failures import before_sending, connection_lost
 from jobsched_postgres.watchdog import Watchdog
 from jobsched_sql.forking import leave
@@ -53,6 +53,7 @@ class Direct:
             if self._clock.monotonic() - since < TRUSTED_SECONDS and not server.was_told_something():
                 self._watchdog.watch(server.driver)
                 return pooled
+            pooled.info[DOUBTED] = True
             pooled.close()  # the pool asks it before it gives it out again
         return self._engine.raw_connection()
 

@@ -87,7 +87,7 @@ def _instant(text: str | None) -> datetime:
 
 
 def _of_job(name: str, timezone: str | None, target: "Target", start: datetime) -> Iterator[_Slot]:
-    job = _jobs_of_file().get(name) or _job_of_store(name, target)
+    job = (_jobs_of_file(target) or {}).get(name) or _job_of_store(name, target)
     if not (job.cron or job.every or job.at):
         say(f"{name} has no schedule: it runs by trigger only", err=True)
     elif job.suspend:
@@ -128,11 +128,11 @@ def _slots(schedule: "Schedule | None", name: str | None, zone: ZoneInfo, start:
 
 
 def _all_jobs(target: "Target") -> Mapping[str, "Job"]:
-    """Those that ./jobs.yaml declares, and those made at run time; without a file those that the database has."""
+    """Those that ./jobs.yaml declares, and those made at run time; without such a file those that the database has."""
     from jobsched.model.state import Origin
 
-    declared = _jobs_of_file()
-    if not DEFAULT_FILE.exists():
+    declared = _jobs_of_file(target)
+    if declared is None:
         with client_of(target) as client:
             return {stored.job.name: stored.job for stored in client.jobs()}
     with suppress(JobschedError), client_of(target) as client:
@@ -141,11 +141,14 @@ def _all_jobs(target: "Target") -> Mapping[str, "Job"]:
     return declared
 
 
-def _jobs_of_file() -> Mapping[str, "Job"]:
-    """As ./jobs.yaml declares them; none if there is no such file."""
+def _jobs_of_file(target: "Target") -> Mapping[str, "Job"] | None:
+    """As ./jobs.yaml declares them; None if there is no such file, or it is of another namespace than what is asked about."""
     from jobsched.config.load import load
 
-    return load([DEFAULT_FILE], os.environ).jobs if DEFAULT_FILE.exists() else {}
+    if not DEFAULT_FILE.exists():
+        return None
+    state = load([DEFAULT_FILE], os.environ)
+    return state.jobs if state.namespace == target.namespace else None
 
 
 def _job_of_store(name: str, target: "Target") -> "Job":

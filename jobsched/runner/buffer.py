@@ -16,11 +16,14 @@ class Buffer:
     MOST = 500
     #: The mean of so many runs counts: many, since where processes share processors, one of them all takes a tenth of a second.
     _OF_LAST = 500
+    #: So many in a row for each thread that took twice the mean have become slow: an accident strikes each thread once.
+    _IN_A_ROW = 2
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
         self._duration: float | None = None
         self._seen = 0  #: how many runs the mean is of, up to `_OF_LAST`
+        self._slow, self._least = 0, 0.0  #: how many in a row were slow, and what the quickest of them took
         self._grown = 0
 
     @property
@@ -44,6 +47,13 @@ class Buffer:
         known = self._duration or 0.0
         seen = self._seen = min(self._seen + 1, self._OF_LAST)
         self._duration = known + (seconds - known) / seen
+        if seconds < 2 * known:
+            self._slow = 0
+            return
+        self._least = min(seconds, self._least) if self._slow else seconds
+        self._slow += 1
+        if self._slow >= self._IN_A_ROW * self._threads:
+            self._duration, self._seen, self._slow = self._least, self._threads, 0
 
     def at_least(self, seconds: float) -> None:
         """Runs that have not ended have taken so long already; what all that is held would take counts at once."""

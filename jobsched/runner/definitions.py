@@ -20,6 +20,8 @@ class Definitions:
         self.namespaces = tuple(namespaces)
         self._lock = threading.Lock()
         self._jobs: dict[tuple[str, str], tuple[int, Job]] = {}
+        #: Why, as it was said, of jobs that cannot be read: while one is due it is tried again many times a second.
+        self._unreadable: dict[tuple[str, str], str] = {}
         self._newest: dict[str, Generation] = {}
         #: Queues of any of the namespaces that have a limit, and those that have a rate; a sync changes them.
         self.limited_queues: frozenset[str] = frozenset()
@@ -57,6 +59,11 @@ class Definitions:
             known = self._jobs.get((namespace, name))
         return known[1] if known else None
 
+    def known(self, namespace: str, name: str, revision: int) -> Job | None:
+        """The same, of what has been read; None if it has not. The store is not asked."""
+        known = self._jobs.get((namespace, name))
+        return known[1] if known is not None and known[0] == revision else None
+
     def declare(self, path: str) -> None:
         """A run of a job names this import path: it may be imported."""
         self._declared.add(path)
@@ -86,6 +93,7 @@ class Definitions:
             with self._lock:
                 for name in names:
                     if name in found:
+                        self._unreadable.pop((namespace, name), None)
                         self._jobs[namespace, name] = (found[name].revision, found[name].job)
                         # Kept when the job is gone: what its last failure made is still to be performed.
                         self._declare_handlers(found[name].job)
@@ -100,7 +108,12 @@ class Definitions:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a row that another program wrote makes of our reading
             if len(names) == 1:
-                log.error("job %s of namespace %s cannot be read: %s", names[0], namespace, error)  # noqa: TRY400
+                self._say_unreadable(namespace, names[0], str(error))
                 return []
             middle = len(names) // 2
             return self._read(namespace, names[:middle]) + self._read(namespace, names[middle:])
+
+    def _say_unreadable(self, namespace: str, name: str, why: str) -> None:
+        if self._unreadable.get((namespace, name)) != why:
+            self._unreadable[namespace, name] = why
+            log.error("job %s of namespace %s cannot be read: %s", name, namespace, why)

@@ -55,7 +55,7 @@ class Reckoner:
 
     def priority(self, due: DueJob) -> int:
         """That of its job; as of a job that declares none, where it is not known."""
-        job = self._definitions.job(due.namespace, due.name, due.revision)
+        job = self._definitions.known(due.namespace, due.name, due.revision)
         return 0 if job is None else job.priority
 
     def firings(self, due: Sequence[DueJob], now: datetime) -> list[Firing]:

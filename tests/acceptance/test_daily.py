@@ -118,6 +118,15 @@ def test_next_without_a_job_shows_what_comes_next_of_all(workplace: "Workplace")
     assert "later: paused since" in table.stderr
 
 
+def test_next_of_another_namespace_shows_nothing_of_the_file(workplace: "Workplace") -> None:
+    workplace.write(ONE.replace('command: ["true"]', 'command: ["true"], every: 1h'))
+    workplace.jobsched("sync")
+    workplace.jobsched("create", "theirs", "--command", "true", "--every", "1h", "--namespace", "team")
+
+    assert {slot["job"] for slot in workplace.as_json("next", "--namespace", "team")} == {"theirs"}
+    assert "no job 'one'" in workplace.jobsched("next", "one", "--namespace", "team", code=1).stderr
+
+
 def test_plan_tells_changes_from_errors_by_its_exit_code(place: "Workplace") -> None:
     place.write(ONE)
 

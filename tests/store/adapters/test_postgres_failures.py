@@ -1,10 +1,13 @@
 """A server that is not there, goes away, or refuses; and what is told about it."""
 
+import gc
 import socket
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -26,7 +29,7 @@ from jobsched.store.open import open_store
 from jobsched.store.port import Store
 from jobsched.testing.builders import a_node, a_run, a_transition, a_trigger, claim, runs
 from jobsched.testing.clock import FakeClock
-from jobsched_postgres.connections import Connector
+from jobsched_postgres.connections import TRUSTED_SECONDS, Connector
 from jobsched_postgres.failures import is_retryable, told
 from jobsched_postgres.location import parse
 from jobsched_postgres.watchdog import SILENT_SECONDS, Watchdog
@@ -202,6 +205,56 @@ def test_an_idle_node_asks_by_another_connection_when_its_own_were_ended(
     assert terminate_all(admin) >= 1
 
     assert store.outlook(["default"]) == before
+
+
+def test_an_idle_node_whose_connection_is_lost_does_not_ask_those_that_rested_beside_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    direct = store._dialect._direct  # type: ignore[attr-defined]
+    beside = [direct.take(), direct.take()]
+    for one in beside:
+        direct.give_back(one)
+
+    def silent(*_: Any) -> Any:
+        raise psycopg.OperationalError("no answer")
+
+    monkeypatch.setattr("jobsched_postgres.dialect.execute_once", silent)
+    with pytest.raises(StoreUnavailableError):
+        store.outlook(["default"])
+
+    assert not any(one.is_valid for one in beside)
+
+
+def test_a_kept_connection_that_rested_for_long_is_asked_whether_it_lives(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    direct: Any = store._dialect._direct  # type: ignore[attr-defined]
+    asked: list[Any] = []
+    monkeypatch.setattr("jobsched_postgres.connections._ask", asked.append)
+    kept = direct.take()
+    connection = kept.driver_connection
+    direct.give_back(kept)
+    now = direct._clock.monotonic()
+    monkeypatch.setattr(direct, "_clock", SimpleNamespace(monotonic=lambda: now + TRUSTED_SECONDS + 1))
+
+    again = direct.take()
+
+    assert again.driver_connection is connection
+    assert asked == [connection]
+    again.close()
+
+
+def test_nothing_is_kept_of_a_store_that_was_closed(postgres_url: str) -> None:
+    opened: Any = open_store(postgres_url)
+    opened.bury()
+    opened.outlook(["default"])
+    opened.close()
+    kept = weakref.ref(opened._dialect._engine.dialect)
+
+    del opened
+    gc.collect()
+
+    assert kept() is None
 
 
 def test_a_connection_that_ends_while_an_idle_node_asks_is_worth_another_try(

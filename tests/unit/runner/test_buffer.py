@@ -110,6 +110,36 @@ def test_handlers_that_become_slow_leave_just_the_threads_before_many_have_ended
     assert buffer.room == 0
 
 
+def test_two_slow_runs_of_each_thread_in_a_row_leave_just_the_threads() -> None:
+    buffer = Buffer(threads=8)
+    for _ in range(1000):
+        buffer.ran(0.000_05)
+    for _ in range(10):
+        buffer.claimed(8, 8)
+
+    for _ in range(16):
+        buffer.ran(0.03)
+
+    assert buffer.room == 0
+    assert buffer.bearable < 20
+
+
+def test_a_pause_of_the_whole_process_has_nothing_given_back() -> None:
+    buffer = Buffer(threads=8)
+    for _ in range(1000):
+        buffer.ran(0.000_05)
+    for _ in range(10):
+        buffer.claimed(8, 8)
+
+    for _ in range(8):
+        buffer.ran(0.1)
+    for _ in range(8):
+        buffer.ran(0.000_05)
+
+    assert buffer.room > 100
+    assert buffer.bearable > Buffer.MOST - 100
+
+
 def test_after_a_stall_a_few_quick_runs_have_it_grow_again() -> None:
     buffer = Buffer(threads=8)
     for _ in range(1000):

@@ -146,3 +146,24 @@ def test_a_slot_that_is_near_is_reckoned_though_others_have_just_been_fired() ->
     pause = desk.scheduler.step()
 
     assert pause == pytest.approx(0.15)
+
+
+def test_of_a_job_that_cannot_be_read_it_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk, jobs = Desk(2, SLOT), Desk._jobs
+
+    def jobs_but_the_last(desk: Desk, namespace: str, names: Sequence[str]) -> list[StoredJob]:
+        if "1" in names:
+            raise ValueError("written by a newer one")
+        return jobs(desk, namespace, names)
+
+    monkeypatch.setattr(desk.scheduler._definitions._store, "jobs", lambda *asked: jobs_but_the_last(desk, *asked))
+    for _ in range(3):
+        desk.cursor = SLOT - SECOND
+        desk.scheduler.step()
+
+    assert desk.fired == [["0"]] * 3
+    assert [record.message for record in caplog.records] == [
+        "job 1 of namespace default cannot be read: written by a newer one"
+    ]
