@@ -62,7 +62,7 @@ def is_plain(text: str) -> bool:
 class LoneStep(NamedTuple):
     """A step that leads out of its field at once, so that the item is one value: `*/90` minutes are minute 0 of each hour.
 
-    `*/60` is none: its minute 0 is each 60 minutes.
+    `5/60` is none: that minute 5 is each 60 minutes.
     """
 
     field: Field
@@ -79,7 +79,7 @@ def lone_steps(text: str) -> list[LoneStep]:
     for kind, field_text in zip(FIELDS, _split(text), strict=False):
         for item in field_text.split(","):
             base, _, step = item.partition("/")
-            if not step or base[0] in "Hh" or (base == "*" and int(step) <= kind.high - kind.low + 1):
+            if not step or base[0] in "Hh" or int(step) == kind.high - kind.low + 1:
                 continue
             values = parse_field(kind, item, None).plain
             if len(values) == 1:
