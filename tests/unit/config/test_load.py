@@ -928,7 +928,9 @@ def test_a_step_that_leads_out_of_its_field_is_warned_about(cron: str, told: str
     assert each in found.hint
 
 
-@pytest.mark.parametrize("cron", ["*/60 */24 * */12 */7", "5/60 8/24 * * *", "5-50/15 8-20/2 1/15 * *", "H/90 H/30 * * *", "@hourly"])
+@pytest.mark.parametrize(
+    "cron", ["*/60 */24 * */12 */7", "5/60 8/24 * * *", "5-50/15 8-20/2 1/15 * *", "H/90 H/30 * * *", "@hourly"]
+)
 def test_steps_that_do_what_they_say_are_not_warned_about(cron: str) -> None:
     assert checked(f"{A_JOB}    cron: {cron!r}\n", now=datetime(2026, 1, 1, tzinfo=UTC)).diagnostics == ()
 
