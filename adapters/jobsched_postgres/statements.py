@@ -291,8 +291,6 @@ where job.namespace = %(namespace)s and job.name = wanted.name
 """
 
 # `= any(array(...))`, not `in (...)`: as a join the planner may run the locking select again and again, and claim too many.
-# `unnest((select ...))`: were the array's length known to a plan for these parameters alone, that would look cheaper than one
-# for all, and be made anew for each claim, which takes twice as long as claiming one run.
 CLAIM = """
 with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now)
 update jobsched_runs run set state = 'running', reason = null, attempt = attempt + 1, claim_no = claim_no + 1,
@@ -313,6 +311,8 @@ returning id, claim_no, node, namespace, job,
 """
 
 #: The same of several namespaces.
+# `unnest((select ...))`: were the array's length known to a plan for these parameters alone, that would look cheaper than one
+# for all, and be made anew for each claim, which takes twice as long as claiming one run.
 CLAIM_OF_NAMESPACES = """
 with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now)
 update jobsched_runs run set state = 'running', reason = null, attempt = attempt + 1, claim_no = claim_no + 1,

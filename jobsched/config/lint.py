@@ -106,7 +106,7 @@ def _of_lone_steps(cron: Sequence[str]) -> Iterator[Finding]:
 
 def _of_lone_step(path: tuple[Step, ...], lone: LoneStep) -> Finding:
     message = (
-        f"{lone.field.name}: {lone.item} is {lone.value} alone, since the next step leads beyond {lone.field.high}"
+        f"{lone.field.name}: {lone.item} is {lone.value} alone, since a step of {lone.step} leads out of its range"
     )
     hint, unit = f"write {lone.value} if that is meant", _UNITS.get(lone.field.name)
     if unit is not None:

@@ -912,11 +912,12 @@ def test_schedules_with_an_end_in_the_past_are_warned_about(fields: str) -> None
 @pytest.mark.parametrize(
     ("cron", "told", "each"),
     [
-        ("*/90 * * * *", "minute: */90 is 0 alone, since the next step leads beyond 59", "each 1h30m"),
-        ("0 8/36 * * *", "hour: 8/36 is 8 alone, since the next step leads beyond 23", "each 1d12h"),
-        ("0 0 */40 * *", "day-of-month: */40 is 1 alone, since the next step leads beyond 31", "each 40d"),
-        ("0 0 * * 0,*/8", "day-of-week: */8 is 0 alone, since the next step leads beyond 6", "write 0 if"),
-        ("* * * * * */75", "second: */75 is 0 alone, since the next step leads beyond 59", "each 1m15s"),
+        ("*/90 * * * *", "minute: */90 is 0 alone, since a step of 90 leads out of its range", "each 1h30m"),
+        ("0 8/36 * * *", "hour: 8/36 is 8 alone, since a step of 36 leads out of its range", "each 1d12h"),
+        ("0 0 */40 * *", "day-of-month: */40 is 1 alone, since a step of 40 leads out of its range", "each 40d"),
+        ("10-20/50 * * * *", "minute: 10-20/50 is 10 alone, since a step of 50 leads out of its range", "each 50m"),
+        ("0 0 * * 0,*/8", "day-of-week: */8 is 0 alone, since a step of 8 leads out of its range", "write 0 if"),
+        ("* * * * * */75", "second: */75 is 0 alone, since a step of 75 leads out of its range", "each 1m15s"),
     ],
 )
 def test_a_step_that_leads_out_of_its_field_is_warned_about(cron: str, told: str, each: str) -> None:
