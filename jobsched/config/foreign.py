@@ -3,6 +3,7 @@
 from difflib import get_close_matches
 
 from jobsched.config import unsupported
+from jobsched.config.schema import DEFAULTS, JOB, SETTINGS
 
 _JOB = {
     # cron and its descendants, Kubernetes, CI systems
@@ -39,6 +40,9 @@ _JOB = {
     "enddate": "write `end_at`",
     "endtime": "write `end_at`",
     "until": "write `end_at`",
+    "end": "write `end_at`",
+    "start": "write `start_at`",
+    "scheduleinterval": "write `cron` or `every`",
     "expires": "write `end_at` for the schedule, `starting_deadline` for a slot",
     "tz": "write `timezone`",
     "zone": "write `timezone`",
@@ -112,8 +116,12 @@ _JOB = {
     "catchup": "write `catch_up: skip`, `latest` or `all`",
     "backfill": "write `catch_up: all`",
     "persistent": "write `catch_up: latest`",
-    "dependson": "jobs do not depend on each other; call the next step from the handler",
-    "needs": "jobs do not depend on each other; call the next step from the handler",
+    **dict.fromkeys(
+        ("dependson", "needs", "after", "next", "then", "onsuccess", "link", "chain"),
+        "jobs do not follow each other; let the handler trigger or enqueue the next one at its end",
+    ),
+    "ratelimit": "write `rate` of its queue: `settings: {queues: {NAME: {rate: 10/1m}}}`",
+    "rate": "write `rate` of its queue: `settings: {queues: {NAME: {rate: 10/1m}}}`",
     # attempts
     "retry": "write `retries`",
     "retrypolicy": "write `retries`",
@@ -297,6 +305,8 @@ def _advice(group: str, key: str, valid: tuple[str, ...]) -> str:
     known = _GROUPS.get(group, {}).get(plain)
     if known is not None:
         return known
+    if group == "file" and (place := _place_in_file(key)):
+        return place
     if group == "defaults" and key in _OF_A_JOB_ALONE:
         return "each job has its own; write it in the job"
     nearest = get_close_matches(key.lower(), valid, n=1)
@@ -307,6 +317,17 @@ def _advice(group: str, key: str, valid: tuple[str, ...]) -> str:
         named = sorted(valid, key=lambda name: name not in _NAMED_FIRST)[:_MOST_NAMED]
         return f"known here: {', '.join(named)} … {len(valid)} in all, see: jobsched schema"
     return f"known here: {', '.join(valid)}"
+
+
+def _place_in_file(key: str) -> str:
+    """Where a key that stands at the left margin belongs, if any place has it."""
+    if key in DEFAULTS.fields:
+        return "write it under `defaults`"
+    if key in SETTINGS.fields:
+        return "write it under `settings`"
+    if key in JOB.fields:
+        return "write it in a job, below the job's name"
+    return "an anchor may stand at its first use; keys of your own have no place" if key.startswith("x-") else ""
 
 
 _MOST_NAMED = 8

@@ -13,8 +13,9 @@ from jobsched.model.desired import DesiredState
 from jobsched.model.durations import format_duration
 from jobsched.model.handler import AppriseHandler, Handler, HttpHandler
 from jobsched.model.job import Job
-from jobsched.schedule.expression import LoneStep, lone_steps, names_years
+from jobsched.schedule.expression import LoneStep, is_valid, lone_steps, names_years
 from jobsched.schedule.fields import DAY_OF_MONTH, HOUR, MINUTE, SECOND
+from jobsched.schedule.other_crons import advice, is_each_second_of_some_minutes
 
 #: Fields that are used as they are written, and what serves instead.
 _LITERAL = {
@@ -74,6 +75,7 @@ def _may_be_warned_of(job: Job) -> bool:
         or isinstance(job.handler, HttpHandler)
         or any(map(names_years, job.cron))
         or any(map(lone_steps, job.cron))
+        or any(map(is_each_second_of_some_minutes, job.cron))
     )
 
 
@@ -85,6 +87,7 @@ def _warnings(job: Job, environ: Mapping[str, str] | None, now: datetime | None)
         field = "at" if job.at else "end_at" if job.end_at else "cron"
         yield Finding((field,), "the schedule lies wholly in the past; it will not run again")
     yield from _of_lone_steps(job.cron)
+    yield from _of_seconds(job.cron)
     if environ is not None:
         for name in _missing(job.env.values(), environ) if job.env else ():
             yield _lacking("env", name)
@@ -102,6 +105,15 @@ def _of_lone_steps(cron: Sequence[str]) -> Iterator[Finding]:
     for number, expression in enumerate(cron):
         for lone in lone_steps(expression):
             yield _of_lone_step(("cron", number) if len(cron) > 1 else ("cron",), lone)
+
+
+def _of_seconds(cron: Sequence[str]) -> Iterator[Finding]:
+    for number, expression in enumerate(cron):
+        if is_each_second_of_some_minutes(expression):
+            path: tuple[Step, ...] = ("cron", number) if len(cron) > 1 else ("cron",)
+            message = "the sixth field is the second: this is a slot in each second of its minutes"
+            meant = advice(expression, is_valid)
+            yield Finding(path, message, f"{meant}; write 0-59 if not" if meant else "write 0-59 if that is meant")
 
 
 def _of_lone_step(path: tuple[Step, ...], lone: LoneStep) -> Finding:

@@ -246,7 +246,7 @@ class _File:
         if not is_name(name):
             self.report(Finding((), *not_a_name(name), of_key=True), ("jobs", name))
         if not isinstance(entry, dict):
-            self.report(_no_job(entry), ("jobs", name))
+            self.report(_no_job(name, entry), ("jobs", name))
             return True
         refused = False
         for refusal in unsupported.in_job(entry):
@@ -398,8 +398,10 @@ def _no_mapping(value: Any) -> Finding:
     return Finding((), f"expected a mapping with `jobs`, not {shown(value)}")
 
 
-def _no_job(entry: Any) -> Finding:
+def _no_job(name: str, entry: Any) -> Finding:
     hint = "write at least one of `handler`, `command`, `shell`, `http` below it"
+    if name in JOB.fields and entry is not None:
+        return Finding((), f"`{name}` is a field of a job, and here the name of one", "indent it below its job's name")
     if entry is None:
         return Finding((), "has no value", hint, of_key=True)
     return Finding((), f"expected a mapping, not {shown(entry)}", hint)

@@ -120,7 +120,24 @@ def _conversion(kind: str, field: Step, value: Any) -> str:
             if len(value) <= 60 and " " not in value
             else "write a list: [first, second]"
         )
+    if kind == "dict_type" and field in _LIKE:
+        return f"write {_LIKE[str(field)]}"
     return ""
+
+
+#: What a mapping looks like, for whoever wrote one value where there are several.
+_LIKE = {
+    "http": "{url: https://…}",
+    "ping": "{success: https://…, failure: https://…}",
+    "on_failure": "{handler: module:callable}, or `command`, `shell` or `http` in it",
+    "alerts": "{when: [final_failure], notify: [name]}",
+    "history": "{success: 50, failed: 200, max_age: 30d}",
+    "dst": "{gap: run_after, overlap: first}",
+    "payload": "{name: value}",
+    "env": "{NAME: value}",
+    "headers": "{name: value}",
+    "queues": "{name: {limit: 2}}",
+}
 
 
 def _limit(kind: str, facts: Mapping[str, Any], value: Any, path: tuple[Step, ...]) -> tuple[str, str]:

@@ -50,6 +50,8 @@ def explain(problem: str, places: list[tuple[int, int]], lines: list[str]) -> Sy
         unquoted = _unquoted(lines[number], reach) if number < len(lines) else None
         if unquoted is not None:
             return SyntaxProblem(number, *unquoted)
+    if problem.startswith("found unexpected end of stream"):
+        line, column = places[-1]  # where the text begins; the end of the file tells nobody which quote it is
     if "mapping values" in problem and (match := _MAPPING_IN_VALUE.match(source)):
         return SyntaxProblem(line, match.start("value"), _meaning(problem), quote_it(match["key"], match["value"]))
     return SyntaxProblem(line, column, _meaning(problem), "")

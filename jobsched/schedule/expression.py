@@ -4,10 +4,11 @@ import calendar
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from jobsched.errors import CronError
+from jobsched.schedule import other_crons
 from jobsched.schedule.fields import FIELDS, Field, FieldValues, parse_field
 
 LONGEST_EXPRESSION = 256
@@ -98,6 +99,31 @@ def parse_expression(text: str, job_name: str | None = None) -> CronExpression:
 
     Raises CronError with the field and the reason, also for a schedule that no date can ever match.
     """
+    try:
+        return _parsed(text, job_name)
+    except CronError as error:
+        raise _as_others_write_it(error, text, job_name) from None
+
+
+def is_valid(text: str, job_name: str | None = None) -> bool:
+    try:
+        _parsed(text, job_name)
+    except CronError:
+        return False
+    return True
+
+
+def _as_others_write_it(error: CronError, text: str, job_name: str | None) -> CronError:
+    """The error, with what to write if the expression was written for another program."""
+    valid = partial(is_valid, job_name=job_name)
+    refusal = other_crons.refusal(text, valid)
+    if refusal is not None:
+        return CronError(text, None, refusal)
+    advice = other_crons.advice(text, valid)
+    return error if advice is None else CronError(text, error.field, f"{error.reason}; {advice}")
+
+
+def _parsed(text: str, job_name: str | None) -> CronExpression:
     minute_text, hour_text, *others = _split(text)
     try:
         minute, hour = _minutes_or_hours(0, minute_text, job_name), _minutes_or_hours(1, hour_text, job_name)

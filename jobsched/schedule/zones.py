@@ -1,6 +1,7 @@
 """Time zones: found by name, and asked where their clocks change."""
 
 import difflib
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -12,6 +13,8 @@ from jobsched.errors import ScheduleError
 _LOCAL_NAMES = frozenset({"localtime", "posixrules"})
 _LOCAL_FOLDERS = ("posix/", "right/")
 _LONGEST_NAME = 64
+#: CEST, PST, UTC+2, +02:00: the zone with the most similar name is another one.
+_WITHOUT_CLOCK_CHANGES = re.compile(r"[A-Z]{1,5}|(?:UTC|GMT)?[+-]\d{1,2}(?::?\d\d)?")
 _SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
 
 
@@ -29,9 +32,18 @@ def zone_of(name: str) -> ZoneInfo:
 
 def _unknown(name: str) -> str:
     shown = name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…"
-    nearest = difflib.get_close_matches(shown.lower(), _known_names(), n=1)
-    hint = f"did you mean {_known_names()[nearest[0]]!r}?" if nearest else "write a name like Europe/Rome, or UTC"
-    return f"no time zone {shown!r}; {hint}"
+    return f"no time zone {shown!r}; {_hint(shown)}"
+
+
+def _hint(name: str) -> str:
+    if _WITHOUT_CLOCK_CHANGES.fullmatch(name):
+        return "abbreviations and offsets know no clock changes; write a place like Europe/Rome, or UTC"
+    known = _known_names()
+    written = name.lower().replace(" ", "_")
+    there = [each for each in known if f"/{each}".endswith(f"/{written}")]
+    there.sort(key=lambda each: each != written)
+    nearest = there or difflib.get_close_matches(written, known, n=1)
+    return f"did you mean {known[nearest[0]]!r}?" if nearest else "write a name like Europe/Rome, or UTC"
 
 
 @lru_cache(maxsize=1)

@@ -172,7 +172,7 @@ def test_a_quoted_merge_key_is_a_key() -> None:
         ("a:\n\tb: 1\n", "2:1: error: a tab cannot indent; use spaces"),
         ("a: [1, 2\nb: 3\n", "2:2: error: a list in [ ] is not closed, or a comma is missing"),
         ("a: {b: 1\n", "2:1: error: a map in { } is not closed, or a comma is missing"),
-        ("a: 'x\n", "2:1: error: a quoted text is not closed; is the file cut short?"),
+        ("a: 'x\n", "1:4: error: a quoted text is not closed; is the file cut short?"),
         ('a: "\\q"\n', "1:5: error: unknown escape in double quotes"),
         ("a:\n  b: 1\n c: 2\n", "3:2: error: expected another `key: value` here"),
         ("- a\nb: 1\n", "2:1: error: expected another `- item` here"),

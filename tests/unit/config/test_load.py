@@ -256,6 +256,18 @@ WRONG = [
     ('version: "1"\njobs: {}\n', '1:10: error: version: expected 1, not "1"'),
     ("namespace: a b\njobs: {}\n", '1:12: error: namespace: "a b" is no name'),
     ("nonsense: 1\njobs: {}\n", "1:1: error: nonsense: unknown field (known here: version, namespace, settings"),
+    ("retries: 1\njobs: {}\n", "1:1: error: retries: unknown field (write it under `defaults`)"),
+    ("poll: 1s\njobs: {}\n", "1:1: error: poll: unknown field (write it under `settings`)"),
+    ("cron: 1s\njobs: {}\n", "1:1: error: cron: unknown field (write it in a job, below the job's name)"),
+    (
+        "x-base: {}\njobs: {}\n",
+        "1:1: error: x-base: unknown field (an anchor may stand at its first use; keys of your own",
+    ),
+    (
+        "jobs:\n  every: 5s\n",
+        "2:10: error: jobs.every: `every` is a field of a job, and here the name of one (indent it",
+    ),
+    ('jobs:\n  a:\n    shell: "x\n    every: 5s\n', "3:12: error: a quoted text is not closed; is the file cut short?"),
     (
         'jobs: {x: {command: ["true"], zzz: 1}}\n',
         "1:31: error: jobs.x.zzz: unknown field (known here: handler, command, shell, http, cron, every, at, timezone … ",
@@ -423,7 +435,17 @@ WRONG_FIELDS = [
     ("timezone: ../../etc/passwd", "15: error: jobs.nightly.timezone: no time zone '../../etc/passwd'"),
     ("dst: {gap: later}", '16: error: jobs.nightly.dst.gap: expected one of run_after, skip, not "later"'),
     ("calendar: {exclude: [a]}", "5: error: jobs.nightly.calendar: not supported yet"),
-    ("payload: [1]", "14: error: jobs.nightly.payload: expected a mapping, not a list"),
+    ("payload: [1]", "14: error: jobs.nightly.payload: expected a mapping, not a list (write {name: value})"),
+    ("ping: http://x", '11: error: jobs.nightly.ping: expected a mapping, not "http://x" (write {success: https://…'),
+    (
+        "on_failure: a:b",
+        '17: error: jobs.nightly.on_failure: expected a mapping, not "a:b" (write {handler: module:call',
+    ),
+    (
+        "on_success: {shell: x}",
+        "5: error: jobs.nightly.on_success: unknown field (jobs do not follow each other; let the",
+    ),
+    ("rate_limit: 1/m", "5: error: jobs.nightly.rate_limit: unknown field (write `rate` of its queue"),
     ("payload: {a: .inf}", "18: error: jobs.nightly.payload.a: inf is no number that JSON knows"),
     ("payload: {a: 99999999999999999999}", "18: error: jobs.nightly.payload.a: a whole number of more than 64 bits"),
     ("payload: {a: {b: [.nan]}}", "23: error: jobs.nightly.payload.a.b[0]: nan is no number that JSON knows"),
@@ -933,6 +955,28 @@ def test_a_step_that_leads_out_of_its_field_is_warned_about(cron: str, told: str
     "cron", ["*/60 */24 * */12 */7", "5/60 8/24 * * *", "5-50/15 8-20/2 1/15 * *", "H/90 H/30 * * *", "@hourly"]
 )
 def test_steps_that_do_what_they_say_are_not_warned_about(cron: str) -> None:
+    assert checked(f"{A_JOB}    cron: {cron!r}\n", now=datetime(2026, 1, 1, tzinfo=UTC)).diagnostics == ()
+
+
+@pytest.mark.parametrize(
+    ("cron", "hint"),
+    [
+        ("0 0 5 * * *", "as Quartz and Spring have it, write '0 5 * * *'; write 0-59 if not"),
+        ("*/10 * * * * *", "write '* * * * * */10'; write 0-59 if not"),
+        ("0 0 5 * * * 2030", "write '0 5 * * * 0 2030'; write 0-59 if not"),
+        ("0 8 * * fri *", "write 0-59 if that is meant"),
+    ],
+)
+def test_each_second_of_some_minutes_is_warned_about(cron: str, hint: str) -> None:
+    [found] = checked(f"{A_JOB}    cron: {cron!r}\n", now=datetime(2026, 1, 1, tzinfo=UTC)).diagnostics
+
+    assert (found.severity, found.path) == ("warning", "jobs.nightly.cron")
+    assert found.message == "the sixth field is the second: this is a slot in each second of its minutes"
+    assert found.hint.endswith(hint)
+
+
+@pytest.mark.parametrize("cron", ["* * * * * *", "* 9-17 * * mon-fri *", "0 0 5 * * 0-59", "0 5 * * * 30", "0 5 * * *"])
+def test_seconds_that_are_meant_are_not_warned_about(cron: str) -> None:
     assert checked(f"{A_JOB}    cron: {cron!r}\n", now=datetime(2026, 1, 1, tzinfo=UTC)).diagnostics == ()
 
 

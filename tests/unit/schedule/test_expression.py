@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -161,6 +163,32 @@ def test_a_refusal_says_what_is_wrong_in_which_field(text: str, field: str, reas
     assert caught.value.field == field
     assert reason in caught.value.reason
     assert str(caught.value) == f"{field}: {caught.value.reason}"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("0 0 12 ? * MON-FRI *", "write '0 12 ? * MON-FRI'"),
+        ("0 30 9 * * mon", "hour: 30 is above 23; if the first field is meant as the second"),
+        ("15 0 12 ? * tue 2030", "write '0 12 ? * tue 15 2030'"),
+        ("0 15 10 ? * 6", "mind that Quartz's 1 is Sunday"),
+        ("TZ=Europe/Rome 0 5 * * *", "an expression names no zone; write `timezone: Europe/Rome` beside it"),
+        ("CRON_TZ=UTC 0 5 * * *", "write `timezone: UTC`"),
+        ("0 5 * * * /usr/bin/backup --all > /dev/null 2>&1", "write `shell` for it, and here '0 5 * * *'"),
+        ("0 5 * * * root", "in a crontab is the command"),
+    ],
+)
+def test_an_expression_of_another_program_is_refused_with_ours(text: str, told: str) -> None:
+    with pytest.raises(CronError, match=re.escape(told)):
+        parse_expression(text)
+
+
+@pytest.mark.parametrize("text", ["0 61 5 * * *", "0 25 * * *", "0 99 99 * * mon"])
+def test_what_no_program_takes_gets_no_advice(text: str) -> None:
+    with pytest.raises(CronError) as caught:
+        parse_expression(text)
+
+    assert "Quartz" not in str(caught.value)
 
 
 def test_an_expression_of_more_than_256_characters_is_refused() -> None:
