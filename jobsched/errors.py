@@ -30,6 +30,7 @@
     │   └── QueueFull               as many runs wait in its queue as may
     ├── MadeBeforeError             it was made before, under the same idempotency key
     ├── ClosedError                 the client was closed
+    ├── NoClientError               a handler asked for the node's client, where there is none
     ├── PayloadError                a payload that is no JSON object, too large, or does not fit its handler
     ├── ResultError                 a handler returned what JSON cannot hold
     ├── HandlerExitError            a handler tried to end its thread or the process: sys.exit and the like
@@ -280,6 +281,16 @@ class ClosedError(JobschedError):
 
     def __init__(self) -> None:
         super().__init__("this client is closed; make a new one, or leave its `with` block later")
+
+
+class NoClientError(JobschedError):
+    """`ctx.client` where no node performs the handler, or another process does."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "ctx.client is the node's: there is none with `executor: process`, in `jobsched exec`, and in a test that "
+            "performs a handler without a database; there make your own, Client(URL)"
+        )
 
 
 class PayloadError(JobschedError):

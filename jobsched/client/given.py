@@ -59,13 +59,18 @@ def is_possible(run_id: int) -> bool:
 
 
 def as_timeout(given: timedelta | float | str | None) -> timedelta | None:
-    """How long somebody is ready to wait: a timedelta, seconds, or text like `10m`. Raises ValueError."""
-    if given is None or isinstance(given, timedelta):
+    """How long somebody is ready to wait. Raises ValueError."""
+    return None if given is None else as_time("timeout", given)
+
+
+def as_time(name: str, given: timedelta | float | str) -> timedelta:
+    """A timedelta, seconds, or text like `10m`. Raises ValueError that begins with this name."""
+    if isinstance(given, timedelta):
         return given
     try:
         return parse_duration(given)
     except ValueError as error:
-        raise ValueError(f"timeout={given!r}: {error}") from None
+        raise ValueError(f"{name}={given!r}: {error}") from None
 
 
 def as_limit(given: int) -> int:

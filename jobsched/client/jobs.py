@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from jobsched.client.acting import Acting
-from jobsched.client.given import name_of_job, names_of_jobs
+from jobsched.client.given import as_time, name_of_job, names_of_jobs
 from jobsched.errors import UnknownJobError
 from jobsched.model.audit import Act, Action
 from jobsched.model.once import Once
@@ -27,9 +27,12 @@ class Jobs(Acting):
             return found[0]
         raise self._unknown(name)
 
-    def upcoming(self, within: timedelta, limit: int = 100) -> list[DueJob]:
-        """The jobs whose next slot comes within this time, the earliest first; none that is paused or suspended."""
-        return self.store.due([self.namespace], self.store.now() + within, limit)
+    def upcoming(self, within: timedelta | float | str, limit: int = 100) -> list[DueJob]:
+        """The jobs whose next slot comes within this time, the earliest first; none that is paused or suspended.
+
+        `within`: a timedelta, seconds, or text like `10m`.
+        """
+        return self.store.due([self.namespace], self.store.now() + as_time("within", within), limit)
 
     def create_job(
         self, name: str, definition: Mapping[str, Any], *, by: str | None = None, once: Once | None = None

@@ -5,7 +5,7 @@ from collections.abc import Container, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from jobsched.client.given import names_of_jobs
+from jobsched.client.given import as_time, names_of_jobs
 from jobsched.client.jobs import Jobs
 from jobsched.errors import StoreUnavailableError
 from jobsched.model.audit import Act, Action
@@ -32,13 +32,14 @@ class Pausing(Jobs):
         *jobs: str,
         queue: str | None = None,
         all: bool = False,  # noqa: A002 - the word of the command line
-        duration: timedelta | None = None,
+        duration: timedelta | float | str | None = None,
         reason: str | None = None,
         by: str | None = None,
     ) -> list[Pause]:
         """Hold jobs (no slot of theirs becomes a run), a queue (none of its runs starts) or all, until resumed or for a while.
 
-        What stands already gets the new duration and reason. `by`: else user@host. Returns the pauses as they stand now.
+        `duration`: a timedelta, seconds, or text like `10m`. What stands already gets the new duration and reason.
+        `by`: else user@host. Returns the pauses as they stand now.
         Raises UnknownJobError, with the nearest name; then nothing is paused.
         """
         targets = _targets(jobs, queue, all)
@@ -48,10 +49,11 @@ class Pausing(Jobs):
         for name in jobs:
             if name not in declared:
                 raise self._unknown(name)
-        if duration is not None and duration <= timedelta(0):
+        lasts = None if duration is None else as_time("duration", duration)
+        if lasts is not None and lasts <= timedelta(0):
             raise ValueError("a pause lasts longer than nothing")
         now = self.store.now()
-        until = None if duration is None else now + duration
+        until = None if lasts is None else now + lasts
         acts = self._acts_on(targets, Action.PAUSE, by, reason=reason, until=until and format_instant(until))
         self.store.pause(
             [

@@ -118,7 +118,7 @@ _JOB = {
     "persistent": "write `catch_up: latest`",
     **dict.fromkeys(
         ("dependson", "needs", "after", "next", "then", "onsuccess", "link", "chain"),
-        "jobs do not follow each other; let the handler trigger or enqueue the next one at its end",
+        "jobs do not follow each other; let the handler trigger or enqueue the next one by its `ctx.client`",
     ),
     "ratelimit": "write `rate` of its queue: `settings: {queues: {NAME: {rate: 10/1m}}}`",
     "rate": "write `rate` of its queue: `settings: {queues: {NAME: {rate: 10/1m}}}`",

@@ -56,6 +56,7 @@ class Call(NamedTuple):
     umask: str | None = None  #: octal digits
     inheritance: Inheritance = EVERYTHING
     trace: str | None = None  #: the W3C `traceparent` of whoever enqueued the run
+    client: Callable[[], Any] | None = None  #: makes a Client of the node's database, whose classes are above us
 
     @property
     def ends_by_force(self) -> bool:

@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from jobsched.clock import Clock
+from jobsched.errors import NoClientError
 
 if TYPE_CHECKING:
+    from jobsched.client import Client
     from jobsched.handlers.call import Call, LogSink
 
 
@@ -57,6 +59,18 @@ class Context:
     def idempotency_key(self) -> str:
         """The same for all attempts of this run: hand it to services that refuse to do a thing twice."""
         return self._call.idempotency_key
+
+    @property
+    def client(self) -> "Client":
+        """Of the node's database and the run's namespace: to enqueue or trigger what comes next, to look at other runs.
+
+        What it makes is made at once, whatever becomes of this attempt: give `unique_key` and `unique_for`, so that the
+        next attempt makes no second one. Raises NoClientError with `executor: process`, and where no node performs it.
+        """
+        if self._call.client is None:
+            raise NoClientError
+        client: Client = self._call.client()
+        return client
 
     @property
     def started_at(self) -> datetime:

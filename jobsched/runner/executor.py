@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from jobsched.client import Client
 from jobsched.clock import Clock
 from jobsched.config.variables import resolve
 from jobsched.errors import (
@@ -61,15 +62,19 @@ class Executor:
         on_abandoned_ended: Callable[[Claim], None],
         may_others_perform: Callable[[Claim], bool],
         events: Events,
+        client_of: Callable[[Claim], Client],
         on_beginning: Callable[[Held], None] = lambda _: None,
     ) -> None:
-        """`on_beginning`: called with each attempt of a job, once its definition is known; it must not block."""
+        """`client_of`: makes the client that a handler asks for. `on_beginning`: called with each attempt of a job, once its
+        definition is known; it must not block.
+        """
         self._clock, self._monotonic, self._options = clock, clock.monotonic, options
         self.middlewares: list[Middleware] = []
         self._registry = registry.limited_to(definitions.declares)
         self._definitions, self._heartbeat, self._deadlines = definitions, heartbeat, deadlines
         self._dispatcher, self._completer = dispatcher, completer
         self._on_abandoned_ended, self._events = on_abandoned_ended, events
+        self._client_of = client_of
         self._may_others_perform, self._on_beginning = may_others_perform, on_beginning
         self._refused: dict[int, float] = {}
 
@@ -208,6 +213,7 @@ class Executor:
             umask=job.umask if job else None,
             inheritance=self._options.inheritance,
             trace=claim.trace,
+            client=lambda: self._client_of(claim),
         )
 
     def _heed_decorator(self, held: Held, handler: PythonHandler) -> RegisteredHandler:

@@ -16,6 +16,7 @@ from jobsched.handlers.call import current_log
 from jobsched.handlers.cancel import CancelReason
 from jobsched.handlers.middleware import Middleware
 from jobsched.handlers.registry import Registry, default_registry
+from jobsched.model.audit import Actor, Via
 from jobsched.model.desired import DesiredState
 from jobsched.model.instants import format_instant
 from jobsched.model.run import Claim, RunState
@@ -57,6 +58,7 @@ from jobsched.runner.shutdown import Shutdown
 from jobsched.runner.signature import Signature
 from jobsched.runner.watcher import Watcher
 from jobsched.store.port import Doorbell, Topic
+from jobsched.who import who
 
 log = logging.getLogger("jobsched")
 
@@ -97,6 +99,9 @@ class Runner:
         `vet`: why a changed state, valid as it is, is not to be applied all the same; empty if it is.
         `refused`: why the files at `paths` are not valid; then the stored state runs until they are.
         """
+        given: object = client  # what a type checker would not let pass
+        if not isinstance(given, Client):
+            raise TypeError(f"a Runner is given a Client, not {given!r:.80}: Runner(Client(URL))")
         self.client, self.options = client, _with_threads(options or Options(), threads)
         self.clock = clock or SystemClock()
         self._desired, self._ended = desired, Bell()
@@ -186,11 +191,17 @@ class Runner:
             self.admission.thread_ended,
             self._may_others_perform,
             self.events,
+            self._client_of,
             self.alerts.begins,
         )
         self._shutdown = Shutdown(
             clock, self.pool, self.held, self.completer, self._give_back, lambda: self._hard, self._say_stopping
         )
+
+    def _client_of(self, claim: Claim) -> Client:
+        """On record is which run has acted, not the node's program."""
+        actor = Actor(by=who(), via=Via.PYTHON, program=f"run {claim.id}")
+        return Client(self._store, namespace=claim.namespace, actor=actor)
 
     def _make_upkeep(self, pruner: Pruner) -> None:
         """What comes round by itself: slots, rescue, pruning, what others ask for."""
@@ -477,7 +488,11 @@ class Runner:
 
 
 def _with_threads(options: Options, threads: int | None) -> Options:
-    return options if threads is None else replace(options, threads=threads)
+    if threads is None:
+        return options
+    if type(threads) is not int or threads < 1:
+        raise ValueError(f"threads={threads!r} is no whole number from 1")
+    return replace(options, threads=threads)
 
 
 def _namespaces(client: Client, namespaces: Sequence[str], desired: DesiredState | None) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jobsched import Client, Enqueue
+from jobsched import Client, Enqueue, Runner
 from jobsched.errors import DatabaseUrlError, UnknownRunError
 from jobsched.handlers.registry import Registry
 from jobsched.model.run import Refusal
@@ -180,3 +180,26 @@ def test_a_run_that_is_named_twice_is_changed_once(client: Client) -> None:
     answers = client.cancel_all([made.id, made.id])
 
     assert [(answer.id, answer.refused) for answer in answers] == [(made.id, None)]
+
+
+def test_a_time_is_a_timedelta_seconds_or_text_wherever_one_is_given(client: Client) -> None:
+    minutes: dict[str, timedelta | float | str] = {"a": timedelta(minutes=1), "b": 60, "c": "1m"}
+    for queue, minute in minutes.items():
+        [pause] = client.pause(queue=queue, duration=minute)
+        assert pause.until is not None
+        assert pause.until - pause.since == timedelta(minutes=1)
+        assert client.upcoming(minute) == []
+
+    with pytest.raises(ValueError, match="duration='soon': 'soon' is no duration; write 200ms"):
+        client.pause(queue="mail", duration="soon")
+    with pytest.raises(ValueError, match="within='soon': 'soon' is no duration"):
+        client.upcoming("soon")
+
+
+def test_a_runner_is_given_a_client_and_threads_to_perform_with(client: Client) -> None:
+    with pytest.raises(
+        TypeError, match=r"a Runner is given a Client, not 'sqlite:///jobs.db': Runner\(Client\(URL\)\)"
+    ):
+        Runner("sqlite:///jobs.db")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="threads=0 is no whole number from 1"):
+        Runner(client, threads=0)
