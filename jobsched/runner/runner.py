@@ -19,6 +19,7 @@ from jobsched.handlers.registry import Registry, default_registry
 from jobsched.model.audit import Actor, Via
 from jobsched.model.desired import DesiredState
 from jobsched.model.instants import format_instant
+from jobsched.model.names import is_name
 from jobsched.model.run import Claim, RunState
 from jobsched.observe.capture import Capture
 from jobsched.observe.events import (
@@ -83,6 +84,7 @@ class Runner:
         client: Client,
         *,
         threads: int | None = None,
+        queues: Sequence[str] | None = None,
         namespaces: Sequence[str] = (),
         options: Options | None = None,
         registry: Registry | None = None,
@@ -94,7 +96,9 @@ class Runner:
         vet: Callable[[DesiredState], Sequence[str]] = lambda _: (),
         clock: Clock | None = None,
     ) -> None:
-        """`seen`: what `signature(paths)` was before `desired` was read, so that no edit is missed in between.
+        """`threads`: handlers at once. `queues`: those that it serves; default: all. `options`: what else a node is told.
+
+        `seen`: what `signature(paths)` was before `desired` was read, so that no edit is missed in between.
 
         `vet`: why a changed state, valid as it is, is not to be applied all the same; empty if it is.
         `refused`: why the files at `paths` are not valid; then the stored state runs until they are.
@@ -102,7 +106,7 @@ class Runner:
         given: object = client  # what a type checker would not let pass
         if not isinstance(given, Client):
             raise TypeError(f"a Runner is given a Client, not {given!r:.80}: Runner(Client(URL))")
-        self.client, self.options = client, _with_threads(options or Options(), threads)
+        self.client, self.options = client, _told(options or Options(), threads, queues)
         self.clock = clock or SystemClock()
         self._desired, self._ended = desired, Bell()
         self._store = client.store
@@ -487,12 +491,17 @@ class Runner:
         self.stop()
 
 
-def _with_threads(options: Options, threads: int | None) -> Options:
-    if threads is None:
-        return options
-    if type(threads) is not int or threads < 1:
+def _told(options: Options, threads: int | None, queues: Sequence[str] | None) -> Options:
+    """The options, with what is said beside them. Raises ValueError for what would be a node that does nothing."""
+    if threads is not None and (type(threads) is not int or threads < 1):
         raise ValueError(f"threads={threads!r} is no whole number from 1")
-    return replace(options, threads=threads)
+    if queues is not None and (isinstance(queues, str) or not queues or not all(map(is_name, queues))):
+        raise ValueError(f"queues={queues!r:.80}: give a list of names of queues, or leave it out for all")
+    return replace(
+        options,
+        threads=options.threads if threads is None else threads,
+        queues=options.queues if queues is None else tuple(queues),
+    )
 
 
 def _namespaces(client: Client, namespaces: Sequence[str], desired: DesiredState | None) -> tuple[str, ...]:

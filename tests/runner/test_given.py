@@ -203,3 +203,17 @@ def test_a_runner_is_given_a_client_and_threads_to_perform_with(client: Client) 
         Runner("sqlite:///jobs.db")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="threads=0 is no whole number from 1"):
         Runner(client, threads=0)
+    for wrong in ("mail", [], ["a b"]):
+        with pytest.raises(ValueError, match="give a list of names of queues, or leave it out for all"):
+            Runner(client, queues=wrong)
+
+
+def test_a_runner_serves_the_queues_that_it_is_told(client: Client) -> None:
+    registry = Registry()
+    registry.handler("work")(lambda: None)
+    other, mail = client.enqueue("work", queue="other"), client.enqueue("work", queue="mail")
+
+    with Runner(client, queues=["mail"], registry=registry):
+        assert client.wait(mail.id, "20s").state == "succeeded"
+
+    assert client.run(other.id).state == "pending"
