@@ -18,6 +18,10 @@ _LOST_RACE_CODES = frozenset({"40P01", "40001", "23503"})
 READ_ONLY = "25006"
 
 #: An attempt to connect has no code, only the server's words; these do not pass by waiting.
+_LACKS_RIGHTS = (
+    "the role of the database's URL lacks that right: tables are made by their owner (jobsched db upgrade), "
+    "and what nodes and readers need is granted as docs/production.md says"
+)
 _FINAL_WORDS = (
     "does not exist",
     "password authentication failed",
@@ -122,6 +126,8 @@ def told(where: str, error: DBAPIError | psycopg.Error) -> StoreError:
         return StoreUnavailableError(f"{where} is not available: {words}")
     if code == "42P01":
         return SchemaError(f"{where} has no schema yet ({words}); run: jobsched db upgrade")
+    if code == "42501":
+        return StoreError(f"{where} refused: {words.partition(';')[0]} (SQLSTATE {code}); {_LACKS_RIGHTS}")
     if code is None and isinstance(error, (OperationalError, psycopg.OperationalError)):
         return StoreError(f"cannot connect to {where}: {words}; check user, password and name in the database URL")
     return StoreError(f"{where} refused: {words}" + (f" (SQLSTATE {code})" if code else ""))

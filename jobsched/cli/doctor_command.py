@@ -121,6 +121,7 @@ def _facts(store: "Store", examined: _Examined) -> "Facts":
         nodes=tuple(store.nodes()),
         jobs=tuple(actual.jobs.values()),
         pauses=tuple(actual.pauses),
+        failing=store.failing_jobs(namespace),
         unsent=tuple(store.runs(unsent(namespace, store.now()))),
         untold=tuple(store.untold([namespace])),
         machine=replace(machine, exposures=_exposures(examined, getattr(inspection.database, "files", ()))),

@@ -113,6 +113,7 @@ class Figures:
             nodes=tuple(store.nodes()),
             jobs=tuple(actual.jobs.values()),
             pauses=tuple(actual.pauses),
+            failing=store.failing_jobs(namespace),
             unsent=tuple(store.runs(unsent(namespace, now))),
             untold=tuple(store.untold([namespace])),
         )

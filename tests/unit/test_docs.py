@@ -13,7 +13,9 @@ import pytest
 from jobsched.cli.main import cli
 from jobsched.config.load import check_sources
 from jobsched.config.sources import Source
+from jobsched.model.alert import AlertKind
 from jobsched.model.job import Dst
+from jobsched.observe.metrics.rules import RULES
 from jobsched.schedule.cron import CronSchedule
 from jobsched.schedule.schedule import slots_after
 
@@ -84,7 +86,14 @@ def test_what_troubleshooting_quotes_is_said_by_the_program(row: list[str], prog
 
 
 def test_the_messages_are_found() -> None:
-    assert len(SAID_ROWS) == 28
+    assert len(SAID_ROWS) == 29
+
+
+def test_troubleshooting_has_each_alert_that_there_is() -> None:
+    table = (DOCS / "troubleshooting.md").read_text(encoding="utf-8").split("## An alert came")[1].split("\n## ")[0]
+
+    known = {*map(str, AlertKind), *(rule.alert for rule in RULES)}
+    assert {name for name in known if f"`{name}`" not in table} == set()
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.name)

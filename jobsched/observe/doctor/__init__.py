@@ -25,6 +25,7 @@ CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     work.pending,
     work.blocked,
     work.pauses,
+    work.failing,
     alerts.sent,
     alerts.told,
     alerts.served,

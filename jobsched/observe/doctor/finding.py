@@ -47,6 +47,7 @@ class Facts:
     nodes: tuple[Node, ...] = ()
     jobs: tuple[StoredJob, ...] = ()
     pauses: tuple[Pause, ...] = ()
+    failing: frozenset[str] = frozenset()  #: jobs whose newest run that succeeded or failed has failed
     unsent: tuple[Run, ...] = ()  #: the newest messages of alerts of the last day that could not be sent
     untold: tuple[Untold, ...] = ()  #: breaches that nobody was told of yet
     machine: Machine = Machine()

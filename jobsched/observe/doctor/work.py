@@ -1,4 +1,4 @@
-"""Findings about work: slots that nobody fires, runs that nobody begins, pauses that somebody forgot."""
+"""Findings about work: slots that nobody fires, runs that nobody begins, pauses that somebody forgot, jobs that fail."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -101,6 +101,17 @@ def pauses(facts: Facts) -> Iterator[Finding]:
             yield Finding("warning", "pauses", what, "if that is not meant any more: jobsched resume", seen)
     if well:
         yield Finding("ok", "pauses", f"{len(facts.pauses)} stand", seen={"count": len(facts.pauses)})
+
+
+def failing(facts: Facts) -> Iterator[Finding]:
+    """Jobs of which the last run failed for good: the work is at fault, and whoever looks here wants to know."""
+    names = sorted(facts.failing)
+    if not names:
+        yield Finding("ok", "failing", "the last run of no job has failed", seen={"jobs": [], "count": 0})
+        return
+    what = f"the last run of {some(names)} has failed for good"
+    do = f"jobsched runs --job {names[0]} --state failed, then jobsched logs RUN; when it is mended: jobsched requeue RUN"
+    yield Finding("warning", "failing", what, do, {"jobs": names[:20], "count": len(names)})
 
 
 def _held(pause: Pause) -> str:

@@ -58,7 +58,9 @@ def test_a_node_needs_no_more_than_the_rights_that_the_guide_grants(as_role: dic
         assert (failed, saved) == ([], True)
         seen = reader.run(made.id)
         assert (seen.state, seen.result) == (RunState.SUCCEEDED, "hello, ana")
-        with pytest.raises(JobschedError, match="permission denied"):
+        with pytest.raises(
+            JobschedError, match=r"permission denied for table .* lacks that right: .*docs/production\.md"
+        ):
             reader.enqueue("greet", {"name": "eve"})
         with pytest.raises(JobschedError, match="permission denied"):
             reader.delete(made.id)

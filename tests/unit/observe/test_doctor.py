@@ -208,6 +208,12 @@ def full(**transactions: Any) -> Facts:
             "whose limit no job declares any more",
         ),
         (
+            replace(WELL, failing=frozenset({"nightly", "hourly"})),
+            "warning",
+            "failing",
+            "the last run of hourly, nightly has failed for good",
+        ),
+        (
             replace(WELL, pauses=(a_pause("all", until=NOW - HOUR),)),
             "warning",
             "pauses",
