@@ -26,6 +26,7 @@ def list_(*, database: str | None, namespace: str | None, output: str) -> None:
     """List what is not over: failures since the last success, what is late, stuck, without success, refused."""
     with client_of(find_target(database, namespace)) as client:
         breaches, now = client.open_breaches(), client.store.now()
+        told = client.notifiers()
     if output == "json":
         from jobsched.model.report import breach_as_json
 
@@ -43,7 +44,7 @@ def list_(*, database: str | None, namespace: str | None, output: str) -> None:
             ]
             for breach in breaches
         ],
-        empty="no alert is open",
+        empty="no alert is open" if told else "no alert is open; no job says who is to be told (`alerts` in jobs.yaml)",
     )
 
 

@@ -121,7 +121,7 @@ def refuse_other_schema(status: "SchemaStatus", name: str) -> None:
     if status.state == "older":
         raise SchemaError(
             f"the schema of {name} is older than this jobsched (it is {status.found}, needed is {status.needed}); "
-            "run: jobsched db upgrade, or start with --migrate"
+            "stop the old nodes, then run: jobsched db upgrade (or start a node with --migrate)"
         )
     if status.state == "newer":
         raise SchemaError(f"the schema of {name} is newer than this jobsched knows ({status.found}); upgrade jobsched")

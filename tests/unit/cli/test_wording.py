@@ -106,3 +106,12 @@ def test_exec_warns_of_its_job_alone(folder: Path) -> None:
 
     assert "jobs.one" in told
     assert "jobs.other" not in told
+
+
+def test_where_nobody_is_to_be_told_no_open_alert_says_so(folder: Path) -> None:
+    (folder / "jobs.yaml").write_text("version: 1\njobs:\n  a: {command: [date]}\n")
+    assert CliRunner().invoke(cli, ["sync"]).exit_code == 0
+
+    told = CliRunner().invoke(cli, ["alert", "list"]).output
+
+    assert told == "no alert is open; no job says who is to be told (`alerts` in jobs.yaml)\n"
