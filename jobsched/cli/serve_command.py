@@ -62,7 +62,7 @@ def command(
     log_format: str | None,
     verbose: bool,
 ) -> None:
-    """Serve the HTTP API until a signal. It executes nothing: that is for `jobsched run`, here or on other machines.
+    """Serve the dashboard and the HTTP API until a signal. It executes nothing: that is for `jobsched run`, here or on other machines.
 
     Without a token it listens on a loopback address alone. JOBSCHED_API_TOKEN is the token of those who may do everything,
     JOBSCHED_API_TOKEN_OPERATE that of those who may not declare, enqueue or delete, JOBSCHED_API_TOKEN_READ that of those
