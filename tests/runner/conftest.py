@@ -20,6 +20,7 @@ from jobsched.runner.runner import Runner
 from jobsched.store.open import open_store
 from jobsched.store.port import ClaimWish, Store
 from jobsched.sync.apply import sync
+from jobsched.testing import Sandbox
 from jobsched.testing.builders import queue_limits
 
 PATIENCE = timedelta(seconds=20)
@@ -151,3 +152,14 @@ def either_bench(database_url: str) -> Iterator[Bench]:
     made = Bench(database_url)
     yield made
     made.close()
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return Registry()
+
+
+@pytest.fixture
+def sandbox(registry: Registry) -> Iterator[Sandbox]:
+    with Sandbox(registry=registry) as made:
+        yield made

@@ -1,6 +1,5 @@
 """`ctx.client`: what a handler does with the queue that it is performed from."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,17 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.runner.conftest import Bench
-
-
-@pytest.fixture
-def registry() -> Registry:
-    return Registry()
-
-
-@pytest.fixture
-def sandbox(registry: Registry) -> Iterator[Sandbox]:
-    with Sandbox(registry=registry) as made:
-        yield made
 
 
 def test_a_handler_enqueues_what_comes_next(sandbox: Sandbox, registry: Registry) -> None:

@@ -22,17 +22,6 @@ from jobsched.testing.builders import a_change
 from jobsched.testing.plugin import pytest_assertrepr_compare
 
 
-@pytest.fixture
-def registry() -> Registry:
-    return Registry()
-
-
-@pytest.fixture
-def sandbox(registry: Registry) -> Iterator[Sandbox]:
-    with Sandbox(registry=registry) as made:
-        yield made
-
-
 def test_runs_are_performed_in_this_thread_by_priority_with_what_they_enqueue(
     sandbox: Sandbox, registry: Registry
 ) -> None:
