@@ -44,7 +44,12 @@ _SERVER_TIMEOUTS = {
 }
 #: What we ask is found by indexes, in pages that are at hand. By the server's own reckoning it costs four times as much to read
 #: any page as the next one, so it reads the whole table of runs, up to some thousand, to find the one that it claims.
-_OPTIONS = {**_SERVER_TIMEOUTS, "random_page_cost": "1.1"}
+_OPTIONS = {
+    **_SERVER_TIMEOUTS,
+    "random_page_cost": "1.1",
+    # Of what is alone in its transaction; see BEGIN.
+    "default_transaction_isolation": r"read\ committed",
+}
 _CONNECT_ARGS: Mapping[str, Any] = {
     "application_name": "jobsched",
     "connect_timeout": 5,
@@ -56,7 +61,9 @@ _CONNECT_ARGS: Mapping[str, Any] = {
     "prepare_threshold": None,
 }
 
-BEGIN = "begin"
+#: In so many words: a database or a role may have another default. Who has locked a row counts what others have committed by
+#: then, which a snapshot from before the lock would not show.
+BEGIN = "begin isolation level read committed"
 BEGIN_SNAPSHOT = "begin isolation level repeatable read read only"
 _SET_LOCAL = "".join(f"; set local {name} = '{value}'" for name, value in _SERVER_TIMEOUTS.items())
 _HAS_TIMEOUTS = "jobsched_has_timeouts"

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from psycopg import errors
+from psycopg import errors, sql
 from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 
 from jobsched.clock import SystemClock
@@ -376,6 +376,42 @@ def test_a_pooler_that_refuses_options_gets_them_in_each_transaction(
         outside = dialect.read(lambda connection: connection.exec_driver_sql("show statement_timeout").scalar_one())
 
     assert (inside, outside) == ("15s", "0")
+
+
+@pytest.mark.parametrize("pooler", [False, True])
+def test_a_transaction_sees_what_others_have_committed_whatever_the_database_has_as_default(
+    postgres_url: str,
+    admin: "psycopg.Connection[tuple[object, ...]]",
+    *,
+    pooler: bool,
+) -> None:
+    from jobsched_postgres.dialect import PostgresDialect
+
+    database = sql.Identifier(admin.info.dbname)
+    admin.execute(sql.SQL("alter database {} set default_transaction_isolation = 'serializable'").format(database))
+    seen = []
+
+    def count_twice(connection: Any) -> None:
+        counting = "select count(*) from jobsched_keys"
+        seen.append(connection.exec_driver_sql(counting).scalar_one())
+        admin.execute("insert into jobsched_keys (namespace, key, max_running) values ('default', 'k', 1)")
+        seen.append(connection.exec_driver_sql(counting).scalar_one())
+
+    with closing(PostgresDialect(parse(postgres_url), clock=None)) as dialect:
+        dialect._connector._options_refused = pooler
+        dialect.write(count_twice)
+
+    assert seen == [0, 1]
+
+
+def test_a_statement_by_itself_does_not_lose_to_another_whatever_the_database_has_as_default(
+    postgres_url: str, admin: "psycopg.Connection[tuple[object, ...]]"
+) -> None:
+    database = sql.Identifier(admin.info.dbname)
+    admin.execute(sql.SQL("alter database {} set default_transaction_isolation = 'serializable'").format(database))
+
+    with closing(Connector(parse(postgres_url), SystemClock()).connect()) as connection:
+        assert connection.execute("show transaction_isolation").fetchone() == ("read committed",)
 
 
 def prepared(store: Store) -> list[bytes]:
