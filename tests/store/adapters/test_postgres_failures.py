@@ -6,7 +6,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from datetime import timedelta
+from datetime import UTC, timedelta
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -412,6 +412,50 @@ def test_a_statement_by_itself_does_not_lose_to_another_whatever_the_database_ha
 
     with closing(Connector(parse(postgres_url), SystemClock()).connect()) as connection:
         assert connection.execute("show transaction_isolation").fetchone() == ("read committed",)
+
+
+# -- how texts and instants are written
+
+
+def test_texts_and_instants_are_read_whatever_the_database_and_the_environment_say(
+    postgres_url: str, admin: "psycopg.Connection[tuple[object, ...]]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = sql.Identifier(admin.info.dbname)
+    admin.execute(sql.SQL("alter database {} set datestyle = 'SQL, DMY'").format(database))
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+
+    with closing(open_store(postgres_url)) as store:
+        store.enqueue([a_run(payload={"text": "\u65e5\u672c"})])
+        found = runs(store)
+
+    assert [(run.payload, run.created_at.tzinfo) for run in found] == [({"text": "\u65e5\u672c"}, UTC)]
+
+
+def test_instants_that_a_pooler_leaves_in_another_style_are_refused_with_the_way_out(
+    postgres_url: str, admin: "psycopg.Connection[tuple[object, ...]]"
+) -> None:
+    database = sql.Identifier(admin.info.dbname)
+    admin.execute(sql.SQL("alter database {} set datestyle = 'German'").format(database))
+    connector = Connector(parse(postgres_url), SystemClock())
+    connector._options_refused = True
+
+    with pytest.raises(StoreError, match=r"DateStyle is 'German, DMY' and has to be ISO: alter role"):
+        connector.connect()
+
+
+def test_a_database_of_another_encoding_is_refused_with_the_way_out(
+    empty_postgres_url: str, admin: "psycopg.Connection[tuple[object, ...]]"
+) -> None:
+    parts = urlsplit(empty_postgres_url)
+    admin.execute("create database latin encoding 'LATIN1' lc_collate 'C' lc_ctype 'C' template template0")
+    try:
+        with (
+            closing(open_store(urlunsplit(parts._replace(path="/latin")))) as store,
+            pytest.raises(StoreError, match="encoding is LATIN1, .* needs UTF8: create database"),
+        ):
+            store.schema()
+    finally:
+        admin.execute("drop database latin with (force)")
 
 
 def prepared(store: Store) -> list[bytes]:
