@@ -84,7 +84,7 @@ def test_what_troubleshooting_quotes_is_said_by_the_program(row: list[str], prog
 
 
 def test_the_messages_are_found() -> None:
-    assert len(SAID_ROWS) == 28
+    assert len(SAID_ROWS) == 30
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.name)
