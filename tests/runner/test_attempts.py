@@ -19,9 +19,10 @@ from jobsched.model.job import Concurrency, Retries, Timeout
 from jobsched.model.run import Reason, RunState
 
 if TYPE_CHECKING:
+    from tests.runner.conftest import Bench
+
     from jobsched.handlers.call import Call
     from jobsched.handlers.cancel import CancelReason
-    from tests.runner.conftest import Bench
 
 AT_ONCE = Retries(max=2, delay=timedelta(milliseconds=10))
 
