@@ -451,7 +451,7 @@ def test_a_database_of_another_encoding_is_refused_with_the_way_out(
     try:
         with (
             closing(open_store(urlunsplit(parts._replace(path="/latin")))) as store,
-            pytest.raises(StoreError, match="encoding is LATIN1, .* needs UTF8: create database"),
+            pytest.raises(StoreError, match=r"encoding is LATIN1, .* needs UTF8: create database"),
         ):
             store.schema()
     finally:

@@ -183,8 +183,7 @@ def test_an_error_that_came_before_the_order_to_stop_is_its_own(
     bench.log.wait_for("ready")
 
     bench.cancel.cancel("shutdown")
-    with open(tmp_path / "go", "w"):
-        pass
+    (tmp_path / "go").write_text("")
 
     with pytest.raises(RemoteError, match="its own"):
         result()
