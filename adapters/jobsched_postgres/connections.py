@@ -44,7 +44,14 @@ _SERVER_TIMEOUTS = {
 }
 #: What we ask is found by indexes, in pages that are at hand. By the server's own reckoning it costs four times as much to read
 #: any page as the next one, so it reads the whole table of runs, up to some thousand, to find the one that it claims.
-_OPTIONS = {**_SERVER_TIMEOUTS, "random_page_cost": "1.1"}
+_OPTIONS = {
+    **_SERVER_TIMEOUTS,
+    "random_page_cost": "1.1",
+    # Of what is alone in its transaction; see BEGIN.
+    "default_transaction_isolation": r"read\ committed",
+    # The driver reads instants in no other form.
+    "datestyle": "ISO",
+}
 _CONNECT_ARGS: Mapping[str, Any] = {
     "application_name": "jobsched",
     "connect_timeout": 5,
@@ -54,9 +61,12 @@ _CONNECT_ARGS: Mapping[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
     "prepare_threshold": None,
+    "client_encoding": "utf8",
 }
 
-BEGIN = "begin"
+#: In so many words: a database or a role may have another default. Who has locked a row counts what others have committed by
+#: then, which a snapshot from before the lock would not show.
+BEGIN = "begin isolation level read committed"
 BEGIN_SNAPSHOT = "begin isolation level repeatable read read only"
 _SET_LOCAL = "".join(f"; set local {name} = '{value}'" for name, value in _SERVER_TIMEOUTS.items())
 _HAS_TIMEOUTS = "jobsched_has_timeouts"
@@ -140,6 +150,13 @@ class Connector:
         return self._open(*args, **arguments)
 
     def _open(self, *args: Any, **arguments: Any) -> psycopg.Connection[Any]:
+        connection = self._opened(*args, **arguments)
+        if unfit := _why_unfit(connection):
+            connection.close()
+            raise StoreError(f"{self._location.where}: {unfit}")
+        return connection
+
+    def _opened(self, *args: Any, **arguments: Any) -> psycopg.Connection[Any]:
         if self._options_refused or "options" in arguments:
             return psycopg.connect(*args, **arguments)
         options = " ".join(f"-c {name}={value}" for name, value in _OPTIONS.items())
@@ -200,6 +217,20 @@ class Connector:
     def be_patient(self, connection: Connection) -> None:
         """What follows on this connection may take as long as it takes."""
         self.watchdog.forget(_driver_connection(connection))
+
+
+def _why_unfit(connection: psycopg.Connection[Any]) -> str | None:
+    """What makes texts or instants unreadable here, as the server has told by itself; None if nothing does."""
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding not in ("UTF8", None):
+        return (
+            f"the database's encoding is {encoding}, and what handlers say needs UTF8: "
+            "create database … encoding 'UTF8' template template0"
+        )
+    style = connection.info.parameter_status("DateStyle") or "ISO"
+    if not style.startswith("ISO"):
+        return f"the session's DateStyle is {style!r} and has to be ISO: alter role … set datestyle = 'ISO'"
+    return None
 
 
 def _driver_connection(connection: Connection) -> psycopg.Connection[Any]:

@@ -68,7 +68,7 @@ _NOTIFY = "select pg_notify(%s, %s)"
 _TRIES = 5
 #: Any number, the same in all programs that migrate this schema.
 _MIGRATION_LOCK = 7_062_316_518_004_371
-_BEGIN_MIGRATION = "begin; set local lock_timeout = '120s'; set local statement_timeout = 0"
+_BEGIN_MIGRATION = f"{BEGIN}; set local lock_timeout = '120s'; set local statement_timeout = 0"
 
 
 class PostgresDialect(Dialect):

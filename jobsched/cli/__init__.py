@@ -11,6 +11,9 @@ _LOOK_EVERY = 10_000
 def main() -> NoReturn:
     """Entry point of `jobsched`."""
     gc.set_threshold(_LOOK_EVERY)
+    from jobsched.cli.streams import open_what_is_closed
+
+    open_what_is_closed()
     from jobsched.cli.ending import end_process
     from jobsched.cli.main import cli
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from jobsched.config import variables
 from jobsched.model.desired import DesiredState
@@ -24,6 +25,8 @@ def database_url(state: DesiredState, environ: Mapping[str, str]) -> str | None:
 
 def _beside(url: str, file: str | None) -> str:
     path, mark, query = url.removeprefix(_SQLITE).partition("?")
-    if not url.startswith(_SQLITE) or file is None or not path or path.startswith(("/", ":memory:", "file:")):
+    if not url.startswith(_SQLITE) or file is None or not path or path.startswith(("/", "~", ":memory:", "file:")):
         return url
-    return f"{_SQLITE}{Path(file).resolve().parent / path}{mark}{query}"
+    # The folder is no part of what was written as a URL: what it has of `%2F` or `?` is its name.
+    folder = quote(str(Path(file).resolve().parent))
+    return f"{_SQLITE}{folder}/{path}{mark}{query}"

@@ -123,7 +123,7 @@ class _Answers:
     """Lines of JSON from the process; whoever wrote there may have written anything."""
 
     def __init__(self, call: "Call") -> None:
-        self._log = call.log
+        self._log, self._cancel = call.log, call.cancel
         self._begun = b""
         self.outcome: dict[str, Any] | None = None
 
@@ -142,6 +142,7 @@ class _Answers:
             return  # the handler has ended: what comes after is of a process that it left
         elif "raised" in message:
             from_json(message["raised"])
+            self._cancel.ends(unasked=not message["asked"])
             self.outcome = {"raised": message["raised"]}
         elif "result" in message:
             self.outcome = {"result": message["result"]}

@@ -33,12 +33,25 @@ class CancelToken:
     `deadline` is set before the handler starts: seconds of the clock's `monotonic`, None without a timeout.
     """
 
-    __slots__ = ("_callbacks", "_clock", "_event", "_hurry_callbacks", "_reason", "deadline", "hurried")
+    __slots__ = (
+        "_callbacks",
+        "_clock",
+        "_ended",
+        "_event",
+        "_hurry_callbacks",
+        "_reason",
+        "deadline",
+        "heeded",
+        "hurried",
+    )
 
     def __init__(self, clock: Clock) -> None:
         self.deadline: float | None = None
         self._clock = clock
         self._reason: CancelReason | None = None
+        self._ended = False
+        #: The order that stood when the handler ended: None if it ended by itself, or has not ended.
+        self.heeded: CancelReason | None = None
         self._callbacks: tuple[Callable[[], object], ...] = ()
         self._hurry_callbacks: tuple[Callable[[], object], ...] = ()
         #: There is no more time to obey in: what can be killed is killed now.
@@ -75,6 +88,15 @@ class CancelToken:
         for callback in callbacks:
             _call(callback)
         return True
+
+    def ends(self, *, unasked: bool = False) -> None:
+        """The handler has ended: an order that comes later is not what it ended for. The first call counts.
+
+        To be called where the end is seen, before anything else: a node may be held up between that and deciding what
+        becomes of the run. `unasked`: whatever order stands by now, it never reached the handler.
+        """
+        if not self._ended:
+            self._ended, self.heeded = True, None if unasked else self._reason
 
     def hurry(self) -> None:
         """Of a cancelled attempt: kill what can be killed, at once."""

@@ -54,6 +54,7 @@ def perform_command(call: "Call", secrets: "Secrets", clock: Clock, environ: Map
     stderr.close()
     if follow.stopped:
         raise call.cancel.error()
+    call.cancel.ends(unasked=True)
     if exit_code != 0:
         raise CommandError(_ended_badly(exit_code, stderr.tail()), exit_code)
     return {"exit_code": 0}

@@ -31,4 +31,6 @@ async def _cancellable(awaitable: Awaitable[Any], cancel: CancelToken) -> Any:
     try:
         return await awaitable
     finally:
+        # Closing the loop may take long: tasks and generators that it left are ended first.
+        cancel.ends()
         forget()

@@ -60,9 +60,11 @@ def _outcome(call: Call, handler: str, own: int) -> dict[str, Any]:
         # The node has looked whether this handler may run.
         return {"result": perform_python(call, default_registry.resolve(handler), SystemClock())}
     except BaseException as raised:  # noqa: BLE001 - whatever a handler raises is its run's result
+        call.cancel.ends()
         if os.getpid() != own and not isinstance(raised, HandlerExitError):
             traceback.print_exception(raised)
-        return {"raised": to_json(raised)}
+        # The node may have been held up meanwhile, so it is told whether its order to stop came before this.
+        return {"raised": to_json(raised), "asked": call.cancel.heeded is not None}
 
 
 def _read_all(stdin: int) -> dict[str, Any]:

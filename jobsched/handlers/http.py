@@ -79,6 +79,7 @@ def perform_http(call: "Call", handler: HttpHandler, secrets: "Secrets") -> dict
             raise HandlerTimeoutError(f"{shown}: not answered when the timeout of the attempt passed") from error
         raise HttpError(f"{shown}: {_why_no_answer(error)}") from error
     call.cancel.check()
+    call.cancel.ends()
     return _judged(call, handler, shown, status, body, secrets)
 
 

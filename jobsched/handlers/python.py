@@ -41,9 +41,11 @@ def perform_function(
 
             result = await_result(result, cancel)
     except Exception as raised:
+        cancel.ends()
         end_if_forked(process, raised)
         raise
     except BaseException as raised:
+        cancel.ends()
         end_if_forked(process, raised)
         # SystemExit and the like are a handler's mistake: they must end neither our thread nor the node.
         raise HandlerExitError(raised) from raised

@@ -159,6 +159,7 @@ class Executor:
 
     def _decided(self, held: Held, raised: BaseException) -> Transition:
         """What becomes of a failed attempt; should that itself fail, the run fails and says so."""
+        held.cancel.ends()
         try:
             return self._after_exception(held, raised)
         except Exception as undecided:
@@ -245,9 +246,10 @@ class Executor:
                 return self._after_unknown(held, raised)
             case PayloadError() | ResultError():
                 return self._after_failure(held, raised, Reason.ERROR, may_retry=False)
-            case _ if held.cancel.reason == "timeout":
+            # What it ended with before it was asked to stop is its own, whatever has come since: a node may be held up here.
+            case _ if isinstance(raised, HandlerTimeoutError) or held.cancel.heeded == "timeout":
                 return self._after_failure(held, raised, Reason.TIMEOUT)
-            case _ if held.cancel.reason in {"shutdown", "fenced"}:
+            case _ if held.cancel.heeded in {"shutdown", "fenced"}:
                 return retry.given_back(claim)
             case _:
                 return self._after_failure(held, raised, Reason.ERROR)

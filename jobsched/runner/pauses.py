@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from jobsched.client import Client
 from jobsched.clock import Clock
+from jobsched.errors import StoreUnavailableError
 from jobsched.model.pause import Pause, Pauses, PauseScope
 from jobsched.observe.events import Event, Paused, Resumed
 from jobsched.observe.listeners import Events
@@ -52,6 +54,16 @@ class NodePauses(Service):
     def knows(self, standing: Sequence[Pause]) -> bool:
         """Whether it has read just these."""
         return set(standing) == set(self._standing.values())
+
+    def begin(self) -> None:
+        """Read them, before the node works, and end what is over. Raises StoreError if they cannot be read.
+
+        What cannot be ended now is ended by the loop: the node may have been held up since it registered, or a job that is
+        held be locked by a node that is frozen within its transaction.
+        """
+        self._read()
+        with suppress(NotNowError, StoreUnavailableError):
+            self.step()
 
     def step(self) -> float | None:
         self._read()

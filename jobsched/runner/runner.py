@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -54,7 +54,7 @@ from jobsched.runner.pruner import Pruner
 from jobsched.runner.reload import Reload
 from jobsched.runner.rescuer import Rescuer
 from jobsched.runner.scheduler import Scheduler
-from jobsched.runner.service import NotNowError, Service, Timer
+from jobsched.runner.service import Service, Timer
 from jobsched.runner.shutdown import Shutdown
 from jobsched.runner.signature import Signature
 from jobsched.runner.watcher import Watcher
@@ -257,8 +257,7 @@ class Runner:
                 self._begin(self.reload, desired)
             del desired
             self.definitions.refresh()
-            with suppress(NotNowError):  # held up since it registered: it looks again when its lease is fresh
-                self.pauses.step()
+            self.pauses.begin()
             if self.options.once:
                 fired = self.scheduler.fire_all_due()
                 self._once.begin((run.id for run in fired), self._namespaces, self.options.queues)

@@ -76,6 +76,8 @@ def begun_too_often(record: Record) -> Iterator[str]:
             yield f"attempt {entry.attempt} of run {entry.run} {entry.what} though it had ended"
         if entry.what == "ends":
             ended.add(attempt)
+        elif entry.what == "interrupted":
+            ended.discard(attempt)
     for number, attempts in ended:
         if number in runs and attempts > runs[number].attempt:
             yield f"run {number} is at attempt {runs[number].attempt}, and attempt {attempts} was performed"

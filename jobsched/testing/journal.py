@@ -36,8 +36,11 @@ class Journal:
             yield result_of(run, attempt)
         finally:
             # One that was asked to stop may be given back, and begun anew under the same number.
-            what: Literal["ends", "interrupted"] = "interrupted" if context.cancelled else "ends"
-            self.write(Entry(what=what, pid=pid, run=run, attempt=attempt))
+            asked = context.cancelled
+            self.write(Entry(what="interrupted" if asked else "ends", pid=pid, run=run, attempt=attempt))
+            if context.cancelled and not asked:
+                # It was while that was written: its end is yet to come, and after the order.
+                self.write(Entry(what="interrupted", pid=pid, run=run, attempt=attempt))
 
     def gone(self, pid: int) -> None:
         """The process was killed, or stopped for longer than its lease: what it had begun holds no place any more."""

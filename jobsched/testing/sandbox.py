@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jobsched.client import Client
 from jobsched.client.closing import Closing
@@ -38,7 +39,7 @@ class Sandbox(Closing):
             folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="jobsched-", ignore_cleanup_errors=True))
             file = Path(folder) / "jobsched.db"
             file.write_bytes(_migrated())
-            self.url = f"sqlite:///{file}"
+            self.url = f"sqlite:///{quote(str(file))}"
             self._store = open_store(_careless(self.url), clock=self.clock)
             cleanup.callback(self._store.close)
             self._cleanup = cleanup.pop_all()
@@ -108,7 +109,7 @@ def _migrated() -> bytes:
     """An empty database: to copy it costs a hundredth of making it."""
     with tempfile.TemporaryDirectory(prefix="jobsched-") as folder:
         file = Path(folder) / "jobsched.db"
-        store = open_store(_careless(f"sqlite:///{file}"))
+        store = open_store(_careless(f"sqlite:///{quote(str(file))}"))
         try:
             store.migrate()
         finally:

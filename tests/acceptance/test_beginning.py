@@ -1,5 +1,6 @@
 """The first minutes: a first file, and what the command line says of itself."""
 
+import json
 import os
 import re
 import subprocess
@@ -131,3 +132,12 @@ def in_bash(place: "Workplace", script: str, *words: str) -> "subprocess.Complet
         text=True,
         check=False,
     )
+
+
+def test_a_node_begins_though_its_standard_streams_are_closed(place: "Workplace") -> None:
+    place.write("jobs: {it: {command: ['true']}}")
+
+    done = in_bash(place, "jobsched run --until-idle <&- >&- 2>&-; echo $?; jobsched list -o json")
+
+    code, _, listed = done.stdout.partition("\n")
+    assert (code, [job["name"] for job in json.loads(listed)]) == ("0", ["it"])

@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jobsched import Cancel, Context, Retry, Snooze
+from jobsched.errors import HandlerTimeoutError
 from jobsched.model.handler import CommandHandler, ShellHandler
 from jobsched.model.job import Concurrency, Retries, Timeout
 from jobsched.model.run import Reason, RunState
 
 if TYPE_CHECKING:
     from tests.runner.conftest import Bench
+
+    from jobsched.handlers.call import Call
+    from jobsched.handlers.cancel import CancelReason
 
 AT_ONCE = Retries(max=2, delay=timedelta(milliseconds=10))
 
@@ -519,3 +523,42 @@ def test_a_module_that_hangs_at_its_import_fails_its_attempt_at_the_timeout(
     gate.opened.set()
 
     assert (run.state, run.reason) == (RunState.FAILED, Reason.TIMEOUT)
+
+
+@pytest.mark.parametrize("reason", ["fenced", "shutdown", "timeout"])
+def test_an_error_of_its_own_counts_though_the_node_is_held_up_before_it_is_decided(
+    either_bench: "Bench", reason: "CancelReason"
+) -> None:
+    bench, attempts = either_bench, []
+
+    def held_up(call: "Call", perform: Callable[[], object]) -> object:
+        try:
+            return perform()
+        finally:
+            if call.attempt == 1:
+                call.cancel.cancel(reason)
+
+    @bench.handler
+    def fails_once(ctx: Context) -> None:
+        attempts.append(ctx.attempt)
+        if ctx.attempt == 1:
+            raise LookupError
+
+    bench.declare("fails_once", retries=Retries(max=1, delay=timedelta(0)))
+    bench.node().use(held_up)
+
+    run = bench.ended(bench.trigger("fails_once"))
+
+    assert (run.state, attempts) == (RunState.SUCCEEDED, [1, 2])
+    assert [(error["type"], error["reason"]) for error in run.error] == [("LookupError", "error")]
+
+
+def test_an_attempt_that_sees_itself_that_its_time_is_up_has_timed_out(bench: "Bench") -> None:
+    @bench.handler
+    def looks_at_the_clock() -> None:
+        raise HandlerTimeoutError("not answered when the timeout of the attempt passed")
+
+    bench.declare("looks_at_the_clock")
+    bench.node()
+
+    assert bench.ended(bench.trigger("looks_at_the_clock")).reason is Reason.TIMEOUT

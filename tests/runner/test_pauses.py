@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jobsched.client import Client
-from jobsched.errors import UnknownJobError
+from jobsched.errors import StoreUnavailableError, UnknownJobError
 from jobsched.model.desired import DesiredState
 from jobsched.model.handler import CommandHandler
 from jobsched.model.job import Concurrency, Job, Retries
@@ -90,6 +90,18 @@ def test_a_paused_job_fires_nothing_and_resuming_covers_the_pause(bench: "Bench"
 def test_what_came_after_a_pause_that_is_over_is_left_to_catch_up(bench: "Bench", earlier: Client) -> None:
     synced(earlier, hourly(catch_up="latest"))
     earlier.pause("hourly", duration=2 * HOUR)
+
+    bench.node()
+
+    until(lambda: rows(bench.client) == [(*PAUSED, 2), (*MISSED, 2), (SUCCEEDED, None, 1)])
+    assert bench.client.pauses() == []
+
+
+def test_a_node_starts_though_a_pause_that_is_over_cannot_be_ended_yet(bench: "Bench", earlier: Client) -> None:
+    synced(earlier, hourly(catch_up="latest"))
+    earlier.pause("hourly", duration=2 * HOUR)
+    # As while another node is frozen with the job's row locked.
+    bench.store.fail("resume", StoreUnavailableError("try again"), StoreUnavailableError("try again"))
 
     bench.node()
 

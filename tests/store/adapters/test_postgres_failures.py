@@ -6,14 +6,14 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from datetime import timedelta
+from datetime import UTC, timedelta
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from psycopg import errors
+from psycopg import errors, sql
 from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 
 from jobsched.clock import SystemClock
@@ -376,6 +376,86 @@ def test_a_pooler_that_refuses_options_gets_them_in_each_transaction(
         outside = dialect.read(lambda connection: connection.exec_driver_sql("show statement_timeout").scalar_one())
 
     assert (inside, outside) == ("15s", "0")
+
+
+@pytest.mark.parametrize("pooler", [False, True])
+def test_a_transaction_sees_what_others_have_committed_whatever_the_database_has_as_default(
+    postgres_url: str,
+    admin: "psycopg.Connection[tuple[object, ...]]",
+    *,
+    pooler: bool,
+) -> None:
+    from jobsched_postgres.dialect import PostgresDialect
+
+    database = sql.Identifier(admin.info.dbname)
+    admin.execute(sql.SQL("alter database {} set default_transaction_isolation = 'serializable'").format(database))
+    seen = []
+
+    def count_twice(connection: Any) -> None:
+        counting = "select count(*) from jobsched_keys"
+        seen.append(connection.exec_driver_sql(counting).scalar_one())
+        admin.execute("insert into jobsched_keys (namespace, key, max_running) values ('default', 'k', 1)")
+        seen.append(connection.exec_driver_sql(counting).scalar_one())
+
+    with closing(PostgresDialect(parse(postgres_url), clock=None)) as dialect:
+        dialect._connector._options_refused = pooler
+        dialect.write(count_twice)
+
+    assert seen == [0, 1]
+
+
+def test_a_statement_by_itself_does_not_lose_to_another_whatever_the_database_has_as_default(
+    postgres_url: str, admin: "psycopg.Connection[tuple[object, ...]]"
+) -> None:
+    database = sql.Identifier(admin.info.dbname)
+    admin.execute(sql.SQL("alter database {} set default_transaction_isolation = 'serializable'").format(database))
+
+    with closing(Connector(parse(postgres_url), SystemClock()).connect()) as connection:
+        assert connection.execute("show transaction_isolation").fetchone() == ("read committed",)
+
+
+# -- how texts and instants are written
+
+
+def test_texts_and_instants_are_read_whatever_the_database_and_the_environment_say(
+    postgres_url: str, admin: "psycopg.Connection[tuple[object, ...]]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = sql.Identifier(admin.info.dbname)
+    admin.execute(sql.SQL("alter database {} set datestyle = 'SQL, DMY'").format(database))
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+
+    with closing(open_store(postgres_url)) as store:
+        store.enqueue([a_run(payload={"text": "\u65e5\u672c"})])
+        found = runs(store)
+
+    assert [(run.payload, run.created_at.tzinfo) for run in found] == [({"text": "\u65e5\u672c"}, UTC)]
+
+
+def test_instants_that_a_pooler_leaves_in_another_style_are_refused_with_the_way_out(
+    postgres_url: str, admin: "psycopg.Connection[tuple[object, ...]]"
+) -> None:
+    database = sql.Identifier(admin.info.dbname)
+    admin.execute(sql.SQL("alter database {} set datestyle = 'German'").format(database))
+    connector = Connector(parse(postgres_url), SystemClock())
+    connector._options_refused = True
+
+    with pytest.raises(StoreError, match=r"DateStyle is 'German, DMY' and has to be ISO: alter role"):
+        connector.connect()
+
+
+def test_a_database_of_another_encoding_is_refused_with_the_way_out(
+    empty_postgres_url: str, admin: "psycopg.Connection[tuple[object, ...]]"
+) -> None:
+    parts = urlsplit(empty_postgres_url)
+    admin.execute("create database latin encoding 'LATIN1' lc_collate 'C' lc_ctype 'C' template template0")
+    try:
+        with (
+            closing(open_store(urlunsplit(parts._replace(path="/latin")))) as store,
+            pytest.raises(StoreError, match=r"encoding is LATIN1, .* needs UTF8: create database"),
+        ):
+            store.schema()
+    finally:
+        admin.execute("drop database latin with (force)")
 
 
 def prepared(store: Store) -> list[bytes]:

@@ -1,6 +1,9 @@
 """References to the environment: read at load, resolved at use."""
 
+from pathlib import Path
+
 import pytest
+from sqlalchemy import make_url
 
 from jobsched.config.database import database_url
 from jobsched.config.variables import check, is_from_environment, required, resolve
@@ -57,6 +60,7 @@ def test_only_a_lone_reference_with_a_value_comes_from_the_environment() -> None
         ("sqlite:///jobs.db", {}, "sqlite:////srv/app/jobs.db"),
         ("sqlite:///jobs.db?mode=x", {}, "sqlite:////srv/app/jobs.db?mode=x"),
         ("sqlite:////var/jobs.db", {}, "sqlite:////var/jobs.db"),
+        ("sqlite:///~/jobs.db", {}, "sqlite:///~/jobs.db"),
         ("sqlite:///:memory:", {}, "sqlite:///:memory:"),
         ("${DB:-sqlite:///jobs.db}", {}, "sqlite:////srv/app/jobs.db"),
         ("${DB:-sqlite:///jobs.db}", {"DB": "sqlite:///here.db"}, "sqlite:///here.db"),
@@ -76,3 +80,19 @@ def test_a_relative_database_of_a_file_lies_beside_it(
     )
 
     assert database_url(state, environ) == url
+
+
+@pytest.mark.parametrize("name", ["feature%2Fmain", "what?", "a b \u00fc #1"])
+def test_a_database_lies_beside_its_file_whatever_the_folder_is_called(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    state = DesiredState(
+        namespace="default",
+        jobs={},
+        settings=Settings(database="sqlite:///my%20jobs.db"),
+        content_hash="",
+        settings_file=str(folder / "jobs.yaml"),
+    )
+
+    url = make_url(str(database_url(state, {})))
+
+    assert (url.database, dict(url.query)) == (str(folder.resolve() / "my jobs.db"), {})

@@ -60,6 +60,11 @@ SOURCE = """
         os.system("echo from a child")
         threading.Thread(target=lambda: print("from a thread")).start()
 
+    def fails_when_told(file):
+        print("ready")
+        open(file).close()
+        raise LookupError("its own")
+
     def raises():
         raise LookupError("no such thing")
 
@@ -162,6 +167,27 @@ def perform(bench: "Bench", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def entry(raised: pytest.ExceptionInfo[RemoteError]) -> dict[str, Any]:
     return error_entry(raised.value)
+
+
+def test_an_error_that_came_before_the_order_to_stop_is_its_own(
+    perform: Callable[..., Any],
+    bench: "Bench",
+    in_thread: "InThread",
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # As of a node that was held up until the handler had ended.
+    monkeypatch.setattr(apart, "_ask_to_stop", lambda *_: None)
+    os.mkfifo(tmp_path / "go")
+    result = in_thread(lambda: perform("fails_when_told", payload={"file": str(tmp_path / "go")}))
+    bench.log.wait_for("ready")
+
+    bench.cancel.cancel("shutdown")
+    (tmp_path / "go").write_text("")
+
+    with pytest.raises(RemoteError, match="its own"):
+        result()
+    assert bench.cancel.heeded is None
 
 
 def test_it_runs_in_the_main_thread_of_another_process_with_the_payload(perform: Callable[..., Any]) -> None:
@@ -282,6 +308,7 @@ def test_who_heeds_the_order_to_stop_ends_in_order(
     with pytest.raises(RemoteError, match="the run was cancelled") as raised:
         result()
     assert entry(raised)["type"] == "HandlerCancelledError"
+    assert bench.cancel.heeded == "cancelled"
 
 
 @pytest.mark.parametrize("function", ["busy", "deaf"])

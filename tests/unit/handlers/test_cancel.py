@@ -47,6 +47,25 @@ def test_check_says_why(token: CancelToken, reason: CancelReason, error: type[Ex
         token.check()
 
 
+def test_what_is_asked_once_the_handler_has_ended_is_not_what_it_ended_for(token: CancelToken) -> None:
+    token.ends()
+    token.cancel("fenced")
+    token.ends()
+
+    assert (token.reason, token.heeded) == ("fenced", None)
+
+
+@pytest.mark.parametrize(("unasked", "heeded"), [(False, "shutdown"), (True, None)])
+def test_what_it_ended_for_is_the_order_that_had_reached_it(
+    token: CancelToken, heeded: CancelReason | None, *, unasked: bool
+) -> None:
+    token.cancel("shutdown")
+
+    token.ends(unasked=unasked)
+
+    assert token.heeded == heeded
+
+
 def test_remaining_counts_down_to_the_deadline_and_beyond(token: CancelToken, clock: FakeClock) -> None:
     token.deadline = clock.monotonic() + 10
 

@@ -563,6 +563,24 @@ def test_one_that_ended_before_it_was_stopped_keeps_its_result(bench: Bench, mon
     assert bench.command("true") == {"exit_code": 0}
 
 
+def test_one_that_failed_before_it_was_stopped_did_not_end_for_that(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wind_up = process.Follow._wind_up
+
+    def cancel_and_wind_up(follow: process.Follow) -> int:
+        bench.cancel.cancel("fenced")
+        return wind_up(follow)
+
+    monkeypatch.setattr(process.Follow, "_wind_up", cancel_and_wind_up)
+
+    with pytest.raises(CommandError):
+        bench.command("false")
+
+    bench.cancel.ends()
+    assert bench.cancel.heeded is None
+
+
 # -- what it leaves behind
 
 

@@ -70,6 +70,9 @@ ORDERLY: Mapping[str, Record] = {
     "a node that comes back late": Record(
         runs=[TAKEN_OVER], journal=[entry("begins", 1), *once(1, 2, 2), entry("ends", 1)], limits={"nightly": 1}
     ),
+    "one that was asked to stop while it noted its end": Record(
+        runs=[a_row()], journal=[*once(), entry("interrupted", 1), *once(1, 1, 2)]
+    ),
     "a node that slept and begins what others have finished": Record(
         runs=[TAKEN_OVER, a_row(2)],
         journal=[
@@ -201,3 +204,21 @@ def test_a_handler_journals_its_attempt_whatever_becomes_of_it(
         handle()
 
     assert [(one.what, one.run, one.attempt) for one in written] == [("begins", 7, 2), (what, 7, 2)]
+
+
+def test_a_handler_that_is_asked_to_stop_while_it_notes_its_end_was_interrupted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[str] = []
+    context = SimpleNamespace(run_id=7, attempt=2, cancelled=False)
+
+    def write(_: Journal, entry: Entry) -> None:
+        written.append(entry.what)
+        context.cancelled = entry.what == "ends"
+
+    monkeypatch.setattr(Journal, "write", write)
+
+    with Journal("unused").attempt(cast("Context", context)):
+        pass
+
+    assert written == ["begins", "ends", "interrupted"]
