@@ -36,7 +36,14 @@ from jobsched_postgres.connections import (
     instant_of,
     told_pid,
 )
-from jobsched_postgres.direct import SENDS_TWO, Direct, execute_named, execute_once, execute_prepared
+from jobsched_postgres.direct import (
+    SENDS_TWO,
+    Direct,
+    execute_named,
+    execute_once,
+    execute_prepared,
+    execute_two_named,
+)
 from jobsched_postgres.failures import (
     READ_ONLY,
     NotSentError,
@@ -51,7 +58,20 @@ from jobsched_postgres.wake import CHANNEL, NOTIFY, Ringer
 from jobsched_postgres.wake import Doorbell as ListenDoorbell
 from jobsched_sql.alike import well_and_alike
 from jobsched_sql.borrowing import borrowed, driver_connection
-from jobsched_sql.dialect import Dialect, Fired, Inserted, InsertedAlone, Key, Load, Placed, Result, Served, Work
+from jobsched_sql.dialect import (
+    AdmittedAlone,
+    Dialect,
+    Fired,
+    Inserted,
+    InsertedAlone,
+    Key,
+    KeyToAdmit,
+    Load,
+    Placed,
+    Result,
+    Served,
+    Work,
+)
 from jobsched_sql.forking import leave, leave_pool, mind_forks
 from jobsched_sql.rows import CLAIM_COLUMNS, claim_of, driver_rows, leaves_for_good
 from jobsched_sql.tables import nodes
@@ -371,6 +391,37 @@ class PostgresDialect(Dialect):
 
     def unblock(self, connection: Connection, places: Mapping[Key, int]) -> int:
         return connection.exec_driver_sql(statements.UNBLOCK, (batches.numbered_keys(places, "places"),)).rowcount
+
+    def admit_alone(self, keys: Sequence[KeyToAdmit]) -> AdmittedAlone | None:
+        asked = {
+            "namespaces": [key.namespace for key in keys],
+            "keys": [key.key for key in keys],
+            "references": [key.reference for key in keys],
+        }
+        (left, _), (count, limited) = self._execute_both(statements.HOLD_KEYS, statements.ADMIT_HELD, asked)
+        if limited:
+            return None
+        return AdmittedAlone(count, [Key(*keys[position - 1][:2]) for position in left or ()])
+
+    def _execute_both(self, first: str, second: str, asked: Mapping[str, object]) -> list[Any]:
+        """The row of each of two statements of one transaction, which are sent together where they can be prepared."""
+
+        def execute(pooled: PoolProxiedConnection) -> list[Any]:
+            driver = as_driver(pooled.driver_connection)
+            if not (SENDS_TWO and self._connector.prepares(driver)):
+                return []
+            self._connector.plan_anew(driver, pooled.info)
+            try:
+                return execute_two_named(pooled, first, second, asked)
+            except psycopg.Error as error:
+                if not lost_race(error):
+                    raise
+                return []
+
+        def one_by_one(connection: Connection) -> list[Any]:
+            return [driver_rows(connection.exec_driver_sql(each, asked))[0] for each in (first, second)]
+
+        return self._alone(execute) or self.write(one_by_one)
 
     # -- slots and jobs
 

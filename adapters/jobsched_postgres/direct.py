@@ -123,20 +123,28 @@ def execute_prepared(
     Raises the driver's errors, and NotSentError.
     """
     server = _server(pooled)
-    driver, pgconn, encoding = server.driver, server.pgconn, server.encoding
-    if name not in server.prepared:
-        with before_sending():
-            _checked(driver, pgconn.prepare(name.encode(), statement.encode()), pq.ExecStatus.COMMAND_OK)
-        server.prepared.add(name)
-    # None is NULL; psycopg says so in the types of `exec_params` alone.
-    values: Any = [None if value is None else _sendable(value.encode(encoding)) for value in asked]
+    _prepare(server, name, statement)
+    values = _values(server, asked)
     if then is None:
         form = pq.Format.BINARY if binary else pq.Format.TEXT
-        result = pgconn.exec_prepared(name.encode(), values, None, form)
+        result = server.pgconn.exec_prepared(name.encode(), values, None, form)
     else:
         result = _both(pooled, name.encode(), values, then)
-    _checked(driver, result, pq.ExecStatus.TUPLES_OK)
+    _checked(server.driver, result, pq.ExecStatus.TUPLES_OK)
     return _loaded(server, result)
+
+
+def _prepare(server: _Server, name: str, statement: str) -> None:
+    if name not in server.prepared:
+        with before_sending():
+            prepared = server.pgconn.prepare(name.encode(), statement.encode())
+            _checked(server.driver, prepared, pq.ExecStatus.COMMAND_OK)
+        server.prepared.add(name)
+
+
+def _values(server: _Server, asked: Sequence[str | None]) -> Any:
+    """As libpq sends them. None is NULL; psycopg says so in the types of `exec_params` alone."""
+    return [None if value is None else _sendable(value.encode(server.encoding)) for value in asked]
 
 
 def execute_named(
@@ -145,6 +153,21 @@ def execute_named(
     """The same of a statement whose parameters have names, as %(name)s, and types of their own: each is sent as text."""
     name, numbered, names = _numbered(statement)
     return execute_prepared(pooled, name, numbered, [as_text(asked[each]) for each in names], binary=binary)
+
+
+def execute_two_named(
+    pooled: PoolProxiedConnection, first: str, second: str, asked: Mapping[str, object]
+) -> list[tuple[Any, ...]]:
+    """The rows of two such statements, all in one list. They are one transaction, which is sent, and commits, at once."""
+    server, sent = _server(pooled), []
+    for statement in (first, second):
+        name, numbered, names = _numbered(statement)
+        _prepare(server, name, numbered)
+        sent.append((name.encode(), _values(server, [as_text(asked[each]) for each in names])))
+    results = _two(pooled, sent)
+    for result in results:
+        _checked(server.driver, result, pq.ExecStatus.TUPLES_OK)
+    return [row for result in results for row in _loaded(server, result)]
 
 
 def execute_once(pooled: PoolProxiedConnection, statement: str, asked: Mapping[str, object]) -> list[tuple[Any, ...]]:
@@ -190,14 +213,34 @@ def _both(pooled: PoolProxiedConnection, name: bytes, values: Sequence[bytes | N
         pgconn.pipeline_sync()
         pgconn.send_query_params(then, None)
         pgconn.pipeline_sync()
-        result = _until_sync(pgconn)
+        [result, *_] = _until_sync(pgconn)
         _end_of_second(pooled, pgconn)
     except BaseException as error:
-        # Of a lost connection whoever asked gives it up. Else the next statement would be given the answer to this one.
-        if not (isinstance(error, psycopg.Error) and connection_lost(error)):
-            pooled.invalidate(error)
+        _give_up(pooled, error)
         raise
     return result
+
+
+def _two(pooled: PoolProxiedConnection, sent: Sequence[tuple[bytes, Any]]) -> Sequence[PGresult]:
+    """The results of prepared statements of one transaction, which ends with them."""
+    pgconn = as_driver(pooled.driver_connection).pgconn
+    try:
+        pgconn.enter_pipeline_mode()
+        for name, values in sent:
+            pgconn.send_query_prepared(name, values)
+        pgconn.pipeline_sync()
+        results = _until_sync(pgconn)
+        pgconn.exit_pipeline_mode()
+    except BaseException as error:
+        _give_up(pooled, error)
+        raise
+    return results
+
+
+def _give_up(pooled: PoolProxiedConnection, error: BaseException) -> None:
+    """Of a lost connection whoever asked gives it up. Else the next statement would be given the answer to this one."""
+    if not (isinstance(error, psycopg.Error) and connection_lost(error)):
+        pooled.invalidate(error)
 
 
 def _end_of_second(pooled: PoolProxiedConnection, pgconn: PGconn) -> None:
@@ -209,10 +252,10 @@ def _end_of_second(pooled: PoolProxiedConnection, pgconn: PGconn) -> None:
         pooled.invalidate(error)
 
 
-def _until_sync(pgconn: PGconn) -> PGresult:
-    """The first result of a transaction, read to its end. It waits by `poll`, since libpq's own wait would hold Python's lock."""
+def _until_sync(pgconn: PGconn) -> list[PGresult]:
+    """The results of a transaction, read to its end. It waits by `poll`, since libpq's own wait would hold Python's lock."""
     poll = select.poll()
-    first: PGresult | None = None
+    results: list[PGresult] = []
     while True:
         while pgconn.is_busy():
             # The driver has made the connection one that does not block: of a large payload a part may wait to be sent.
@@ -220,10 +263,10 @@ def _until_sync(pgconn: PGconn) -> PGresult:
             poll.poll()
             pgconn.consume_input()
         result = pgconn.get_result()
-        first = first or result
         if result is not None and result.status == pq.ExecStatus.PIPELINE_SYNC:
-            assert first is not None
-            return first
+            return results
+        if result is not None:
+            results.append(result)
         if pgconn.status != pq.ConnStatus.OK:
             raise psycopg.OperationalError(_lost(pgconn))
 

@@ -167,6 +167,53 @@ where state || '' = 'blocked' and id = any(array(
     order by r.priority, r.available_at, r.id limit free.places) oldest))
 """
 
+#: LOCK_KEYS, LOADS and UNBLOCK at once, of keys under which runs are blocked and that nobody else holds: two statements that
+#: are sent together, so that a key is held no longer than the server needs. What the second is to see is in a setting of the
+#: transaction. Where a queue lets only so many in, it does nothing, and says so.
+HOLD_KEYS = """
+with wanted as (
+  select * from unnest(%(namespaces)s::text[], %(keys)s::text[], %(references)s::text[])
+  with ordinality as wanted (namespace, key, reference, position)),
+waiting as materialized (
+  select wanted.* from wanted where exists (
+    select 1 from jobsched_runs r
+    where r.state = 'blocked' and r.namespace = wanted.namespace and r.concurrency_key = wanted.key)),
+held as materialized (
+  select waiting.position, waiting.namespace, waiting.key, coalesce((
+    select declared.max_running from jobsched_keys declared
+    where declared.namespace = waiting.namespace and declared.key = waiting.reference), k.max_running) as max_running
+  from waiting join jobsched_keys k on k.namespace = waiting.namespace and k.key = waiting.key
+  for update of k skip locked)
+select (select array_agg(position) from waiting where position not in (select position from held)),
+  set_config('jobsched.held', coalesce((select json_agg(held) from held), '[]')::text, true)
+"""
+ADMIT_HELD = """
+with held as materialized (
+  select * from json_to_recordset(current_setting('jobsched.held')::json)
+    as held (namespace text, key text, max_running bigint)),
+limited as materialized (
+  select exists (select 1 from jobsched_queues where namespace = any(%(namespaces)s::text[])
+    and (max_running is not null or rate is not null)) as starts),
+admitted as (
+  update jobsched_runs set state = 'pending'
+  where state || '' = 'blocked' and not (select starts from limited) and id = any(array(
+    select oldest.id from held
+    cross join lateral (
+      select count(*) as holders from (
+        select 1 from jobsched_runs r
+        where r.state in ('pending', 'running') and r.concurrency_key is not null
+          and r.namespace = held.namespace and r.concurrency_key = held.key
+        union all select 1 from jobsched_runs r
+        where r.abandoned_by is not null and r.namespace = held.namespace and r.concurrency_key = held.key
+        limit held.max_running) counted) taken
+    cross join lateral (
+      select r.id from jobsched_runs r
+      where r.state = 'blocked' and r.namespace = held.namespace and r.concurrency_key = held.key
+      order by r.priority, r.available_at, r.id limit held.max_running - taken.holders) oldest))
+  returning id)
+select (select count(*) from admitted), (select starts from limited)
+"""
+
 #: Jobs that are still as seen, that no pause holds, and that nobody else is firing; then the keys of their runs, in order. No
 #: key of a job's row is changed, so its lock lets `finish` look whether the job exists. Which of each, if that is not all; the
 #: next statement of the transaction reads it in two settings, so that both are sent in one. An array a column: records of JSON

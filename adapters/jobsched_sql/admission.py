@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, text
 from jobsched.model.keys import declared_for
 from jobsched.model.run import Lack, NewRun, Reason, RunState, Source
 from jobsched_sql import queues
-from jobsched_sql.dialect import Dialect, Key, Load, Queue, Work
+from jobsched_sql.dialect import AdmittedAlone, Dialect, Key, KeyToAdmit, Load, Queue, Work
 from jobsched_sql.tables import in_state
 from jobsched_sql.tables import keys as keys_table
 from jobsched_sql.tables import runs as runs_table
@@ -23,6 +23,8 @@ AD_HOC_LIMIT = 1
 #: Keys that one transaction of `admit` holds at most, so that others never wait long for one. Where queues have limits it
 #: is more, since the order of runs of many keys in one queue is kept among those that are held together.
 _HELD_AT_ONCE, _HELD_WITH_QUEUES = 20, 500
+#: The same of keys that are held only as long as one statement takes.
+_HELD_ALONE = 500
 #: Of the keys that wait in one queue so many are counted at once: the first of them mostly have places enough.
 _HEADS_AT_ONCE = 100
 #: How far holders are counted for people: no limit is above it.
@@ -109,12 +111,38 @@ def admit(
 
     Of these keys and queues; None: of any.
     """
+    alone = _admit_alone(dialect, namespaces, keys) if keys else None
+    if alone is None:
+        return _admit_counted(dialect, namespaces, keys, in_queues)
+    if not alone.left:
+        return Admitted(alone.runs)
+    held = _admit_counted(dialect, namespaces, sorted({key.key for key in alone.left}), in_queues)
+    return Admitted(alone.runs + held.runs, held.by_rate)
+
+
+def _admit_alone(dialect: Dialect, namespaces: Sequence[str], keys: Collection[str]) -> AdmittedAlone | None:
+    """What can be done without a question; None if some has to be asked first."""
+    wanted = [KeyToAdmit(namespace, key, declared_for(key)) for namespace in namespaces for key in sorted(set(keys))]
+    count, left = 0, list[Key]()
+    for start in range(0, len(wanted), _HELD_ALONE):
+        admitted = dialect.admit_alone(wanted[start : start + _HELD_ALONE])
+        if admitted is None:
+            return None
+        count += admitted.runs
+        left += admitted.left
+    return AdmittedAlone(count, left)
+
+
+def _admit_counted(
+    dialect: Dialect, namespaces: Sequence[str], keys: Sequence[str] | None, in_queues: Sequence[str]
+) -> Admitted:
+    """What their keys and queues carry is asked first, to hold no more of them than need be."""
     found = dialect.read(lambda connection: _admissible(connection, dialect, namespaces, keys, in_queues))
     if found.waiting:
         first, rest = sorted(found.keys[:_HELD_WITH_QUEUES]), sorted(found.keys[_HELD_WITH_QUEUES:])
         admitted = dialect.write(_admitting(dialect, first, found.waiting))
         if admitted >= queues.MANY:
-            return Admitted(admitted + admit(dialect, namespaces, keys, in_queues).runs, found.by_rate)
+            return Admitted(admitted + _admit_counted(dialect, namespaces, keys, in_queues).runs, found.by_rate)
     else:
         admitted, rest = 0, sorted(found.keys)
     chunks = [rest[start : start + _HELD_AT_ONCE] for start in range(0, len(rest), _HELD_AT_ONCE)]

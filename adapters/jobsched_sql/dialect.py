@@ -68,6 +68,21 @@ class InsertedAlone(NamedTuple):
     rung: bool
 
 
+class KeyToAdmit(NamedTuple):
+    """A key, and the one of its namespace whose limit holds for it, if that is another: see `declared_for`."""
+
+    namespace: str
+    key: str
+    reference: str | None
+
+
+class AdmittedAlone(NamedTuple):
+    """How many runs were let in, and the keys that somebody else held: to be waited for."""
+
+    runs: int
+    left: Sequence[Key] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """What a key carries now, each number counted no further than was asked."""
@@ -196,6 +211,14 @@ class Dialect(ABC):
     @abstractmethod
     def unblock(self, connection: Connection, places: Mapping[Key, int]) -> int:
         """The oldest blocked runs of each key, as many as it has places, become pending."""
+
+    @abstractmethod
+    def admit_alone(self, keys: Sequence[KeyToAdmit]) -> AdmittedAlone | None:
+        """Blocked runs of these keys become pending while there are places, in a transaction of its own, by the driver itself.
+
+        Only of keys that nobody else holds. None, and nothing is done, where a queue of these namespaces lets only so many in:
+        somebody has to count.
+        """
 
     # -- slots and jobs
 

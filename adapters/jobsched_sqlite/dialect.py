@@ -18,7 +18,20 @@ from jobsched.model.run import Became, Claim, LogLine, NewRun, Transition
 from jobsched.model.state import Firing, JobWrite
 from jobsched.store.port import ClaimWish, Doorbell, Topic
 from jobsched_sql.borrowing import borrowed, driver_connection
-from jobsched_sql.dialect import Dialect, Fired, Inserted, InsertedAlone, Key, Load, Placed, Result, Served, Work
+from jobsched_sql.dialect import (
+    AdmittedAlone,
+    Dialect,
+    Fired,
+    Inserted,
+    InsertedAlone,
+    Key,
+    KeyToAdmit,
+    Load,
+    Placed,
+    Result,
+    Served,
+    Work,
+)
 from jobsched_sql.forking import leave, leave_pool, mind_forks
 from jobsched_sql.tables import nodes
 from jobsched_sql.types import to_micros
@@ -176,6 +189,22 @@ class SqliteDialect(Dialect):
     def unblock(self, connection: Connection, places: Mapping[Key, int]) -> int:
         rows = [(*key, free) for key, free in sorted(places.items())]
         return connection.exec_driver_sql(statements.UNBLOCK, rows).rowcount
+
+    def admit_alone(self, keys: Sequence[KeyToAdmit]) -> AdmittedAlone | None:
+        asked = json.dumps(keys)
+        # Mostly nothing waits, and whoever writes is not to be kept waiting for that.
+        if not self._look_alone(lambda driver: work.waits(driver, asked)):
+            return AdmittedAlone(0)
+        return self._alone(lambda driver: work.admit(driver, asked))
+
+    def _look_alone(self, work: Callable[[Driver], Result]) -> Result:
+        """As `read`, by the driver itself."""
+        with translated(self._location.path):
+            pooled = self._reader.raw_connection()
+            try:
+                return work(Driver(pooled.driver_connection))
+            finally:
+                pooled.close()
 
     # -- slots and jobs
 

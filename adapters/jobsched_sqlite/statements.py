@@ -111,6 +111,58 @@ update jobsched_runs set state = 'pending' where id in (
   order by priority, available_at, id limit ?)
 """
 
+_ANY_LIMITED = """
+exists (select 1 from jobsched_queues where (max_running is not null or rate is not null)
+  and namespace in (select json_extract(value, '$[0]') from json_each(:keys)))
+"""
+#: Whether runs of these keys are blocked, or queues of their namespaces limit what starts.
+ANY_BLOCKED = (
+    """
+select exists (select 1 from json_each(:keys) f cross join jobsched_runs r
+  where r.state = 'blocked' and r.namespace = json_extract(f.value, '$[0]')
+    and r.concurrency_key = json_extract(f.value, '$[1]'))
+  or
+"""
+    + _ANY_LIMITED
+)
+
+#: Whether queues of their namespaces limit what starts; the free places of those keys under which runs are blocked, and the most
+#: that one of them has.
+FREE_PLACES = (
+    "select"
+    + _ANY_LIMITED
+    + """
+, json_group_array(json_array(namespace, key, free)), max(free) from (
+  select f.namespace, f.key, coalesce(
+      (select k.max_running from jobsched_keys k where k.namespace = f.namespace and k.key = f.reference),
+      (select k.max_running from jobsched_keys k where k.namespace = f.namespace and k.key = f.key), 1)
+    - (select count(*) from jobsched_runs r
+       where r.state in ('pending', 'running') and r.concurrency_key is not null
+         and r.namespace = f.namespace and r.concurrency_key = f.key)
+    - (select count(*) from jobsched_runs r
+       where r.abandoned_by is not null and r.namespace = f.namespace and r.concurrency_key = f.key) as free
+  from (select json_extract(value, '$[0]') as namespace, json_extract(value, '$[1]') as key,
+          json_extract(value, '$[2]') as reference from json_each(:keys)) f
+  where exists (select 1 from jobsched_runs r
+    where r.state = 'blocked' and r.namespace = f.namespace and r.concurrency_key = f.key))
+where free > 0
+"""
+)
+
+#: UNBLOCK of many keys in one statement: a step a key would ask each time for Python's lock, which the handlers hold. A LIMIT
+#: cannot name a column, so of each key as many are looked at as the one with the most places has.
+UNBLOCK_ALL = """
+update jobsched_runs set state = 'pending' where id in (
+  select oldest.value from (
+    select json_extract(f.value, '$[2]') as free, (
+      select json_group_array(id) from (
+        select id from jobsched_runs where state = 'blocked' and namespace = json_extract(f.value, '$[0]')
+          and concurrency_key = json_extract(f.value, '$[1]')
+        order by priority, available_at, id limit :most)) as ids
+    from json_each(:places) f) key
+  cross join json_each(key.ids) oldest where oldest.key < key.free)
+"""
+
 #: All in one statement: a step a row would ask each time for Python's lock, which the handlers hold. `+` leaves no index but
 #: that of names.
 ADVANCE = """
@@ -216,27 +268,36 @@ select group_concat(run), group_concat(id) from (
   order by priority, available_at, id limit ?)
 """
 
-#: The run that comes first, if it is plain: enqueued by itself, and never claimed before.
+#: The first that is plain, enqueued by itself and never claimed before, of the runs that come first.
 FIRST_PLAIN = """
 select handler, queue, priority, max_attempts from (
   select * from jobsched_runs r indexed by jobsched_runs_pending
   where state = 'pending' and namespace = ? and handler not in (select value from json_each(?))
     and (start_by is null or claim_no > 0 or start_by > ?)
-  order by priority, available_at, id limit 1)
+  order by priority, available_at, id limit ?)
 where job is null and source = 'enqueue' and claim_no = 0 and attempt = 0 and losses = 0 and attempts_before = 0
   and scheduled_at is null and concurrency_key is null and timeout_ms is null and trace is null
+limit 1
 """
-#: What differs in runs like that one, each in a list, and how many are not like it: to write whole rows takes twice as long.
+#: What differs in runs like that one, each in a list, since to write whole rows takes twice as long; and the rows, as above, of
+#: those that are not like it, with their ids.
 CLAIMABLE_ALIKE = """
-select group_concat(id), group_concat(available_at), group_concat(payload), sum(differs) from (
-  select id, available_at, payload,
-    not (handler = :handler and queue = :queue and priority = :priority and max_attempts = :max_attempts
+select group_concat(id) filter (where is_alike), group_concat(available_at) filter (where is_alike),
+  group_concat(payload) filter (where is_alike), group_concat(run), group_concat(id) filter (where not is_alike)
+from (
+  select id, available_at, payload, is_alike, case when not is_alike then
+    json_array(id, claim_no + 1, :node, namespace, job,
+      (select revision from jobsched_jobs j where j.namespace = r.namespace and j.name = r.job),
+      handler, source, queue, attempt + 1, max_attempts, losses, scheduled_at, available_at, :now, :generation, payload,
+      concurrency_key, attempts_before, timeout_ms, trace, priority) end as run
+  from (
+    select *, handler = :handler and queue = :queue and priority = :priority and max_attempts = :max_attempts
       and job is null and source = 'enqueue' and claim_no = 0 and attempt = 0 and losses = 0 and attempts_before = 0
-      and scheduled_at is null and concurrency_key is null and timeout_ms is null and trace is null) as differs
-  from jobsched_runs r indexed by jobsched_runs_pending
-  where state = 'pending' and namespace = :namespace and handler not in (select value from json_each(:without))
-    and (start_by is null or claim_no > 0 or start_by > :now)
-  order by priority, available_at, id limit :limit)
+      and scheduled_at is null and concurrency_key is null and timeout_ms is null and trace is null as is_alike
+    from jobsched_runs indexed by jobsched_runs_pending
+    where state = 'pending' and namespace = :namespace and handler not in (select value from json_each(:without))
+      and (start_by is null or claim_no > 0 or start_by > :now)
+    order by priority, available_at, id limit :limit) r)
 """
 
 #: `or rollback`, here and below where many runs are moved at once: else SQLite copies each page first, to be able to take back

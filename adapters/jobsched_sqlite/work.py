@@ -13,7 +13,7 @@ from jobsched.model.run import Became, Claim, LogLine, Reason, RunState, Source,
 from jobsched.store.faults import fault_point
 from jobsched.store.port import ClaimWish
 from jobsched_sql.alike import WellAlike, well_and_alike
-from jobsched_sql.dialect import Served
+from jobsched_sql.dialect import AdmittedAlone, Served
 from jobsched_sql.rows import CLAIM_COLUMNS, claim_of, leaves_for_good, value_of
 from jobsched_sql.texts import clean, encode_anyhow
 from jobsched_sql.types import from_micros, to_micros
@@ -38,8 +38,8 @@ class Plain(NamedTuple):
 
 
 class Claimed(NamedTuple):
-    """What was claimed, as it was read, in JSON: whole rows of `CLAIM_COLUMNS`, or of runs that are alike what differs, as
-    three lists.
+    """What was claimed, as it was read, in JSON: whole rows of `CLAIM_COLUMNS`; or of runs that are alike what differs, as
+    three lists, and behind them the rows of the others.
     """
 
     wish: ClaimWish
@@ -76,24 +76,25 @@ def _claim(connection: Connection | Driver, wish: ClaimWish, at: int, namespace:
 def _claim_alike(
     connection: Connection | Driver, wish: ClaimWish, at: int, namespace: str, without: str
 ) -> Claimed | None:
-    """None, and nothing is done, if those that come first are not plain runs, all alike."""
-    first = connection.exec_driver_sql(statements.FIRST_PLAIN, (namespace, without, at)).fetchall()
+    """None, and nothing is done, if none of those that come first is a plain run."""
+    first = connection.exec_driver_sql(statements.FIRST_PLAIN, (namespace, without, at, wish.limit)).fetchall()
     if not first:
         return None
     alike = Plain(*first[0])
     asked = {**alike._asdict(), "namespace": namespace, "without": without, "now": at, "limit": wish.limit}
-    [(ids, *lists, differ)] = connection.exec_driver_sql(statements.CLAIMABLE_ALIKE, asked).fetchall()
-    if differ:
-        return None
-    _claim(connection, wish, at, namespace, ids)
-    return Claimed(wish, at, ",".join(f"[{texts}]" for texts in (ids, *lists)), alike)
+    asked |= {"node": wish.node, "generation": wish.generations[namespace]}
+    [(*lists, others)] = connection.exec_driver_sql(statements.CLAIMABLE_ALIKE, asked).fetchall()
+    _claim(connection, wish, at, namespace, f"{lists[0]},{others}" if others else lists[0])
+    return Claimed(wish, at, ",".join(f"[{texts or ''}]" for texts in lists), alike)
 
 
 def claims_of(claimed: Claimed) -> list[Claim]:
     """What `claim` returned, as claims: apart from it, so that the lock is not held meanwhile."""
     wish, at, rows, alike = claimed
     if alike is not None:
-        return _alike_claims(wish, at, alike, *value_of(f"[{rows}]"))
+        *lists, others = value_of(f"[{rows}]")
+        claims = _alike_claims(wish, at, alike, *lists)
+        return _in_order(claims, alike, lists[1], others) if others else claims
     return [claim_of(row, _instant) for row in (value_of(rows) if isinstance(rows, str) else rows)]
 
 
@@ -113,6 +114,16 @@ def _alike_claims(
         new(Claim, (id_, *before, 0, None, instant(available_at), started, generation, payload, *after))
         for id_, available_at, payload in zip(ids, available, payloads, strict=True)
     ]
+
+
+def _in_order(
+    claims: Sequence[Claim], alike: Plain, available: Sequence[int], others: Sequence[Sequence[Any]]
+) -> list[Claim]:
+    """Those that are alike, and the others among them."""
+    each = [((alike.priority, at, claim.id), claim) for at, claim in zip(available, claims, strict=True)]
+    each += [(_claim_order(row), claim_of(row, _instant)) for row in others]
+    each.sort(key=itemgetter(0))
+    return [claim for _, claim in each]
 
 
 def _chosen(connection: Connection | Driver, wish: ClaimWish, served: Served, at: int, without: str) -> list[Any]:
@@ -261,6 +272,23 @@ def _row(one: Transition, now: int) -> dict[str, object]:
         "claim_no": one.claim_no,
         "abandoned": one.abandoned,
     }
+
+
+def waits(connection: Connection | Driver, keys: str) -> bool:
+    """Whether `admit` has something to do, or to say."""
+    [(found,)] = connection.exec_driver_sql(statements.ANY_BLOCKED, {"keys": keys}).fetchall()
+    return bool(found)
+
+
+def admit(connection: Connection | Driver, keys: str) -> AdmittedAlone | None:
+    """Let in what these keys, as JSON, have places for; None, and nothing is done, if queues limit what starts."""
+    [(limited, places, most)] = connection.exec_driver_sql(statements.FREE_PLACES, {"keys": keys}).fetchall()
+    if limited:
+        return None
+    if not most:
+        return AdmittedAlone(0)
+    unblocked = connection.exec_driver_sql(statements.UNBLOCK_ALL, {"places": places, "most": most})
+    return AdmittedAlone(unblocked.rowcount)
 
 
 def append_log(connection: Connection | Driver, lines: Sequence[LogLine]) -> None:
