@@ -111,6 +111,8 @@ class Dialect(ABC):
     recent_runs: ClassVar[str]
     #: Whether there is one lock for all that is written.
     writes_in_turn: ClassVar[bool] = False
+    #: Whether `finish` lets in who waits for the keys that it frees, where no queue lets only so many in.
+    admits_as_it_finishes: ClassVar[bool] = False
     #: Statements that a new database needs before its schema.
     before_schema: ClassVar[str] = ""
 

@@ -49,6 +49,7 @@ class SqliteDialect(Dialect):
     sql_name = "sqlite"
     recent_runs = statements.RECENT_RUNS
     writes_in_turn = True
+    admits_as_it_finishes = True
     before_schema = "PRAGMA journal_mode = wal;\n\n"
 
     def __init__(self, location: Location, *, clock: Clock | None, create: bool) -> None:
@@ -191,11 +192,12 @@ class SqliteDialect(Dialect):
         return connection.exec_driver_sql(statements.UNBLOCK, rows).rowcount
 
     def admit_alone(self, keys: Sequence[KeyToAdmit]) -> AdmittedAlone | None:
-        asked = json.dumps(keys)
-        # Mostly nothing waits, and whoever writes is not to be kept waiting for that.
-        if not self._look_alone(lambda driver: work.waits(driver, asked)):
-            return AdmittedAlone(0)
-        return self._alone(lambda driver: work.admit(driver, asked))
+        # Mostly nothing waits, or whoever finished has let it in, and who writes is not to be kept waiting for that.
+        found = self._look_alone(lambda driver: work.admissible(driver, keys))
+        if found.limited:
+            return None
+        admitted = self._alone(lambda driver: work.admit(driver, keys)) if found.ids else 0
+        return None if admitted is None else AdmittedAlone(admitted)
 
     def _look_alone(self, work: Callable[[Driver], Result]) -> Result:
         """As `read`, by the driver itself."""
@@ -232,23 +234,36 @@ class SqliteDialect(Dialect):
         self, transitions: Sequence[Transition], then: Callable[[Connection, AbstractSet[int]], None] | None = None
     ) -> dict[int, Became]:
         if then is None:
-            return self._alone(lambda driver: work.finish(driver, transitions, self._time.now()))
+            ours, admitted = self._alone(lambda driver: work.finish_and_admit(driver, transitions, self._time.now()))
+        else:
+            ours, admitted = self.write(lambda connection: self._finish_and(connection, transitions, then))
+        self._tell(admitted)
+        return ours
 
-        def finishing(connection: Connection) -> dict[int, Became]:
-            ours = work.finish(connection, transitions, self._time.now())
-            then(connection, ours.keys())
-            return ours
-
-        return self.write(finishing)
+    def _finish_and(
+        self,
+        connection: Connection,
+        transitions: Sequence[Transition],
+        then: Callable[[Connection, AbstractSet[int]], None],
+    ) -> tuple[dict[int, Became], int]:
+        ours, admitted = work.finish_and_admit(connection, transitions, self._time.now())
+        then(connection, ours.keys())
+        return ours, admitted
 
     def finish_and_claim(
         self, transitions: Sequence[Transition], wish: ClaimWish, served: Served
     ) -> tuple[dict[int, Became], list[Claim]]:
         now = self._time.now
-        ours, claimed = self._alone(
-            lambda driver: (work.finish(driver, transitions, now()), work.claim(driver, wish, served, now()))
+        (ours, admitted), claimed = self._alone(
+            lambda driver: (work.finish_and_admit(driver, transitions, now()), work.claim(driver, wish, served, now()))
         )
+        self._tell(admitted)
         return ours, work.claims_of(claimed)
+
+    def _tell(self, admitted: int) -> None:
+        """Runs that were let in beside a finish may be others' to claim."""
+        if admitted:
+            self.ring("pending")
 
     # -- the rest
 

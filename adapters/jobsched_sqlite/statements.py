@@ -115,52 +115,53 @@ _ANY_LIMITED = """
 exists (select 1 from jobsched_queues where (max_running is not null or rate is not null)
   and namespace in (select json_extract(value, '$[0]') from json_each(:keys)))
 """
-#: Whether runs of these keys are blocked, or queues of their namespaces limit what starts.
-ANY_BLOCKED = (
-    """
-select exists (select 1 from json_each(:keys) f cross join jobsched_runs r
-  where r.state = 'blocked' and r.namespace = json_extract(f.value, '$[0]')
-    and r.concurrency_key = json_extract(f.value, '$[1]'))
-  or
+#: The keys of these runs under which others are blocked. Where nothing is blocked at all, no run is looked at.
+FREED_KEYS = """
+select distinct namespace, concurrency_key from jobsched_runs r
+where id in (select value from json_each(
+    case when exists (select 1 from jobsched_runs where state = 'blocked') then ? else '[]' end))
+  and concurrency_key is not null and exists (
+    select 1 from jobsched_runs b
+    where b.state = 'blocked' and b.namespace = r.namespace and b.concurrency_key = r.concurrency_key)
 """
-    + _ANY_LIMITED
-)
 
-#: Whether queues of their namespaces limit what starts; the free places of those keys under which runs are blocked, and the most
-#: that one of them has.
-FREE_PLACES = (
-    "select"
-    + _ANY_LIMITED
-    + """
-, json_group_array(json_array(namespace, key, free)), max(free) from (
-  select f.namespace, f.key, coalesce(
-      (select k.max_running from jobsched_keys k where k.namespace = f.namespace and k.key = f.reference),
-      (select k.max_running from jobsched_keys k where k.namespace = f.namespace and k.key = f.key), 1)
+#: Whether queues of their namespaces limit what starts; and the blocked runs that these keys have places for, the oldest of each.
+#: All in one row: a step a key would ask each time for Python's lock, which the handlers hold. `materialized`: else JSON is
+#: read, and runs are counted, anew wherever a column is named. A LIMIT cannot name a column of another table, so of each key as
+#: many are looked at as the one with the most places has.
+ADMISSIBLE = """
+with wanted as materialized (
+  select json_extract(value, '$[0]') as namespace, json_extract(value, '$[1]') as key,
+    json_extract(value, '$[2]') as reference
+  from json_each(?)),
+places as materialized (
+  select w.namespace, w.key, coalesce(
+      (select k.max_running from jobsched_keys k where k.namespace = w.namespace and k.key = w.reference),
+      (select k.max_running from jobsched_keys k where k.namespace = w.namespace and k.key = w.key), 1)
     - (select count(*) from jobsched_runs r
        where r.state in ('pending', 'running') and r.concurrency_key is not null
-         and r.namespace = f.namespace and r.concurrency_key = f.key)
+         and r.namespace = w.namespace and r.concurrency_key = w.key)
     - (select count(*) from jobsched_runs r
-       where r.abandoned_by is not null and r.namespace = f.namespace and r.concurrency_key = f.key) as free
-  from (select json_extract(value, '$[0]') as namespace, json_extract(value, '$[1]') as key,
-          json_extract(value, '$[2]') as reference from json_each(:keys)) f
+       where r.abandoned_by is not null and r.namespace = w.namespace and r.concurrency_key = w.key) as free
+  from wanted w
   where exists (select 1 from jobsched_runs r
-    where r.state = 'blocked' and r.namespace = f.namespace and r.concurrency_key = f.key))
-where free > 0
+    where r.state = 'blocked' and r.namespace = w.namespace and r.concurrency_key = w.key)),
+oldest as materialized (
+  select free, (
+    select json_group_array(id) from (
+      select id from jobsched_runs r
+      where r.state = 'blocked' and r.namespace = places.namespace and r.concurrency_key = places.key
+      order by r.priority, r.available_at, r.id limit (select max(free) from places))) as ids
+  from places where free > 0)
+select
+  exists (select 1 from jobsched_queues where (max_running is not null or rate is not null)
+    and namespace in (select namespace from wanted)),
+  (select group_concat(run.value) from oldest cross join json_each(oldest.ids) run where run.key < oldest.free)
 """
-)
 
-#: UNBLOCK of many keys in one statement: a step a key would ask each time for Python's lock, which the handlers hold. A LIMIT
-#: cannot name a column, so of each key as many are looked at as the one with the most places has.
-UNBLOCK_ALL = """
-update jobsched_runs set state = 'pending' where id in (
-  select oldest.value from (
-    select json_extract(f.value, '$[2]') as free, (
-      select json_group_array(id) from (
-        select id from jobsched_runs where state = 'blocked' and namespace = json_extract(f.value, '$[0]')
-          and concurrency_key = json_extract(f.value, '$[1]')
-        order by priority, available_at, id limit :most)) as ids
-    from json_each(:places) f) key
-  cross join json_each(key.ids) oldest where oldest.key < key.free)
+#: `or rollback`: see CLAIM.
+UNBLOCK_RUNS = """
+update or rollback jobsched_runs set state = 'pending' where id in (select value from json_each(?))
 """
 
 #: All in one statement: a step a row would ask each time for Python's lock, which the handlers hold. `+` leaves no index but
@@ -280,10 +281,11 @@ where job is null and source = 'enqueue' and claim_no = 0 and attempt = 0 and lo
 limit 1
 """
 #: What differs in runs like that one, each in a list, since to write whole rows takes twice as long; and the rows, as above, of
-#: those that are not like it, with their ids.
+#: those that are not like it, with their ids; and which of all are, in their order.
 CLAIMABLE_ALIKE = """
 select group_concat(id) filter (where is_alike), group_concat(available_at) filter (where is_alike),
-  group_concat(payload) filter (where is_alike), group_concat(run), group_concat(id) filter (where not is_alike)
+  group_concat(payload) filter (where is_alike), group_concat(run),
+  group_concat(id) filter (where not is_alike), group_concat(is_alike, '')
 from (
   select id, available_at, payload, is_alike, case when not is_alike then
     json_array(id, claim_no + 1, :node, namespace, job,

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from jobsched.model.keys import declared_for
 from jobsched.model.run import Became, Claim, LogLine, Reason, RunState, Source, Transition
 from jobsched.store.faults import fault_point
 from jobsched.store.port import ClaimWish
 from jobsched_sql.alike import WellAlike, well_and_alike
-from jobsched_sql.dialect import AdmittedAlone, Served
+from jobsched_sql.dialect import KeyToAdmit, Served
 from jobsched_sql.rows import CLAIM_COLUMNS, claim_of, leaves_for_good, value_of
 from jobsched_sql.texts import clean, encode_anyhow
 from jobsched_sql.types import from_micros, to_micros
@@ -46,6 +47,7 @@ class Claimed(NamedTuple):
     at: int
     rows: Sequence[Any] | str = ()
     alike: Plain | None = None
+    order: str = ""  #: 1 of those that are alike, 0 of the others
 
 
 def claim(connection: Connection | Driver, wish: ClaimWish, served: Served, now: datetime) -> Claimed:
@@ -83,18 +85,20 @@ def _claim_alike(
     alike = Plain(*first[0])
     asked = {**alike._asdict(), "namespace": namespace, "without": without, "now": at, "limit": wish.limit}
     asked |= {"node": wish.node, "generation": wish.generations[namespace]}
-    [(*lists, others)] = connection.exec_driver_sql(statements.CLAIMABLE_ALIKE, asked).fetchall()
+    [(*lists, others, order)] = connection.exec_driver_sql(statements.CLAIMABLE_ALIKE, asked).fetchall()
     _claim(connection, wish, at, namespace, f"{lists[0]},{others}" if others else lists[0])
-    return Claimed(wish, at, ",".join(f"[{texts or ''}]" for texts in lists), alike)
+    return Claimed(wish, at, ",".join(f"[{texts or ''}]" for texts in lists), alike, order)
 
 
 def claims_of(claimed: Claimed) -> list[Claim]:
     """What `claim` returned, as claims: apart from it, so that the lock is not held meanwhile."""
-    wish, at, rows, alike = claimed
+    wish, at, rows, alike, order = claimed
     if alike is not None:
         *lists, others = value_of(f"[{rows}]")
         claims = _alike_claims(wish, at, alike, *lists)
-        return _in_order(claims, alike, lists[1], others) if others else claims
+        for place, row in zip([place for place, one in enumerate(order) if one == "0"], others, strict=True):
+            claims.insert(place, claim_of(row, _instant))
+        return claims
     return [claim_of(row, _instant) for row in (value_of(rows) if isinstance(rows, str) else rows)]
 
 
@@ -114,16 +118,6 @@ def _alike_claims(
         new(Claim, (id_, *before, 0, None, instant(available_at), started, generation, payload, *after))
         for id_, available_at, payload in zip(ids, available, payloads, strict=True)
     ]
-
-
-def _in_order(
-    claims: Sequence[Claim], alike: Plain, available: Sequence[int], others: Sequence[Sequence[Any]]
-) -> list[Claim]:
-    """Those that are alike, and the others among them."""
-    each = [((alike.priority, at, claim.id), claim) for at, claim in zip(available, claims, strict=True)]
-    each += [(_claim_order(row), claim_of(row, _instant)) for row in others]
-    each.sort(key=itemgetter(0))
-    return [claim for _, claim in each]
 
 
 def _chosen(connection: Connection | Driver, wish: ClaimWish, served: Served, at: int, without: str) -> list[Any]:
@@ -274,21 +268,43 @@ def _row(one: Transition, now: int) -> dict[str, object]:
     }
 
 
-def waits(connection: Connection | Driver, keys: str) -> bool:
-    """Whether `admit` has something to do, or to say."""
-    [(found,)] = connection.exec_driver_sql(statements.ANY_BLOCKED, {"keys": keys}).fetchall()
-    return bool(found)
+class Admissible(NamedTuple):
+    """The blocked runs that keys have places for, their ids with commas between. `limited`: queues limit what starts too."""
+
+    limited: bool
+    ids: str | None
 
 
-def admit(connection: Connection | Driver, keys: str) -> AdmittedAlone | None:
-    """Let in what these keys, as JSON, have places for; None, and nothing is done, if queues limit what starts."""
-    [(limited, places, most)] = connection.exec_driver_sql(statements.FREE_PLACES, {"keys": keys}).fetchall()
-    if limited:
+def admissible(connection: Connection | Driver, keys: Sequence[KeyToAdmit]) -> Admissible:
+    """Who does not hold the write lock learns but whether it pays to take it."""
+    [found] = connection.exec_driver_sql(statements.ADMISSIBLE, (json.dumps(keys),)).fetchall()
+    return Admissible(*found)
+
+
+def admit(connection: Connection | Driver, keys: Sequence[KeyToAdmit]) -> int | None:
+    """Let in what these keys have places for; how many. None, and nothing is done, if queues limit what starts."""
+    found = admissible(connection, keys)
+    if found.limited:
         return None
-    if not most:
-        return AdmittedAlone(0)
-    unblocked = connection.exec_driver_sql(statements.UNBLOCK_ALL, {"places": places, "most": most})
-    return AdmittedAlone(unblocked.rowcount)
+    if not found.ids:
+        return 0
+    return connection.exec_driver_sql(statements.UNBLOCK_RUNS, (f"[{found.ids}]",)).rowcount
+
+
+def finish_and_admit(
+    connection: Connection | Driver, transitions: Sequence[Transition], now: datetime
+) -> tuple[dict[int, Became], int]:
+    """`finish`, and how many were let in to the places that this has freed: another transaction would cost a commit more.
+
+    Where queues limit what starts that is left to whoever counts them.
+    """
+    ours = finish(connection, transitions, now)
+    ids = json.dumps([one.id for one in transitions])
+    freed = [
+        KeyToAdmit(namespace, key, declared_for(key))
+        for namespace, key in connection.exec_driver_sql(statements.FREED_KEYS, (ids,)).fetchall()
+    ]
+    return ours, (admit(connection, freed) or 0) if freed else 0
 
 
 def append_log(connection: Connection | Driver, lines: Sequence[LogLine]) -> None:

@@ -15,6 +15,9 @@ from jobsched.runner.service import Service
 from jobsched.store.port import Store
 
 _SWEEP_SECONDS = 15.0
+#: Where the store has let in who waited as it finished a run, it is looked so much later whether anybody is left: a queue may
+#: have got a limit just then, which it leaves to us.
+_SECOND_LOOK = 0.25
 
 
 class Admission(Service):
@@ -38,19 +41,28 @@ class Admission(Service):
         self._lock = threading.Lock()
         self._keys: set[str] = set()
         self._queues: set[str] = set()
+        self._soon = False  #: what has been freed is nobody else's to see to
+        self._second_look: float | None = None
         self._ended: list[Claim] = []
         self._swept = float("-inf")
 
     def places_freed(self, ended: Collection[Claim]) -> None:
         """These runs hold no place any more. Most have no key, and are of a queue without a limit."""
+        limited = self._definitions.limited_queues
+        self._freed(ended, soon=bool(limited) or not self._store.admits_as_it_finishes)
+
+    def _freed(self, ended: Collection[Claim], *, soon: bool) -> None:
         keys = {claim.key for claim in ended if claim.key is not None}
         limited = self._definitions.limited_queues
         queues = limited & {claim.queue for claim in ended} if limited else frozenset()
         if keys or queues:
             with self._lock:
+                wakes = soon or not self._keys
                 self._keys |= keys
                 self._queues |= queues
-            self.wake()
+                self._soon |= soon
+            if wakes:
+                self.wake()
 
     def claimed(self, claims: Collection[Claim]) -> None:
         """These runs have a thread: their queue may have waited for that before its rate lets in more."""
@@ -78,10 +90,14 @@ class Admission(Service):
 
     def step(self) -> float:
         self._free_places()
+        sweep = self.clock.monotonic() - self._swept >= _SWEEP_SECONDS
+        later = 0.0 if sweep else self._until_second_look()
+        if later > 0:
+            return later
         with self._lock:
             keys, self._keys = self._keys, set()
             queues, self._queues = self._queues, set()
-        sweep = self.clock.monotonic() - self._swept >= _SWEEP_SECONDS
+            self._soon, self._second_look = False, None
         early = self._looked + LEAST_PAUSE - self.clock.monotonic()
         if early > 0 and not (sweep or keys or queues):
             return early
@@ -95,6 +111,7 @@ class Admission(Service):
             with self._lock:
                 self._keys |= keys
                 self._queues |= queues
+                self._soon = True
             raise
         if sweep:
             self._swept = self.clock.monotonic()
@@ -102,10 +119,19 @@ class Admission(Service):
         self._looked = self.clock.monotonic()
         return pause
 
+    def _until_second_look(self) -> float:
+        """Seconds for which what has been freed can wait; 0 if there is something to do now."""
+        with self._lock:
+            if self._soon or self._queues or not self._keys:
+                return 0.0
+            if self._second_look is None:
+                self._second_look = self.clock.monotonic() + _SECOND_LOOK
+            return self._second_look - self.clock.monotonic()
+
     def _free_places(self) -> None:
         while self._ended:
             claim = self._ended[0]
             self._store.end_abandoned([claim.id], claim.node)
             with self._lock:
                 self._ended.pop(0)
-            self.places_freed([claim])
+            self._freed([claim], soon=True)

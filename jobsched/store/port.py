@@ -126,6 +126,10 @@ class Store(Protocol):
     def writes_in_turn(self) -> bool:
         """Whether whoever writes waits for whoever else does, whatever it is about: then two things are better written at once."""
 
+    @property
+    def admits_as_it_finishes(self) -> bool:
+        """Whether `finish` mostly lets in at once who waits for a key that it frees, so that `admit` finds nothing left to do."""
+
     def close(self) -> None:
         """Give back all connections; idempotent."""
 

@@ -27,6 +27,10 @@ class OnDialect:
     def writes_in_turn(self) -> bool:
         return self._dialect.writes_in_turn
 
+    @property
+    def admits_as_it_finishes(self) -> bool:
+        return self._dialect.admits_as_it_finishes
+
     def close(self) -> None:
         self._dialect.close()
 
