@@ -280,14 +280,11 @@ where job is null and source = 'enqueue' and claim_no = 0 and attempt = 0 and lo
   and scheduled_at is null and concurrency_key is null and timeout_ms is null and trace is null
 limit 1
 """
-#: What differs in runs like that one, each in a list, since to write whole rows takes twice as long; and the rows, as above, of
-#: those that are not like it, with their ids; and which of all are, in their order.
+#: What differs in runs like that one, each in a list, since to write whole rows takes twice as long; of those that are not like
+#: it the rows too, as above.
 CLAIMABLE_ALIKE = """
-select group_concat(id) filter (where is_alike), group_concat(available_at) filter (where is_alike),
-  group_concat(payload) filter (where is_alike), group_concat(run),
-  group_concat(id) filter (where not is_alike), group_concat(is_alike, '')
-from (
-  select id, available_at, payload, is_alike, case when not is_alike then
+select group_concat(id), group_concat(available_at), group_concat(payload), group_concat(run) from (
+  select id, available_at, payload, case when not is_alike then
     json_array(id, claim_no + 1, :node, namespace, job,
       (select revision from jobsched_jobs j where j.namespace = r.namespace and j.name = r.job),
       handler, source, queue, attempt + 1, max_attempts, losses, scheduled_at, available_at, :now, :generation, payload,

@@ -40,14 +40,13 @@ class Plain(NamedTuple):
 
 class Claimed(NamedTuple):
     """What was claimed, as it was read, in JSON: whole rows of `CLAIM_COLUMNS`; or of runs that are alike what differs, as
-    three lists, and behind them the rows of the others.
+    three lists, in which the others stand too, and behind them the rows of those.
     """
 
     wish: ClaimWish
     at: int
     rows: Sequence[Any] | str = ()
     alike: Plain | None = None
-    order: str = ""  #: 1 of those that are alike, 0 of the others
 
 
 def claim(connection: Connection | Driver, wish: ClaimWish, served: Served, now: datetime) -> Claimed:
@@ -85,19 +84,20 @@ def _claim_alike(
     alike = Plain(*first[0])
     asked = {**alike._asdict(), "namespace": namespace, "without": without, "now": at, "limit": wish.limit}
     asked |= {"node": wish.node, "generation": wish.generations[namespace]}
-    [(*lists, others, order)] = connection.exec_driver_sql(statements.CLAIMABLE_ALIKE, asked).fetchall()
-    _claim(connection, wish, at, namespace, f"{lists[0]},{others}" if others else lists[0])
-    return Claimed(wish, at, ",".join(f"[{texts or ''}]" for texts in lists), alike, order)
+    [lists] = connection.exec_driver_sql(statements.CLAIMABLE_ALIKE, asked).fetchall()
+    _claim(connection, wish, at, namespace, lists[0])
+    return Claimed(wish, at, ",".join(f"[{texts or ''}]" for texts in lists), alike)
 
 
 def claims_of(claimed: Claimed) -> list[Claim]:
     """What `claim` returned, as claims: apart from it, so that the lock is not held meanwhile."""
-    wish, at, rows, alike, order = claimed
+    wish, at, rows, alike = claimed
     if alike is not None:
-        *lists, others = value_of(f"[{rows}]")
-        claims = _alike_claims(wish, at, alike, *lists)
-        for place, row in zip([place for place, one in enumerate(order) if one == "0"], others, strict=True):
-            claims.insert(place, claim_of(row, _instant))
+        ids, *lists, others = value_of(f"[{rows}]")
+        claims = _alike_claims(wish, at, alike, ids, *lists)
+        places = {id_: place for place, id_ in enumerate(ids)} if others else {}
+        for row in others:
+            claims[places[row[0]]] = claim_of(row, _instant)
         return claims
     return [claim_of(row, _instant) for row in (value_of(rows) if isinstance(rows, str) else rows)]
 

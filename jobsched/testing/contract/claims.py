@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from jobsched.model.handler import CommandHandler, handler_text
-from jobsched.model.run import OnConflict, RunState, Source
+from jobsched.model.run import NewRun, OnConflict, RunState, Source
 from jobsched.store.port import Store
 from jobsched.testing.builders import (
     HANDLER,
@@ -83,6 +83,23 @@ class ClaimContract:
         assert {(one.claim_no, one.node, one.attempt, one.max_attempts) for one in claims} == {(1, node, 1, 2)}
         alike = {(one.handler, one.queue, one.source, one.generation, one.started_at) for one in claims}
         assert alike == {(HANDLER, "default", Source.ENQUEUE, 7, clock.now())}
+
+    def test_runs_that_stand_before_and_among_many_that_are_alike_are_claimed_in_order(self, store: Store) -> None:
+        def some() -> list[NewRun]:
+            return [a_run(payload={"n": n}) for n in range(30)]
+
+        first = [a_run(handler="other", payload={"first": True}), a_run(key="k", payload={"key": 1})]
+        made = store.enqueue([*first, *some(), a_run(key="l", payload={"key": 2}), *some()])
+
+        claims = claim(store, a_node(store), limit=60)
+
+        assert [one.id for one in claims] == [run.id for run in made[:60]]
+        assert [(one.handler, one.key, one.payload) for one in (claims[0], claims[1], claims[2], claims[32])] == [
+            ("other", None, {"first": True}),
+            (HANDLER, "k", {"key": 1}),
+            (HANDLER, None, {"n": 0}),
+            (HANDLER, "l", {"key": 2}),
+        ]
 
     def test_among_many_runs_that_are_alike_another_is_claimed_as_it_is(self, store: Store) -> None:
         trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -10,6 +10,7 @@ from jobsched.store.port import Store
 from jobsched.testing.builders import (
     HANDLER,
     LEASE,
+    NAMESPACE,
     a_node,
     a_run,
     a_transition,
@@ -17,9 +18,11 @@ from jobsched.testing.builders import (
     claim,
     given_back,
     runs,
+    states,
     the_run,
 )
 from jobsched.testing.clock import FakeClock
+from jobsched.testing.contract.queue_limits import given_limits
 
 WELL = Became(RunState.SUCCEEDED, None)
 
@@ -129,6 +132,30 @@ class FinishAndClaimContract:
         ours, claims = finish_and_claim(store, a_node(store), [])
 
         assert (ours, len(claims)) == ({}, 1)
+
+
+    def test_what_waits_for_a_key_goes_on_in_the_same_step_where_the_store_lets_it_in(self, store: Store) -> None:
+        node = a_node(store)
+        made = store.enqueue([a_run(key="k")] * 3)
+        ended = claim(store, node)
+
+        _, claims = finish_and_claim(store, node, ended)
+
+        assert [one.id for one in claims] == ([made[1].id] if store.admits_as_it_finishes else [])
+
+    def test_what_waits_for_a_full_queue_is_not_let_in_with_its_key(self, store: Store) -> None:
+        given_limits(store, {"mail": 1})
+        node = a_node(store)
+        store.enqueue([a_run(key="k"), a_run(queue="mail"), a_run(queue="mail", key="k")])
+        first, mail = claim(store, node)
+
+        finish_and_claim(store, node, [first])
+        store.admit([NAMESPACE], ["k"])
+
+        assert states(store) == [RunState.SUCCEEDED, RunState.RUNNING, RunState.BLOCKED]
+        finish_and_claim(store, node, [mail])
+        store.admit([NAMESPACE], ["k"], ["mail"])
+        assert states(store)[-1] is RunState.PENDING
 
 
 def finish_and_claim(

@@ -333,6 +333,53 @@ class KeyContract:
         assert states(store) == [SUCCEEDED] * 2 + [RUNNING] + [PENDING] * 2 + [BLOCKED] * 3
         assert store.admit(["default"]) == 0
 
+    def test_what_a_finish_frees_is_filled_with_it_or_by_the_next_admit(self, store: Store) -> None:
+        store.enqueue([a_run(key="k")] * 3)
+        store.finish([a_transition(one) for one in claim(store, a_node(store))])
+
+        assert states(store) == [SUCCEEDED, PENDING if store.admits_as_it_finishes else BLOCKED, BLOCKED]
+        store.admit(["default"], ["k"])
+        assert states(store) == [SUCCEEDED, PENDING, BLOCKED]
+
+    def test_a_place_that_a_retry_frees_is_filled_too(self, store: Store, clock: FakeClock) -> None:
+        store.enqueue([a_run(key="k", max_attempts=2), a_run(key="k")])
+        store.finish([a_retry(one, clock.now() + MINUTE) for one in claim(store, a_node(store))])
+
+        store.admit(["default"], ["k"])
+
+        assert states(store) == [SCHEDULED, PENDING]
+
+    def test_a_run_given_back_frees_no_place_of_its_key(self, store: Store) -> None:
+        store.enqueue([a_run(key="k")] * 2)
+        store.finish([given_back(one) for one in claim(store, a_node(store))])
+
+        assert store.admit(["default"], ["k"]) == 0
+        assert states(store) == [PENDING, BLOCKED]
+
+    def test_a_late_result_lets_nobody_in(self, store: Store) -> None:
+        store.enqueue([a_run(key="k")] * 2)
+        [held] = claim(store, a_node(store))
+
+        store.finish([a_transition(held)._replace(claim_no=9)])
+
+        assert store.admit(["default"], ["k"]) == 0
+        assert states(store) == [RUNNING, BLOCKED]
+
+    def test_keys_of_different_limits_are_filled_at_once_each_as_far_as_it_goes_the_oldest_first(
+        self, store: Store
+    ) -> None:
+        wide, narrow = a_limited_job("wide", limit=3), a_limited_job("narrow")
+        store.enqueue([a_run(key="payload.region=eu")] * 3)
+        store.enqueue([a_trigger(wide, priority=priority) for priority in (0, 0, 5, 0, 1, 0)])
+        store.enqueue([a_trigger(narrow), a_trigger(narrow)])
+        given_jobs(store, wide, narrow, a_limited_job("regional", key="payload.region", limit=2))
+
+        admitted = store.admit(["default"], ["job:wide", "job:narrow", "payload.region=eu", "job:nobody"])
+
+        assert admitted == 3
+        regional, by_priority = [PENDING, PENDING, BLOCKED], [PENDING, PENDING, BLOCKED, PENDING, BLOCKED, BLOCKED]
+        assert states(store) == [*regional, *by_priority, PENDING, BLOCKED]
+
     def test_admit_with_no_free_place_admits_nobody(self, store: Store) -> None:
         store.enqueue([a_run(key="k")] * 2)
 
