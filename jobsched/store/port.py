@@ -259,7 +259,8 @@ class Store(Protocol):
         What is failed now, and has an `on_failure`, makes that run in the same transaction: see `model/failure.py`.
         So are breaches noted that `alerts` asks for; and a success ends the final failures of its job.
 
-        A run that ends as `abandoned` goes on holding its key and its queue: see `end_abandoned`.
+        A run that ends as `abandoned` goes on holding its key and its queue: see `end_abandoned`. Who waits for a key that is
+        freed becomes pending here, if the store `admits_as_it_finishes`, or by the next `admit`.
         """
 
     def finish_and_claim(

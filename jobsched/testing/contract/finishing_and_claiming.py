@@ -133,7 +133,6 @@ class FinishAndClaimContract:
 
         assert (ours, len(claims)) == ({}, 1)
 
-
     def test_what_waits_for_a_key_goes_on_in_the_same_step_where_the_store_lets_it_in(self, store: Store) -> None:
         node = a_node(store)
         made = store.enqueue([a_run(key="k")] * 3)

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Callable
 
+import pytest
+
 from jobsched.errors import SyncConflictError
 from jobsched.model.run import RunState
 from jobsched.model.state import StoredJob, SyncChange
@@ -111,16 +113,17 @@ class RaceContract:
         assert len(runs(store, states=HOLDERS)) == 2
         assert len(runs(store)) == 2 * 5 + 6
 
-    def test_places_freed_at_once_are_filled_once(self, store: Store, open_again: Callable[[], Store]) -> None:
-        job = a_limited_job(limit=3)
-        given_jobs(store, job)
-        store.enqueue([a_trigger(job)] * 20)
-        store.finish([a_transition(one) for one in claim(store, a_node(store))])
+    @pytest.mark.parametrize("keys", [None, ["job:nightly"]])
+    def test_places_that_are_free_at_once_are_filled_once(
+        self, store: Store, open_again: Callable[[], Store], keys: list[str] | None
+    ) -> None:
+        store.enqueue([a_trigger(a_limited_job())] * 20)
+        given_jobs(store, a_limited_job(limit=4))
 
-        admitted = in_parallel([open_again() for _ in range(8)], lambda mine: mine.admit([NAMESPACE]))
+        admitted = in_parallel([open_again() for _ in range(8)], lambda mine: mine.admit([NAMESPACE], keys))
 
         assert sum(admitted) == 3
-        assert len(runs(store, states=HOLDERS)) == 3
+        assert len(runs(store, states=HOLDERS)) == 4
 
     def test_future_runs_are_promoted_once(self, store: Store, open_again: Callable[[], Store]) -> None:
         # In the store's past by now, but made as future ones.

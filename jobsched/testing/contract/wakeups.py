@@ -100,10 +100,11 @@ class WakeUpContract:
         self, store: Store, open_again: Callable[[], Store]
     ) -> None:
         store.enqueue([a_run(key="k")] * 2)
-        store.finish([a_transition(one) for one in claim(store, a_node(store))])
+        ended = [a_transition(one) for one in claim(store, a_node(store))]
         bell, other = Bell("pending", "runs"), open_again()
 
         with closing(store.listen(bell.ring)):
+            other.finish(ended)
             other.admit(["default"])
 
             assert bell.rang()
