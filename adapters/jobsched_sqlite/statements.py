@@ -115,11 +115,11 @@ _ANY_LIMITED = """
 exists (select 1 from jobsched_queues where (max_running is not null or rate is not null)
   and namespace in (select json_extract(value, '$[0]') from json_each(:keys)))
 """
-#: The keys of these runs under which others are blocked. Where nothing is blocked at all, no run is looked at.
+#: The keys of these runs under which others are blocked. Where nothing is blocked, in any namespace, no run is looked at.
 FREED_KEYS = """
 select distinct namespace, concurrency_key from jobsched_runs r
 where id in (select value from json_each(
-    case when exists (select 1 from jobsched_runs where state = 'blocked') then ? else '[]' end))
+    case when exists (select 1 from jobsched_runs where state = 'blocked' and namespace >= '') then ? else '[]' end))
   and concurrency_key is not null and exists (
     select 1 from jobsched_runs b
     where b.state = 'blocked' and b.namespace = r.namespace and b.concurrency_key = r.concurrency_key)
