@@ -115,6 +115,24 @@ class Doorbell(Protocol):
     def close(self) -> None: ...
 
 
+class FireAhead(Protocol):
+    """A fire that is written, with its claims, and that nobody sees: it holds its jobs until it is committed, or dropped."""
+
+    @property
+    def firings(self) -> Sequence[Firing]:
+        """What it fires, of all that was to be."""
+
+    @property
+    def claims(self) -> Sequence[Claim]:
+        """What the node owns of that once it is committed."""
+
+    def commit(self) -> list[Created] | None:
+        """What was made; None, and nothing is, unless the slot has come and a fire would make just this now."""
+
+    def drop(self) -> None:
+        """Nothing is made, unless it was committed; never raises."""
+
+
 class Store(Protocol):
     """A database that holds jobs, runs, nodes and generations."""
 
@@ -125,6 +143,10 @@ class Store(Protocol):
     @property
     def writes_in_turn(self) -> bool:
         """Whether whoever writes waits for whoever else does, whatever it is about: then two things are better written at once."""
+
+    @property
+    def fires_ahead(self) -> bool:
+        """Whether `fire_ahead` is worth a try."""
 
     def close(self) -> None:
         """Give back all connections; idempotent."""
@@ -178,6 +200,13 @@ class Store(Protocol):
         """As `fire`; and of the new runs those may be claimed in the same write that `claim` would bring at this instant.
 
         None while others wait that it might bring before them. What is not claimed here waits as after `fire`.
+        """
+
+    def fire_ahead(self, firings: Sequence[Firing], wish: ClaimWish | None, at: datetime) -> FireAhead | None:
+        """What `fire`, or with a wish `fire_and_claim`, would do with these at their slot, `at`, which is soon: to be committed then.
+
+        Of those jobs whose runs would be pending or claimed. Others that fire them pass them over, who writes or counts them waits.
+        None: it cannot be done ahead. It is rolled back by itself if nothing has become of it a second after the slot.
         """
 
     def slot_states(self, namespace: str, job: str, slots: Sequence[datetime]) -> list[SlotRow]:

@@ -27,6 +27,10 @@ class OnDialect:
     def writes_in_turn(self) -> bool:
         return self._dialect.writes_in_turn
 
+    @property
+    def fires_ahead(self) -> bool:
+        return self._dialect.fires_ahead
+
     def close(self) -> None:
         self._dialect.close()
 
