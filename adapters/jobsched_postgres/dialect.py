@@ -24,8 +24,8 @@ from jobsched.model.health import ServerFacts
 from jobsched.model.run import Became, Claim, LogLine, NewRun, Reason, RunState, Transition
 from jobsched.model.state import Firing, JobWrite
 from jobsched.store.faults import fault_point
-from jobsched.store.port import ClaimWish, Doorbell, Topic
-from jobsched_postgres import batches, fires, inspection, statements
+from jobsched.store.port import ClaimWish, Doorbell, FireAhead, Topic
+from jobsched_postgres import ahead, batches, fires, inspection, statements
 from jobsched_postgres.batches import as_text
 from jobsched_postgres.connections import (
     BEGIN,
@@ -95,6 +95,7 @@ class PostgresDialect(Dialect):
     """One database of a server."""
 
     sql_name = "postgresql"
+    fires_ahead = True
     recent_runs = statements.RECENT_RUNS
 
     def __init__(self, location: Location, *, clock: Clock | None) -> None:
@@ -429,18 +430,21 @@ class PostgresDialect(Dialect):
         return fires.prepared(firing)
 
     def fire(self, connection: Connection, firings: Sequence[Firing], wish: ClaimWish | None = None) -> Fired:
-        begin = self._begun_by_fire(connection) if firings else None
+        begin = self._begun_by_fire(connection) if firings else ()
         return fires.fire(connection, self.given_now(), firings, wish, begin)
 
-    def _begun_by_fire(self, connection: Connection) -> str | None:
-        """What is to begin the transaction along with it; None if it has been begun."""
+    def _begun_by_fire(self, connection: Connection) -> Sequence[fires.Sent]:
+        """What is to begin the transaction along with it; nothing if it has been begun."""
         if as_driver(connection.connection.driver_connection).info.transaction_status is not TransactionStatus.IDLE:
-            return None
+            return ()
         begin = begin_statement(BEGIN, connection.info)
         if begin == BEGIN:
-            return begin
+            return [(begin, None)]
         connection.exec_driver_sql(begin)  # several statements, which can only be sent alone
-        return None
+        return ()
+
+    def fire_ahead(self, firings: Sequence[Firing], wish: ClaimWish | None, at: datetime) -> FireAhead | None:
+        return ahead.fire_ahead(self._engine, self._where, self._begun_by_fire, self, firings, wish, at)
 
     def write_jobs(self, connection: Connection, namespace: str, generation: int, writes: Sequence[JobWrite]) -> None:
         connection.exec_driver_sql(statements.WRITE_JOBS, self._written(namespace, generation, writes))

@@ -26,6 +26,10 @@ _STATES = {state.value: state for state in RunState}
 _RUNNING = RunState.RUNNING.value
 
 
+#: A statement whose answer nobody reads, and its parameters.
+Sent = tuple[str, Mapping[str, Any] | None]
+
+
 class Prepared(NamedTuple):
     """A firing as elements of the statements' arrays, whether it makes a plain run, and the key that it is counted by."""
 
@@ -49,7 +53,7 @@ def fire(
     now: datetime | None,
     firings: Sequence[Firing],
     wish: ClaimWish | None,
-    begin: str | None = None,
+    begin: Sequence[Sent] = (),
 ) -> Fired:
     """`begin`: what begins the transaction, if nothing has: it goes along."""
     if not firings:
@@ -70,14 +74,14 @@ def fire(
 
 
 def _sent(
-    driver: psycopg.Connection[Any], begin: str | None, advance: Mapping[str, Any], insert: Mapping[str, Any] | None
+    driver: psycopg.Connection[Any], begin: Sequence[Sent], advance: Mapping[str, Any], insert: Mapping[str, Any] | None
 ) -> tuple[list[int] | None, list[Any]]:
     """Which have moved, None if all, and what was inserted. All is sent in one: each way back would wait for Python's lock, in
     line behind the handlers of what has just been fired.
     """
     with driver.pipeline() if SENDS_TWO else nullcontext():
-        if begin is not None:
-            driver.execute(begin)
+        for statement, asked in begin:
+            driver.execute(statement, asked)
         advanced = driver.execute(statements.ADVANCE, advance)
         inserted = None if insert is None else driver.execute(statements.INSERT_PLAIN, insert)
     [(moved, _, _)] = advanced.fetchall()

@@ -312,6 +312,42 @@ returning id, state, namespace, job, case when state = 'running' and %(revisions
   started_at
 """
 
+#: A transaction that is held open until a slot has come waits for nothing longer than till then, and is ended by the server
+#: if it has heard nothing of it a second later.
+HOLD = """
+with clock as materialized (
+  select greatest(ceil(extract(epoch from %(at)s::timestamptz - coalesce(%(now)s::timestamptz, clock_timestamp())) * 1000), 1)
+    ::bigint as early)
+select set_config('lock_timeout', early::text, true),
+  set_config('idle_in_transaction_session_timeout', (early + 1000)::text, true)
+from clock
+"""
+
+#: The server's clock may be a little behind what the node knows of it. A statement of its own, since the next one is to see what
+#: was committed meanwhile.
+AWAIT = """
+select pg_sleep(greatest(0, least(0.05,
+  extract(epoch from %(at)s::timestamptz - coalesce(%(now)s::timestamptz, clock_timestamp()))))::double precision)
+"""
+
+#: What ADVANCE and INSERT_PLAIN have asked of what they did not lock; and that a pause of a queue was put meanwhile. A lease, and
+#: that nothing waits but what this has inserted itself, are asked for only if the node has claimed some of it.
+CONFIRM = """
+with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now)
+select clock.now >= %(at)s::timestamptz and clock.now < %(until)s::timestamptz
+  and (%(node)s::bigint is null
+    or exists (select 1 from jobsched_nodes node where node.id = %(node)s::bigint and node.dead_at is null
+        and node.heartbeat_at + node.lease_ms * interval '1 millisecond' >= clock.now)
+      and not exists (select 1 from jobsched_runs r where r.state = 'pending' and r.namespace = any(%(served)s::text[])
+        and r.id <> all(%(own)s::bigint[])))
+  and not exists (select 1 from jobsched_pauses p where p.namespace = any(%(namespaces)s::text[])
+    and (p.scope = 'all' or p.scope = 'job' and p.name = any(%(jobs)s::text[])
+      or p.scope = 'queue' and p.name = any(%(queues)s::text[])))
+  and not exists (select 1 from jobsched_queues q where q.namespace = any(%(namespaces)s::text[])
+    and q.queue = any(%(queues)s::text[]) and (q.max_running is not null or q.rate is not null))
+from clock
+"""
+
 WRITE_JOBS = """
 with clock as materialized (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now)
 insert into jobsched_jobs

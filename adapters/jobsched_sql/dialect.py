@@ -14,7 +14,7 @@ from jobsched.model.figures import Sizes
 from jobsched.model.health import FileFacts, ServerFacts
 from jobsched.model.run import Became, Claim, LogLine, NewRun, Reason, RunState, Transition
 from jobsched.model.state import Firing, JobWrite
-from jobsched.store.port import ClaimWish, Doorbell, Topic
+from jobsched.store.port import ClaimWish, Doorbell, FireAhead, Topic
 from jobsched_sql.types import Instant
 
 Result = TypeVar("Result")
@@ -113,6 +113,8 @@ class Dialect(ABC):
     writes_in_turn: ClassVar[bool] = False
     #: Whether `finish` lets in who waits for the keys that it frees, where no queue lets only so many in.
     admits_as_it_finishes: ClassVar[bool] = False
+    #: Whether a transaction may be held open for a moment, in which others write.
+    fires_ahead: ClassVar[bool] = False
     #: Statements that a new database needs before its schema.
     before_schema: ClassVar[str] = ""
 
@@ -235,6 +237,10 @@ class Dialect(ABC):
         Of these jobs the plain slots whose key is idle are inserted: see `plain_slots`. Of those, what `wish` asks for may be
         claimed: see `claimed_slots`.
         """
+
+    def fire_ahead(self, firings: Sequence[Firing], wish: ClaimWish | None, at: datetime) -> FireAhead | None:
+        """As the store does; asked only of a dialect that `fires_ahead`."""
+        raise NotImplementedError
 
     @abstractmethod
     def write_jobs(self, connection: Connection, namespace: str, generation: int, writes: Sequence[JobWrite]) -> None:

@@ -94,6 +94,8 @@ def resume(connection: Connection, dialect: Dialect, resumption: Resumption) -> 
     if resumption.ended:
         rows = [_row(pause) for pause in resumption.ended]
         connection.execute(_END, [{f"old_{name}": row[name] for name in _KEY} for row in rows])
+    # What is fired ahead of its slot is let go when that comes, since this is not committed by then.
+    slots.await_jobs(connection, resumption.namespace, [firing.job for firing in resumption.firings])
     # Only then: of what a pause holds nothing is fired.
     made = slots.fire_all(connection, dialect, resumption.firings)
     if made is None:

@@ -16,6 +16,8 @@ from jobsched_sql.rows import driver_rows
 from jobsched_sql.tables import NAMESPACE, jobs, pauses
 from jobsched_sql.types import Instant
 
+_CHUNK = 500
+
 
 def next_due(connection: Connection, namespaces: Sequence[str]) -> datetime | None:
     """The earliest next slot. One small question per namespace: each is answered by the first entry of the index."""
@@ -93,6 +95,14 @@ def fire_all(connection: Connection, dialect: Dialect, firings: Sequence[Firing]
     """The same, of all jobs or none. None, for a rollback: somebody moved a cursor."""
     fired = dialect.fire(connection, firings)
     return _made(connection, dialect, fired) if len(fired.moved) == len(firings) else None
+
+
+def await_jobs(connection: Connection, namespace: str, names: Sequence[str]) -> None:
+    """Hold these jobs, in order: who fires them has done so, or will not."""
+    names = sorted(names)
+    for start in range(0, len(names), _CHUNK):
+        chunk = jobs.c.namespace == namespace, jobs.c.name.in_(names[start : start + _CHUNK])
+        connection.execute(select(jobs.c.name).where(*chunk).order_by(jobs.c.name).with_for_update(key_share=True))
 
 
 def _made(connection: Connection, dialect: Dialect, fired: Fired) -> list[Created]:

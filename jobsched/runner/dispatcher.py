@@ -3,7 +3,8 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from jobsched.clock import Clock
 from jobsched.errors import StoreError
@@ -20,7 +21,7 @@ from jobsched.runner.pauses import NodePauses
 from jobsched.runner.pool import Pool
 from jobsched.runner.service import NotNowError, Service
 from jobsched.store.faults import fault_point
-from jobsched.store.port import ClaimWish, Store
+from jobsched.store.port import ClaimWish, FireAhead, Store
 
 #: A node that does not know a handler leaves its runs to others for so long.
 _LEFT_TO_OTHERS = timedelta(seconds=60)
@@ -28,10 +29,19 @@ _LEFT_TO_OTHERS = timedelta(seconds=60)
 _LOOK_AT_WAITING = 0.05
 #: So long at most what is fired waits for places that quick handlers are about to free.
 _FOR_PLACES = 0.03
+#: The same of what is written already: to write it anew would take longer.
+_FOR_PLACES_OF_HELD = 0.1
 
 
 #: Writes what has ended, and claims.
 WriteBoth = Callable[[Sequence[Transition]], tuple[Mapping[int, Became], list[Claim]]]
+
+
+class HeldFire(NamedTuple):
+    """A fire that the store holds, and what the node wished for with it; None: nothing."""
+
+    fire: FireAhead
+    wish: ClaimWish | None
 
 
 class Dispatcher(Service):
@@ -146,6 +156,50 @@ class Dispatcher(Service):
         finally:
             self._fired()
 
+    def hold(self, firings: Sequence[Firing], at: datetime, *, first: bool) -> HeldFire | None:
+        """As the store's `fire_ahead`, for this node. No place is promised: till then they are for what is due.
+
+        Of the first ones of a slot it claims what there would be places for now; of others all, if quick handlers will soon have
+        made room for them, or nothing.
+        """
+        if not self._heartbeat.fit:
+            return None
+        quick = self.buffer.room >= len(firings) and self._may_claim_fired
+        room = len(firings) if quick else self._room_to_fire(len(firings)) if first else 0
+        wish = self._wish(self._heartbeat.node, room) if room > 0 else None
+        fire = self._store.fire_ahead(firings, wish, at)
+        return None if fire is None else HeldFire(fire, wish)
+
+    def commit(self, held: HeldFire) -> list[Created] | None:
+        """Let it be, and begin what it has claimed; None if it may not be, or the node would not wish for it now: drop it."""
+        with self._promising:
+            self._firing += 1
+        try:
+            created = self._commit(held.fire, held.wish)
+            if created is not None and len(held.fire.claims) < len(created):
+                self._caught_up = False
+                self.wake()
+            return created
+        finally:
+            self._fired()
+
+    def _commit(self, fire: FireAhead, wish: ClaimWish | None) -> list[Created] | None:
+        if wish is None or not fire.claims:
+            return fire.commit() if self._heartbeat.fit else None
+        count = len(fire.claims)
+        self._await_places(count, _FOR_PLACES_OF_HELD)
+        room = self._promise(lambda: self._room_to_fire(count))
+        try:
+            began = self.clock.monotonic()
+            if room < count or not self._heartbeat.fit or self._wish(self._heartbeat.node, wish.limit) != wish:
+                return None
+            created = fire.commit()
+            if created is not None:
+                self._begin(fire.claims, wish.node, began)
+            return created
+        finally:
+            self._redeem(room)
+
     def _fired(self) -> None:
         with self._promising:
             self._firing -= 1
@@ -160,11 +214,11 @@ class Dispatcher(Service):
             self._held_off = self._held_off or left
         return left
 
-    def _await_places(self, count: int) -> None:
+    def _await_places(self, count: int, longest: float = _FOR_PLACES) -> None:
         """A moment, where handlers are quick: to have what was fired claimed by itself would take longer."""
         if not self._may_claim_fired:
             return
-        until = self.clock.monotonic() + _FOR_PLACES
+        until = self.clock.monotonic() + longest
         while (room := self.buffer.room) >= count and not self.stopping:
             self._freed.clear()
             self._pool.low = self._pool.size + room - count

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from itertools import islice, takewhile
 
@@ -48,6 +48,17 @@ class Reckoner:
         soon = takewhile(lambda due: due.next_at <= now, islice(self._ahead, most))
         taken = [(due, self._ahead.pop(due)) for due in list(soon)]
         return [firing for due, firing in taken if _holds(due, firing, now)]
+
+    def awaited(self, at: datetime, most: int) -> list[Firing]:
+        """What was reckoned ahead of jobs that are due just then, the most urgent first."""
+        soon = takewhile(lambda due: due.next_at <= at, self._ahead)
+        found = [firing for due in soon if due.next_at == at and (firing := self._ahead[due]).runs]
+        return sorted(found, key=lambda firing: firing.runs[0].priority)[:most]
+
+    def drop(self, fired: Iterable[Firing]) -> None:
+        """These have been fired."""
+        done = {(one.namespace, one.job) for one in fired}
+        self._ahead = {due: firing for due, firing in self._ahead.items() if (due.namespace, due.name) not in done}
 
     def load(self, jobs: Sequence[DueJob]) -> None:
         """Read those of their definitions that are not known, in one query."""

@@ -32,6 +32,7 @@ from jobsched.observe.events import (
 )
 from jobsched.observe.listeners import Events
 from jobsched.runner.admission import Admission
+from jobsched.runner.ahead import Ahead
 from jobsched.runner.alerts import AlertWatch, Refusal
 from jobsched.runner.bell import Bell
 from jobsched.runner.canceller import Canceller
@@ -218,6 +219,7 @@ class Runner:
             self.definitions,
             self.heartbeat,
             self.dispatcher.fire,
+            Ahead(clock, self.heartbeat.now, self.dispatcher) if store.fires_ahead else None,
             self.dispatcher.wake,
             pruner.touch,
             self.events,

@@ -12,6 +12,7 @@ from jobsched.model.run import Covers, Created, RunState
 from jobsched.model.state import DueJob, Firing
 from jobsched.observe.events import RunSkipped
 from jobsched.observe.listeners import Events
+from jobsched.runner.ahead import Ahead
 from jobsched.runner.definitions import Definitions
 from jobsched.runner.heartbeat import Heartbeat
 from jobsched.runner.lanes import side_by_side
@@ -31,10 +32,10 @@ _SLICE, _SLICES, _READY = 1000, 2, 5000
 #: the next one is written. Of very many the pieces are larger, for each costs a commit.
 _PIECE, _MANY, _LARGE_PIECE, _LANES = 250, 1000, 500, 2
 #: So long before a slot what it fires is reckoned, of so many jobs; but the handlers of what was just fired go first, until
-#: the slot is near.
+#: the slot is near; where it is then to be written too, they have less time for themselves.
 _AHEAD = timedelta(seconds=2)
 _MOST_AHEAD = 10_000
-_AFTER_FIRING = timedelta(milliseconds=500)
+_AFTER_FIRING, _BEFORE_WRITING = timedelta(milliseconds=500), timedelta(milliseconds=300)
 _NEAR = timedelta(milliseconds=250)
 _NOTHING_FIRED = 0.05
 
@@ -52,13 +53,14 @@ class Scheduler(Service):
         definitions: Definitions,
         heartbeat: Heartbeat,
         fire: Callable[[Sequence[Firing]], list[Created]],
+        ahead: Ahead | None,
         on_pending: Callable[[], None],
         on_more_history: Callable[[Iterable[tuple[str, str]]], None],
         events: Events,
     ) -> None:
-        """`fire`: as the store does, and what comes of it may be performed here at once."""
+        """`fire`: as the store does, and what comes of it may be performed here at once. `ahead`: where the store can do that."""
         super().__init__(clock)
-        self._events, self._fire_now = events, fire
+        self._events, self._fire_now, self._ahead = events, fire, ahead
         self._store, self._options, self._definitions = store, options, definitions
         self._heartbeat, self._on_pending, self._on_more_history = heartbeat, on_pending, on_more_history
         self._reckoner = Reckoner(definitions, store.prepare)
@@ -70,6 +72,7 @@ class Scheduler(Service):
     def step(self) -> float | None:
         if not self._heartbeat.fit:
             raise NotNowError
+        self._finish_ahead()
         namespaces = self._definitions.namespaces
         has_come = not self._options.once and self._has_come(namespaces)
         found, created = self._fire_due() if has_come else (0, 0)
@@ -92,6 +95,12 @@ class Scheduler(Service):
         if self._awaited is None or self._awaited > self._heartbeat.now():
             self._awaited = self._store.next_due(namespaces)
         return self._awaited is not None and self._awaited <= self._heartbeat.now()
+
+    def _finish_ahead(self) -> None:
+        """What was fired ahead is not fired again."""
+        if self._ahead is not None and (fired := self._ahead.finish(self._heartbeat.now())):
+            self._reckoner.drop(fired)
+            self._fired_at = self._heartbeat.now()
 
     def _fire_due(self) -> tuple[int, int]:
         """How many jobs were found due, and how many runs were made of their slots.
@@ -131,6 +140,14 @@ class Scheduler(Service):
             created += fired
         return created
 
+    def stop(self) -> None:
+        super().stop()
+        if self._ahead is not None:
+            self._ahead.stop()
+
+    def join(self, seconds: float) -> bool:
+        return super().join(seconds) and (self._ahead is None or self._ahead.join(seconds))
+
     def _until(self, instant: datetime | None) -> float:
         if instant is None:
             return math.inf
@@ -142,15 +159,23 @@ class Scheduler(Service):
         if not until or next_due is None:
             return until
         if next_due == self._reckoned_for:
-            return 0.0 if self._reckoner.go_on() else self._until(next_due)
+            return self._until_written(next_due, more=self._reckoner.go_on())
         begin = next_due - _AHEAD
         if self._fired_at is not None:
-            begin = max(begin, min(self._fired_at + _AFTER_FIRING, next_due - _NEAR))
+            begin = max(
+                begin,
+                min(self._fired_at + (_AFTER_FIRING if self._ahead is None else _BEFORE_WRITING), next_due - _NEAR),
+            )
         if early := self._until(begin):
             return min(early, until)
         soon = self._store.due(self._definitions.namespaces, next_due, _MOST_AHEAD)
         self._reckoned_for = next_due
-        return 0.0 if self._reckoner.reckon_ahead(soon) else self._until(next_due)
+        return self._until_written(next_due, more=self._reckoner.reckon_ahead(soon))
+
+    def _until_written(self, at: datetime, *, more: bool) -> float:
+        """Seconds to when something is to be done for that slot. `more`: some of what it fires is still to be reckoned."""
+        pause = self._until(at) if self._ahead is None else self._ahead.look(at, partial(self._reckoner.awaited, at))
+        return 0.0 if more else pause
 
     def _fire(self, firings: Sequence[Firing]) -> list[Created]:
         return self._in_lanes([partial(self._write, piece) for piece in pieces(firings, _priority)])

@@ -115,6 +115,24 @@ class Doorbell(Protocol):
     def close(self) -> None: ...
 
 
+class FireAhead(Protocol):
+    """A fire that is written, with its claims, and that nobody sees: it holds its jobs until it is committed, or dropped."""
+
+    @property
+    def firings(self) -> Sequence[Firing]:
+        """What it fires, of all that was to be."""
+
+    @property
+    def claims(self) -> Sequence[Claim]:
+        """What the node owns of that once it is committed."""
+
+    def commit(self) -> list[Created] | None:
+        """What was made; None, and nothing is, unless the slot has come and a fire would make just this now."""
+
+    def drop(self) -> None:
+        """Nothing is made, unless it was committed; never raises."""
+
+
 class Store(Protocol):
     """A database that holds jobs, runs, nodes and generations."""
 
@@ -129,6 +147,10 @@ class Store(Protocol):
     @property
     def admits_as_it_finishes(self) -> bool:
         """Whether `finish` mostly lets in at once who waits for a key that it frees, so that `admit` finds nothing left to do."""
+
+    @property
+    def fires_ahead(self) -> bool:
+        """Whether `fire_ahead` is worth a try."""
 
     def close(self) -> None:
         """Give back all connections; idempotent."""
@@ -182,6 +204,13 @@ class Store(Protocol):
         """As `fire`; and of the new runs those may be claimed in the same write that `claim` would bring at this instant.
 
         None while others wait that it might bring before them. What is not claimed here waits as after `fire`.
+        """
+
+    def fire_ahead(self, firings: Sequence[Firing], wish: ClaimWish | None, at: datetime) -> FireAhead | None:
+        """What `fire`, or with a wish `fire_and_claim`, would do with these at their slot, `at`, which is soon: to be committed then.
+
+        Of those jobs whose runs would be pending or claimed. Others that fire them pass them over, who writes or counts them waits.
+        None: it cannot be done ahead. It is rolled back by itself if nothing has become of it a second after the slot.
         """
 
     def slot_states(self, namespace: str, job: str, slots: Sequence[datetime]) -> list[SlotRow]:

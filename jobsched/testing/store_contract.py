@@ -23,6 +23,7 @@ from jobsched.testing.contract.enqueueing import EnqueueContract
 from jobsched.testing.contract.failures import FailureContract
 from jobsched.testing.contract.finishing import FinishContract
 from jobsched.testing.contract.finishing_and_claiming import FinishAndClaimContract
+from jobsched.testing.contract.firing_ahead import FireAheadContract
 from jobsched.testing.contract.firing_and_claiming import FireAndClaimContract
 from jobsched.testing.contract.idempotency import OnceContract
 from jobsched.testing.contract.inspecting import InspectContract
@@ -63,6 +64,7 @@ class StoreContract(
     FinishContract,
     FinishAndClaimContract,
     FireAndClaimContract,
+    FireAheadContract,
     FailureContract,
     AlertContract,
     AbandonContract,

@@ -31,6 +31,10 @@ class OnDialect:
     def admits_as_it_finishes(self) -> bool:
         return self._dialect.admits_as_it_finishes
 
+    @property
+    def fires_ahead(self) -> bool:
+        return self._dialect.fires_ahead
+
     def close(self) -> None:
         self._dialect.close()
 

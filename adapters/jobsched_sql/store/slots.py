@@ -10,7 +10,7 @@ from jobsched.model.audit import Act
 from jobsched.model.backfill import Refill, SlotRow
 from jobsched.model.run import Claim, Created
 from jobsched.model.state import DueJob, Firing
-from jobsched.store.port import ClaimWish
+from jobsched.store.port import ClaimWish, FireAhead
 from jobsched_sql import auditing, backfill, questions, slots
 from jobsched_sql.store.base import OnDialect
 
@@ -31,15 +31,19 @@ class SqlSlots(OnDialect):
         return self._fired(firings, None)[0]
 
     def fire_and_claim(self, firings: Sequence[Firing], wish: ClaimWish) -> tuple[list[Created], list[Claim]]:
-        # What is chosen queue by queue is left to `claim`.
-        of_any_queue = wish.queues is None and not wish.paused and not wish.shares
-        return self._fired(firings, wish if of_any_queue and wish.limit > 0 else None)
+        return self._fired(firings, wish if _is_of_any_queue(wish) else None)
 
     def _fired(self, firings: Sequence[Firing], wish: ClaimWish | None) -> tuple[list[Created], list[Claim]]:
         if not firings:
             return [], []
         made, claims = slots.fire(self._dialect, firings, wish)
         return self._announced(made, [run for firing in firings for run in firing.runs]), claims
+
+    def fire_ahead(self, firings: Sequence[Firing], wish: ClaimWish | None, at: datetime) -> FireAhead | None:
+        if not self._dialect.fires_ahead:
+            return None
+        asked = wish if wish is not None and _is_of_any_queue(wish) else None
+        return self._dialect.fire_ahead(firings, asked, at)
 
     def slot_states(self, namespace: str, job: str, slots: Sequence[datetime]) -> list[SlotRow]:
         return self._dialect.read(lambda connection: questions.slot_states(connection, namespace, job, slots))
@@ -52,3 +56,8 @@ class SqlSlots(OnDialect):
 
         made = self._dialect.write(fill)
         return None if made is None else self._announced(made, refill.runs)
+
+
+def _is_of_any_queue(wish: ClaimWish) -> bool:
+    """What is chosen queue by queue is left to `claim`."""
+    return wish.queues is None and not wish.paused and not wish.shares and wish.limit > 0

@@ -84,7 +84,7 @@ def test_behind_a_pooler_that_refuses_options_the_time_limits_begin_the_transact
     monkeypatch.setattr(psycopg, "connect", pooler)
     sent = fires._sent
 
-    def noting(driver: "psycopg.Connection[tuple[object, ...]]", begin: str | None, *args: object) -> object:
+    def noting(driver: "psycopg.Connection[tuple[object, ...]]", begin: object, *args: object) -> object:
         begun.append((begin, driver.execute("show statement_timeout").fetchone()))
         return sent(driver, begin, *args)  # type: ignore[arg-type]
 
@@ -92,4 +92,4 @@ def test_behind_a_pooler_that_refuses_options_the_time_limits_begin_the_transact
     with closing(open_store(postgres_url, clock=clock)) as pooled:
         assert fire(pooled, stored) == [RunState.PENDING]
 
-    assert begun == [(None, ("15s",))]
+    assert begun == [((), ("15s",))]

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,13 +11,15 @@ import pytest
 from jobsched.clock import SystemClock, Waitable
 from jobsched.errors import StoreUnavailableError
 from jobsched.model.run import RunState
-from jobsched.runner.dispatcher import Dispatcher
+from jobsched.runner.dispatcher import Dispatcher, HeldFire
 from jobsched.runner.held import Held
 from jobsched.runner.options import Options
 from jobsched.runner.pool import Pool
 from jobsched.runner.service import NotNowError
 from jobsched.store.port import ClaimWish
 from jobsched.testing.builders import a_pause
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def asked_of_the_store(pool: Pool, **options: Any) -> Mapping[str, int]:
@@ -124,12 +127,14 @@ class Firing:
             claim=lambda wish: [a_held(n).claim for n in range(min(waiting, wish.limit))],
             fire=lambda firings: [],
             fire_and_claim=self._fire_and_claim,
+            fire_ahead=self._fire_ahead,
             writes_in_turn=False,
         )
         heartbeat: Any = SimpleNamespace(fit=True, node=1, longest_claim=10)
         self.heartbeat = heartbeat
         definitions: Any = SimpleNamespace(generations={}, load=lambda wanted: None)
         pauses: Any = SimpleNamespace(of_queues=())
+        self.definitions, self.pauses = definitions, pauses
         held: Any = SimpleNamespace(add=lambda runs: None)
         self.dispatcher = Dispatcher(
             store,
@@ -146,6 +151,17 @@ class Firing:
     def _fire_and_claim(self, firings: Any, wish: ClaimWish) -> tuple[list[Any], list[Any]]:
         self.asked.append(wish.limit)
         return [], [self._a_held(100 + n).claim for n in range(min(len(firings), wish.limit))]
+
+    def _fire_ahead(self, firings: Any, wish: ClaimWish | None, at: datetime) -> Any:
+        self.asked.append(0 if wish is None else wish.limit)
+        claims = [self._a_held(200 + n).claim for n in range(0 if wish is None else min(len(firings), wish.limit))]
+        return SimpleNamespace(claims=claims, commit=lambda: firings)
+
+    def hold(self, count: int, *, first: bool = True) -> HeldFire:
+        firings: Any = [None] * count
+        held = self.dispatcher.hold(firings, AT, first=first)
+        assert held is not None
+        return held
 
     def fire(self, count: int) -> None:
         firings: Any = [None] * count
@@ -195,6 +211,51 @@ def test_what_was_claimed_with_what_was_fired_is_given_back_when_the_answer_come
     node.fire(1)
 
     assert (len(node.given_back), node.pool.waiting) == (1, 0)
+
+
+def test_of_what_is_fired_ahead_it_claims_what_it_has_room_for_of_the_first_alone(a_held: Callable[..., Held]) -> None:
+    node = Firing(a_held, threads=2)
+    node.dispatcher.step()
+
+    first, second = node.hold(5), node.hold(5, first=False)
+    created = node.dispatcher.commit(first), node.dispatcher.commit(second)
+
+    assert node.asked == [2, 0]
+    assert [len(each or ()) for each in created] == [5, 5]
+    assert node.pool.waiting == 2
+
+
+def test_no_place_is_promised_to_what_is_fired_ahead(a_held: Callable[..., Held]) -> None:
+    node = Firing(a_held, threads=2)
+    node.dispatcher.step()
+    held = node.hold(5)
+
+    node.pool.submit([a_held(1)])
+
+    assert node.dispatcher._places == 1
+    assert node.dispatcher.commit(held) is None
+    assert node.pool.waiting == 1
+
+
+@pytest.mark.parametrize("changed", ["node", "pause", "generation", "fit"])
+def test_what_is_fired_ahead_is_not_committed_by_a_node_that_would_not_ask_for_it_now(
+    a_held: Callable[..., Held], changed: str
+) -> None:
+    node = Firing(a_held, threads=2)
+    node.dispatcher.step()
+    held = node.hold(2)
+
+    if changed == "node":
+        node.heartbeat.node = 2
+    elif changed == "pause":
+        node.pauses.of_queues = ("mail",)
+    elif changed == "generation":
+        node.definitions.generations = {"default": 2}
+    else:
+        node.heartbeat.fit = False
+
+    assert node.dispatcher.commit(held) is None
+    assert node.pool.waiting == 0
 
 
 def test_places_promised_to_what_is_being_fired_are_not_claimed_for(

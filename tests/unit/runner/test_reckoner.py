@@ -163,3 +163,14 @@ def test_no_more_are_ready_than_are_asked_for() -> None:
     reckoner.reckon_ahead([due(), due(cursor=SLOT - 2 * SECOND)])
 
     assert [len(reckoner.ready(SLOT, 1)) for _ in range(3)] == [1, 1, 0]
+
+
+def test_what_was_reckoned_ahead_of_one_instant_is_awaited_until_it_is_fired() -> None:
+    reckoner = a_reckoner(a_shelf())
+    reckoner.reckon_ahead([due(), due(cursor=SLOT, next_at=SLOT + SECOND)])
+
+    awaited = [reckoner.awaited(at, 10) for at in (SLOT - SECOND, SLOT, SLOT + SECOND)]
+    reckoner.drop(awaited[1])
+
+    assert [[firing.cursor for firing in some] for some in awaited] == [[], [SLOT], [SLOT + SECOND]]
+    assert reckoner.ready(SLOT, 10) == []

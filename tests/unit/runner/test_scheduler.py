@@ -79,7 +79,7 @@ class Desk:
         events, clock = Events(), FakeClock(now)
         definitions = Definitions(store, ["default"])
         self.scheduler = Scheduler(
-            store, clock, Options(), definitions, heartbeat, self._fire, lambda: None, lambda _: None, events
+            store, clock, Options(), definitions, heartbeat, self._fire, None, lambda: None, lambda _: None, events
         )
 
     def _jobs(self, _namespace: str, names: Sequence[str]) -> list[StoredJob]:
