@@ -20,7 +20,7 @@ from jobsched.runner.dispatcher import Dispatcher, HeldFire
 log = logging.getLogger("jobsched")
 
 #: Jobs that are written together, and in one round at most; so many pieces are written side by side.
-_PIECE, _MOST, _LANES = 250, 1000, 2
+_PIECE, MOST, _LANES = 250, 1000, 2
 #: Seconds before a slot: as long as it is held at most, and what is added to the time that the jobs themselves take.
 _MOST_AHEAD, _EARLIER = 0.3, 0.015
 #: What a job is expected to take before anything is known, in seconds; from so many at once something is learned, and how much.
@@ -50,7 +50,7 @@ class Ahead:
         until = max(0.0, (at - self._now()).total_seconds())
         if not until or not self._may_begin():
             return until
-        firings = self._not_left_out(awaited(_MOST + len(self._left_out)))[:_MOST]
+        firings = self._not_left_out(awaited(MOST + len(self._left_out)))[:MOST]
         if not firings:
             return until
         lead = min(_EARLIER + len(firings) * (self._each + 2 * self._apart), _MOST_AHEAD)

@@ -43,6 +43,11 @@ class Reckoner:
         self._ahead.update(zip(known, self._prepare(list(known.values())), strict=True))
         return bool(self._soon)
 
+    @property
+    def known(self) -> int:
+        """Of how many jobs it is reckoned what they will fire."""
+        return len(self._ahead)
+
     def ready(self, now: datetime, most: int) -> list[Firing]:
         """What was reckoned ahead of jobs that are due by now, each once; of a job that has changed the store fires nothing."""
         soon = takewhile(lambda due: due.next_at <= now, islice(self._ahead, most))

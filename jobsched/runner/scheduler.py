@@ -12,7 +12,7 @@ from jobsched.model.run import Covers, Created, RunState
 from jobsched.model.state import DueJob, Firing
 from jobsched.observe.events import RunSkipped
 from jobsched.observe.listeners import Events
-from jobsched.runner.ahead import Ahead
+from jobsched.runner.ahead import MOST, Ahead
 from jobsched.runner.definitions import Definitions
 from jobsched.runner.heartbeat import Heartbeat
 from jobsched.runner.lanes import side_by_side
@@ -31,12 +31,13 @@ _SLICE, _SLICES, _READY = 1000, 2, 5000
 #: They are fired in pieces, two at a time, each in a transaction of its own: what the first piece makes is performed while
 #: the next one is written. Of very many the pieces are larger, for each costs a commit.
 _PIECE, _MANY, _LARGE_PIECE, _LANES = 250, 1000, 500, 2
-#: So long before a slot what it fires is reckoned, of so many jobs; but the handlers of what was just fired go first, until
-#: the slot is near; where it is then to be written too, they have less time for themselves.
+#: So long before a slot what it fires is reckoned, of so many jobs.
 _AHEAD = timedelta(seconds=2)
 _MOST_AHEAD = 10_000
-_AFTER_FIRING, _BEFORE_WRITING = timedelta(milliseconds=500), timedelta(milliseconds=300)
-_NEAR = timedelta(milliseconds=250)
+#: But the handlers of what was just fired go first, for so long, until the slot is so near: and where it is to be written
+#: ahead too, as below.
+_AFTER_FIRING, _NEAR = timedelta(milliseconds=500), timedelta(milliseconds=250)
+_BEFORE_WRITING, _NEAR_WRITING = timedelta(milliseconds=300), timedelta(milliseconds=400)
 _NOTHING_FIRED = 0.05
 
 
@@ -162,10 +163,8 @@ class Scheduler(Service):
             return self._until_written(next_due, more=self._reckoner.go_on())
         begin = next_due - _AHEAD
         if self._fired_at is not None:
-            begin = max(
-                begin,
-                min(self._fired_at + (_AFTER_FIRING if self._ahead is None else _BEFORE_WRITING), next_due - _NEAR),
-            )
+            after, near = (_AFTER_FIRING, _NEAR) if self._ahead is None else (_BEFORE_WRITING, _NEAR_WRITING)
+            begin = max(begin, min(self._fired_at + after, next_due - near))
         if early := self._until(begin):
             return min(early, until)
         soon = self._store.due(self._definitions.namespaces, next_due, _MOST_AHEAD)
@@ -174,6 +173,8 @@ class Scheduler(Service):
 
     def _until_written(self, at: datetime, *, more: bool) -> float:
         """Seconds to when something is to be done for that slot. `more`: some of what it fires is still to be reckoned."""
+        if more and (self._ahead is None or self._reckoner.known < MOST):  # one round writes them, or as many as it may
+            return 0.0
         pause = self._until(at) if self._ahead is None else self._ahead.look(at, partial(self._reckoner.awaited, at))
         return 0.0 if more else pause
 
