@@ -7,7 +7,6 @@ commit, by a statement that sees all that was committed meanwhile.
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from datetime import datetime, timedelta
-from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, Engine
@@ -171,9 +170,9 @@ def _written(
 
 def _end(connection: Connection) -> None:
     """Roll back what is not committed, and give the connection back; the pool hears nothing of what the driver itself met."""
+    # Of a connection that went with its commit the pool knows, and asks for nothing but the rollback.
+    if not connection.invalidated and as_driver(connection.connection.driver_connection).closed:
+        connection.invalidate()
     with suppress(DBAPIError, psycopg.Error):
-        driver: Any = connection.connection.driver_connection
-        if driver.closed:
-            connection.invalidate()
         connection.rollback()
     connection.close()

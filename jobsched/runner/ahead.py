@@ -137,14 +137,18 @@ class _Round:
 
     def _perform(self) -> None:
         """What has been written is committed at its time, whatever the lanes still wait for: that may be just this."""
-        for lane in self._lanes:
-            lane.start()
-        while not self._is_over:
-            self._clock.wait(self._stopping, min((self.at - self._now()).total_seconds(), self._left))
-        self._commit_held()
-        for lane in self._lanes:
-            lane.join()
-        self._commit_held()
+        try:
+            for lane in self._lanes:
+                lane.start()
+            while not self._is_over:
+                self._clock.wait(self._stopping, min((self.at - self._now()).total_seconds(), self._left))
+            self._commit_held()
+            for lane in self._lanes:
+                lane.join()
+            self._commit_held()
+        finally:  # whatever came up, nothing is held any longer
+            for _, held in self._held:
+                held.fire.drop()
 
     @property
     def _left(self) -> float:

@@ -225,6 +225,19 @@ def test_after_three_rounds_in_vain_it_rests(bench: Bench, answer: bool | Except
     assert again == ["one"]
 
 
+def test_what_comes_up_at_the_first_piece_leaves_none_held(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("threading.excepthook", lambda _: None)
+    bench.places.committed = [ValueError("unheard of")]
+    bench.look(*[f"job-{number:03}" for number in range(500)], before=timedelta(milliseconds=200))
+    while len(bench.places.held) < 2:
+        bench.places.is_held.wait(0.01)
+
+    fired = bench.fired()
+
+    assert fired == []
+    assert [held.dropped for held in bench.places.held] == [True, True]
+
+
 def test_of_two_nodes_on_postgresql_each_slot_is_performed_once(postgres_url: str) -> None:
     from tests.runner.conftest import Bench as NodeBench
 

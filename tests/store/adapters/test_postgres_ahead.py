@@ -10,7 +10,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from jobsched.errors import StoreUnavailableError
+from jobsched.errors import OutcomeUnknownError, StoreUnavailableError
 from jobsched.model.run import Created, RunState
 from jobsched.model.state import Resumption, StoredJob
 from jobsched.store.open import open_store
@@ -225,6 +225,28 @@ def test_a_connection_that_was_lost_takes_the_fire_with_it(
 
     assert runs(store) == []
     assert "reset" not in caplog.text
+
+
+def test_a_commit_whose_answer_is_lost_says_so_and_leaves_no_connection_behind(
+    store: Store, stored: StoredJob, clock: FakeClock, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(_: FireAhead) -> bool:
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where state = 'idle in transaction'"
+            )
+        return True
+
+    ahead = hold(store, stored)
+    monkeypatch.setattr("jobsched_postgres.ahead.FireAhead._stands", lost)
+    clock.advance(EARLY)
+
+    with pytest.raises(OutcomeUnknownError):
+        ahead.commit()
+    ahead.drop()
+
+    assert runs(store) == []
+    assert [one.state for one in store.fire([a_firing(stored, a_slot(stored.job, AT))])] == [RunState.PENDING]
 
 
 def await_waiting(url: str, acting: "Future[bool]") -> None:
