@@ -381,6 +381,9 @@ class PostgresDialect(Dialect):
         statement = statements.SET_KEYS if replace else statements.ADD_KEYS
         connection.exec_driver_sql(statement, (batches.numbered_keys(limits, "max_running"),))
 
+    def wait_briefly(self, connection: Connection) -> None:
+        connection.exec_driver_sql("set local lock_timeout = '500ms'")
+
     def lock_keys(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, int]:
         rows = connection.exec_driver_sql(statements.LOCK_KEYS, (batches.keys(keys),)).fetchall()
         return {Key(namespace, key): limit for namespace, key, limit in rows}

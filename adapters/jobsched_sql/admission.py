@@ -111,7 +111,8 @@ def admit(
 
     Of these keys and queues; None: of any.
     """
-    alone = _admit_alone(dialect, namespaces, keys) if keys else None
+    wanted = [Key(namespace, key) for namespace in namespaces for key in sorted(set(keys or ()))]
+    alone = _admit_alone(dialect, wanted) if wanted else None
     if alone is None:
         return _admit_counted(dialect, namespaces, keys, in_queues)
     if not alone.left:
@@ -120,9 +121,9 @@ def admit(
     return Admitted(alone.runs + held.runs, held.by_rate)
 
 
-def _admit_alone(dialect: Dialect, namespaces: Sequence[str], keys: Collection[str]) -> AdmittedAlone | None:
+def _admit_alone(dialect: Dialect, keys: Sequence[Key]) -> AdmittedAlone | None:
     """What can be done without a question; None if some has to be asked first."""
-    wanted = [KeyToAdmit(namespace, key, declared_for(key)) for namespace in namespaces for key in sorted(set(keys))]
+    wanted = [KeyToAdmit(key.namespace, key.key, declared_for(key.key)) for key in keys]
     count, left = 0, list[Key]()
     for start in range(0, len(wanted), _HELD_ALONE):
         admitted = dialect.admit_alone(wanted[start : start + _HELD_ALONE])
@@ -145,13 +146,23 @@ def _admit_counted(
             return Admitted(admitted + _admit_counted(dialect, namespaces, keys, in_queues).runs, found.by_rate)
     else:
         admitted, rest = 0, sorted(found.keys)
+    return Admitted(admitted + _admit_in_turn(dialect, rest), found.by_rate)
+
+
+def _admit_in_turn(dialect: Dialect, keys: Sequence[Key]) -> int:
+    """First those that nobody holds: a program may hold one for long."""
+    alone = (_admit_alone(dialect, keys) if keys else None) or AdmittedAlone(0, keys)
+    rest = alone.left
     chunks = [rest[start : start + _HELD_AT_ONCE] for start in range(0, len(rest), _HELD_AT_ONCE)]
-    admitted += sum(dialect.write(_admitting(dialect, chunk, ())) for chunk in chunks)
-    return Admitted(admitted, found.by_rate)
+    return alone.runs + sum(dialect.write(_admitting(dialect, chunk, ())) for chunk in chunks)
 
 
 def _admitting(dialect: Dialect, chunk: Sequence[Key], waiting: Collection[Queue]) -> Work[int]:
-    return lambda connection: admit_locked(connection, dialect, lock_limits(connection, dialect, chunk), waiting)
+    def work(connection: Connection) -> int:
+        dialect.wait_briefly(connection)
+        return admit_locked(connection, dialect, lock_limits(connection, dialect, chunk), waiting)
+
+    return work
 
 
 def admit_locked(

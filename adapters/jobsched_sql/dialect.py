@@ -205,6 +205,10 @@ class Dialect(ABC):
         """Make rows of keys; those that are there get the limit only with `replace`."""
 
     @abstractmethod
+    def wait_briefly(self, connection: Connection) -> None:
+        """From now on this transaction waits for what others hold but for a moment, and is rolled back then."""
+
+    @abstractmethod
     def lock_keys(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, int]:
         """Hold these keys until the transaction ends, and read their limits. Counting comes after, in a statement of its own."""
 

@@ -178,6 +178,9 @@ class SqliteDialect(Dialect):
         rows = [(key.namespace, key.key, limit) for key, limit in sorted(limits.items())]
         connection.exec_driver_sql(statements.SET_KEY if replace else statements.ADD_KEY, rows)
 
+    def wait_briefly(self, connection: Connection) -> None:
+        """It has the lock of the whole database: there is nothing left to wait for."""
+
     def lock_keys(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, int]:
         rows = connection.exec_driver_sql(statements.KEY_LIMITS, (json.dumps(keys),)).fetchall()
         return {Key(namespace, key): limit for namespace, key, limit in rows}

@@ -111,10 +111,6 @@ update jobsched_runs set state = 'pending' where id in (
   order by priority, available_at, id limit ?)
 """
 
-_ANY_LIMITED = """
-exists (select 1 from jobsched_queues where (max_running is not null or rate is not null)
-  and namespace in (select json_extract(value, '$[0]') from json_each(:keys)))
-"""
 #: The keys of these runs under which others are blocked. Where nothing is blocked, in any namespace, no run is looked at.
 FREED_KEYS = """
 select distinct namespace, concurrency_key from jobsched_runs r

@@ -24,6 +24,8 @@ class Admission(Service):
     """`places_freed` asks for a round about some keys and queues, time for one about queues with a rate; a sweep is about all."""
 
     name = "admission"
+    #: A key that a program holds for long makes a round fail: the others' are not to wait for that.
+    longest_pause = 1.0
 
     def __init__(
         self,
@@ -48,8 +50,8 @@ class Admission(Service):
 
     def places_freed(self, ended: Collection[Claim]) -> None:
         """These runs hold no place any more. Most have no key, and are of a queue without a limit."""
-        limited = self._definitions.limited_queues
-        self._freed(ended, soon=bool(limited) or not self._store.admits_as_it_finishes)
+        counted = self._definitions.limited_queues or self._definitions.rated_queues
+        self._freed(ended, soon=bool(counted) or not self._store.admits_as_it_finishes)
 
     def _freed(self, ended: Collection[Claim], *, soon: bool) -> None:
         keys = {claim.key for claim in ended if claim.key is not None}
@@ -112,6 +114,7 @@ class Admission(Service):
                 self._keys |= keys
                 self._queues |= queues
                 self._soon = True
+            self._on_pending()  # some may have been let in before
             raise
         if sweep:
             self._swept = self.clock.monotonic()

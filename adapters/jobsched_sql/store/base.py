@@ -1,13 +1,17 @@
 """A dialect, and what every write that makes work is followed by: blocked runs are let in, and nodes are rung."""
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 
+from jobsched.errors import StoreUnavailableError
 from jobsched.model.alike import kinds
 from jobsched.model.run import Created, NewRun, RunState
 from jobsched.store.port import Topic
 from jobsched_sql import admission, insertion
 from jobsched_sql.dialect import Dialect
+
+log = logging.getLogger("jobsched")
 
 #: A run that comes to be in one of these is for a node to see to.
 MAKES_WORK = frozenset({RunState.PENDING, RunState.SCHEDULED})
@@ -61,7 +65,17 @@ class OnDialect:
         namespaces = sorted({run.namespace for run in runs})
         if not runs:
             return admission.Admitted(0)
-        return self._admit(namespaces, keys, sorted({run.queue for run in runs}))
+        return self._admit_after(namespaces, keys, sorted({run.queue for run in runs}))
+
+    def _admit_after(
+        self, namespaces: Sequence[str], keys: Sequence[str] | None, in_queues: Sequence[str]
+    ) -> admission.Admitted:
+        """As `_admit`, after what is committed, and not undone by a key that somebody holds for long: a node will look again."""
+        try:
+            return self._admit(namespaces, keys, in_queues)
+        except StoreUnavailableError as error:
+            log.debug("who waits for %s is let in later: %s", keys, error)
+            return admission.Admitted(0)
 
     def _admit(
         self, namespaces: Sequence[str], keys: Sequence[str] | None, in_queues: Sequence[str]

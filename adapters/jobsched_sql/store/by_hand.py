@@ -62,7 +62,9 @@ class SqlByHand(OnDialect):
     def _fill(self, freed: AbstractSet[by_hand.NewPlace]) -> None:
         if freed:
             keys = sorted({place.key for place in freed if place.key is not None})
-            self._admit(sorted({place.namespace for place in freed}), keys, sorted({place.queue for place in freed}))
+            self._admit_after(
+                sorted({place.namespace for place in freed}), keys, sorted({place.queue for place in freed})
+            )
 
     def delete(self, run_ids: Sequence[int], *, act: Act | None = None) -> list[Answer]:
         def work(connection: Connection, some: Sequence[int]) -> list[Answer]:

@@ -30,7 +30,7 @@ class SqlSync(OnDialect):
         slots = [run for write in change.writes for run in write.slots]
         self._settle(slots)
         if change.queues is not None:
-            self._admit([change.namespace], None, ())
+            self._admit_after([change.namespace], None, ())
         self._ring_replaced(slots)
         self._dialect.ring("jobs")
         return generation

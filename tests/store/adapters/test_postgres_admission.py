@@ -11,7 +11,7 @@ from jobsched.errors import StoreUnavailableError
 from jobsched.model.run import RunState
 from jobsched.store.open import open_store
 from jobsched.store.port import Store
-from jobsched.testing.builders import a_node, a_run, a_transition, claim, states
+from jobsched.testing.builders import a_node, a_run, a_transition, claim, runs, states
 from jobsched_postgres import statements
 from jobsched_sql.dialect import AdmittedAlone, Key, KeyToAdmit
 
@@ -44,6 +44,34 @@ def test_a_key_that_somebody_holds_keeps_no_other_waiting(store: Any, other: "ps
     assert admitted == AdmittedAlone(1, [Key("default", "a")])
     assert states(store) == [SUCCEEDED, SUCCEEDED, BLOCKED, PENDING]
     assert store.admit(["default"], ["a", "b"]) == 1
+
+
+@pytest.mark.parametrize("keys", [None, ["a", "b"]])
+def test_for_a_key_that_a_program_holds_for_long_nobody_waits_but_who_needs_it(
+    store: Store, other: "psycopg.Connection[Any]", keys: list[str] | None
+) -> None:
+    with other.transaction():
+        other.execute(HOLD)
+        with pytest.raises(StoreUnavailableError, match="lock timeout"):
+            store.admit(["default"], keys)
+
+    assert states(store) == [SUCCEEDED, SUCCEEDED, BLOCKED, PENDING]
+    assert store.admit(["default"], keys) == 1
+
+
+def test_what_frees_the_key_that_a_program_holds_is_done_all_the_same(
+    store: Store, other: "psycopg.Connection[Any]"
+) -> None:
+    store.admit(["default"], ["a"])
+    store.enqueue([a_run(key="a")])
+    [goes] = [run.id for run in runs(store, states=(PENDING,))]
+
+    with other.transaction():
+        other.execute(HOLD)
+        [answer] = store.cancel([goes])
+
+    assert answer.refused is None
+    assert store.admit(["default"], ["a"]) == 1
 
 
 def test_keys_are_held_no_longer_than_it_takes(store: Store, other: "psycopg.Connection[Any]") -> None:
