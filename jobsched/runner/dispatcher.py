@@ -168,7 +168,10 @@ class Dispatcher(Service):
         room = len(firings) if quick else self._room_to_fire(len(firings)) if first else 0
         wish = self._wish(self._heartbeat.node, room) if room > 0 else None
         fire = self._store.fire_ahead(firings, wish, at)
-        return None if fire is None else HeldFire(fire, wish)
+        if fire is None:
+            return None
+        fault_point("fire_held")
+        return HeldFire(fire, wish)
 
     def commit(self, held: HeldFire) -> list[Created] | None:
         """Let it be, and begin what it has claimed; None if it may not be, or the node would not wish for it now: drop it."""

@@ -7,12 +7,16 @@ import signal
 import subprocess
 import threading
 from contextlib import contextmanager
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
+
+from jobsched.model.run import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +52,24 @@ def test_10_sessions_that_are_cut_again_and_again_cost_no_run(faulty_postgres: "
         never.wait(0.2)
 
     faulty.holds({"slow": 3})
+
+
+def test_what_a_node_holds_that_is_killed_before_the_slot_is_fired_once_by_another(faulty_postgres: "Faulty") -> None:
+    faulty = faulty_postgres
+    faulty.declare("tick: {every: 1s, handler: work, concurrency: allow, catch_up: all, max_catch_up: 1000}")
+    place = faulty.place
+
+    killed = place.start_node(ready=False, JOBSCHED_TESTING="1", JOBSCHED_FAULT="fire_held").process.wait(30)
+    place.nodes.clear()
+    faulty.injected += 1
+    fired_by_it = len(place.runs("tick"))
+    faulty.node()
+    place.wait_for_run("tick", RunState.SUCCEEDED, count=fired_by_it + 3)
+
+    faulty.holds()
+    slots = [run.scheduled_at for run in place.runs("tick")]
+    assert killed == 9
+    assert {later - slot for slot, later in pairwise(slots)} == {timedelta(seconds=1)}
 
 
 def test_15_a_database_that_becomes_read_only_and_writable_again_costs_no_run(
