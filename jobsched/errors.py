@@ -17,6 +17,8 @@
     │   ├── DatabaseUrlError        the URL cannot be read
     │   ├── StoreUnavailableError   may pass: down, busy, restarting; worth trying again
     │   ├── OutcomeUnknownError     the commit's answer was lost: it may have happened
+    │   ├── StoreBrokenError        nothing can be done, whatever it is, until somebody mends it: disk full, no rights
+    │   │   └── StoreLostError      what this process has open is not what others find: only a new process will
     │   └── SchemaError             missing, older or newer than this program
     ├── NotFoundError
     │   ├── UnknownJobError
@@ -184,6 +186,14 @@ class StoreUnavailableError(StoreError):
 
 class OutcomeUnknownError(StoreUnavailableError):
     """The connection broke while committing: the change may have been made. Look before you repeat it."""
+
+
+class StoreBrokenError(StoreError):
+    """Nothing can be stored, whatever it is, until somebody makes room or gives rights back; the message says what to do."""
+
+
+class StoreLostError(StoreBrokenError):
+    """What this process has open is no longer the database that others find: it is refused until the process is started anew."""
 
 
 class SchemaError(StoreError):

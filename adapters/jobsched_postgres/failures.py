@@ -7,7 +7,7 @@ import psycopg
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from jobsched.errors import OutcomeUnknownError, SchemaError, StoreError, StoreUnavailableError
+from jobsched.errors import OutcomeUnknownError, SchemaError, StoreBrokenError, StoreError, StoreUnavailableError
 
 #: Classes of codes: connection, rollback (deadlock, serialization), resources, operator intervention.
 _PASSING_CLASSES = frozenset({"08", "40", "53", "57"})
@@ -127,9 +127,11 @@ def told(where: str, error: DBAPIError | psycopg.Error) -> StoreError:
     if code == "42P01":
         return SchemaError(f"{where} has no schema yet ({words}); run: jobsched db upgrade")
     if code == "42501":
-        return StoreError(f"{where} refused: {words.partition(';')[0]} (SQLSTATE {code}); {_LACKS_RIGHTS}")
+        return StoreBrokenError(f"{where} refused: {words.partition(';')[0]} (SQLSTATE {code}); {_LACKS_RIGHTS}")
     if code is None and isinstance(error, (OperationalError, psycopg.OperationalError)):
-        return StoreError(f"cannot connect to {where}: {words}; check user, password and name in the database URL")
+        return StoreBrokenError(
+            f"cannot connect to {where}: {words}; check user, password and name in the database URL"
+        )
     return StoreError(f"{where} refused: {words}" + (f" (SQLSTATE {code})" if code else ""))
 
 

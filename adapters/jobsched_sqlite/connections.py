@@ -4,7 +4,6 @@ The driver opens no transactions by itself (it would begin them late, and so def
 BEGIN IMMEDIATE, because a transaction that read before it wrote fails at once when another one wrote in between.
 """
 
-import os
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from jobsched.clock import SystemClock
 from jobsched.errors import StoreError
+from jobsched_sqlite.companions import Companions, FileId, Watched, file_at
 from jobsched_sqlite.location import Location
 
 #: RETURNING came with it; so did what the migrations need.
@@ -27,13 +27,14 @@ _WAL_RETRY_SECONDS = 0.02
 _FILE = "jobsched_file"
 
 
-def engines(location: Location) -> tuple[Engine, Engine]:
+def engines(location: Location, companions: Companions) -> tuple[Engine, Engine]:
     """The write engine and the read engine. One write connection: threads queue for it here, instead of in busy loops."""
     _refuse_old(sqlite3.sqlite_version_info, sqlite3.sqlite_version)
     writer = _engine(lambda: connect(location, "rw"), pool_size=1)
     reader = _engine(lambda: connect(location, "rw"), pool_size=_READERS)
     event.listen(reader, "connect", _only_read)
     for engine in (writer, reader):
+        event.listen(engine, "connect", lambda connection, _: companions.watch(connection))
         event.listen(engine, "connect", lambda _, entry: entry.info.update({_FILE: file_at(location.path)}))
         event.listen(engine, "checkout", lambda _, entry, __: _mind_the_file(location.path, entry))
     return writer, reader
@@ -45,19 +46,10 @@ def _mind_the_file(path: Path, entry: ConnectionPoolEntry) -> None:
         raise InvalidatePoolError("the file is another one now")
 
 
-def file_of(connection: ConnectionPoolEntry | PoolProxiedConnection) -> tuple[int, int] | None:
+def file_of(connection: ConnectionPoolEntry | PoolProxiedConnection) -> FileId | None:
     """The file that it is connected to, which need not be the one that is there now."""
-    found: tuple[int, int] | None = connection.info.get(_FILE)
+    found: FileId | None = connection.info.get(_FILE)
     return found
-
-
-def file_at(path: Path | str) -> tuple[int, int] | None:
-    """The file that is there now."""
-    try:
-        found = os.stat(path)  # noqa: PTH116 - this is on the way of each commit
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _refuse_old(found: tuple[int, ...], text: str) -> None:
@@ -81,7 +73,12 @@ def _engine(creator: Callable[[], sqlite3.Connection], pool_size: int) -> Engine
 def connect(location: Location, mode: str) -> sqlite3.Connection:
     """A connection without transactions of its own, usable by whichever thread holds it."""
     connection = sqlite3.connect(
-        location.uri(mode), uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        location.uri(mode),
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=Watched,
     )
     try:
         connection.execute("pragma foreign_keys = on")

@@ -36,6 +36,7 @@ from jobsched_sql.forking import leave, leave_pool, mind_forks
 from jobsched_sql.tables import nodes
 from jobsched_sql.types import to_micros
 from jobsched_sqlite import fires, inspection, runs, statements, work
+from jobsched_sqlite.companions import Companions
 from jobsched_sqlite.connections import BUSY_SECONDS, Driver, engines, set_wal
 from jobsched_sqlite.failures import translated
 from jobsched_sqlite.location import Location
@@ -56,9 +57,10 @@ class SqliteDialect(Dialect):
         super().__init__(clock)
         self._location, self._create = location, create
         self._time: Clock = clock or SystemClock()
-        writer, self._reader = engines(location)
+        self._companions = Companions(location.path, self._time)
+        writer, self._reader = engines(location, self._companions)
         event.listen(writer, "connect", self._tell_time)
-        self._writer = Writer(writer, location.path)
+        self._writer = Writer(writer, location.path, self._companions)
         self._wake_folder = folder_of(location.path)
         self._doorbells: list[SocketDoorbell] = []
         mind_forks(self)
@@ -91,6 +93,7 @@ class SqliteDialect(Dialect):
 
     def forked(self) -> None:
         self._writer.forked()
+        self._companions.forked()
         leave_pool(self._reader)
         leave(self._doorbells)
         self._doorbells = []
@@ -98,10 +101,12 @@ class SqliteDialect(Dialect):
     # -- transactions
 
     def read(self, work: Work[Result]) -> Result:
+        self._companions.look()
         with translated(self._location.path), self._reader.connect() as connection:
             return work(connection)
 
     def snapshot(self, work: Work[Result]) -> Result:
+        self._companions.look()
         with translated(self._location.path), self._reader.connect() as connection:
             return _transaction(connection, "begin", work)
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from jobsched.errors import SchemaError, StoreError, StoreUnavailableError
+from jobsched.errors import SchemaError, StoreBrokenError, StoreError, StoreUnavailableError
 
 #: Primary result codes that pass by themselves.
 _PASSING = {"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL", "SQLITE_INTERRUPT"}
+#: Those that are not about what was asked.
+_BROKEN = {"SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_IOERR", "SQLITE_NOMEM"}
 _HINTS = {
     "SQLITE_FULL": "the disk is full, or a limit on file sizes was met: make room",
     "SQLITE_CORRUPT": "the file is damaged: restore a backup; PRAGMA integrity_check says where",
@@ -46,6 +48,10 @@ def _as_told(path: Path, error: BaseException) -> StoreError | None:
         return _told(path, error.orig)
     if isinstance(error, sqlite3.Error):
         return _told(path, error)
+    if isinstance(error, OSError):
+        return StoreBrokenError(
+            f"{path} cannot be looked at: {error}; mind the owner and the mode of the folders above"
+        )
     if isinstance(error, OverflowError | UnicodeEncodeError):
         return StoreError(f"{path}: a value cannot be stored: {error}")
     return None
@@ -56,11 +62,12 @@ def _told(path: Path, error: BaseException | None) -> StoreError:
     if _is_one_of(name, _PASSING):
         return StoreUnavailableError(f"{path} is locked by another process ({name}: {error}); it is worth trying again")
     if not path.exists():
-        return StoreError(_why_missing(path))
+        return StoreBrokenError(_why_missing(path))
     if "no such table" in str(error):
         return SchemaError(f"{path} has no schema yet ({error}); run: jobsched db upgrade")
     hint = next((hint for code, hint in _HINTS.items() if _is_one_of(name, {code})), "")
-    return StoreError(f"{path}: {name or 'error'}: {error}" + (f"; {hint}" if hint else ""))
+    kind = StoreBrokenError if _is_one_of(name, _BROKEN) else StoreError
+    return kind(f"{path}: {name or 'error'}: {error}" + (f"; {hint}" if hint else ""))
 
 
 def _why_missing(path: Path) -> str:

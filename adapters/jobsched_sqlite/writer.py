@@ -11,24 +11,26 @@ from sqlalchemy import Connection, Engine, PoolProxiedConnection
 
 from jobsched.errors import StoreUnavailableError
 from jobsched_sql.forking import leave, leave_pool
-from jobsched_sqlite.connections import BUSY_SECONDS, Driver, file_at, file_of
+from jobsched_sqlite.companions import Companions, FileId, file_at
+from jobsched_sqlite.connections import BUSY_SECONDS, Driver, file_of
 from jobsched_sqlite.turns import Turns
 
 
 class Writer:
     """Thread-safe. As a context it is the driver's connection; after an error what was not committed is rolled back."""
 
-    def __init__(self, engine: Engine, path: Path) -> None:
-        self._engine, self._path = engine, str(path)
+    def __init__(self, engine: Engine, path: Path, companions: Companions) -> None:
+        self._engine, self._path, self._companions = engine, str(path), companions
         self._turns = Turns()
         self._kept: PoolProxiedConnection | None = None
         self._driver: Driver | None = None
-        self._file: tuple[int, int] | None = None  #: that it is connected to
+        self._file: FileId | None = None  #: that it is connected to
         self._closed = False
 
     def __enter__(self) -> Driver:
         self._take_turn()
         try:
+            self._companions.look()
             if self._driver is not None:
                 if file_at(self._path) == self._file:
                     return self._driver
@@ -50,6 +52,7 @@ class Writer:
         """The same as SQLAlchemy's connection."""
         self._take_turn()
         try:
+            self._companions.look()
             self._give_back()
             with self._engine.connect() as connection:
                 yield connection

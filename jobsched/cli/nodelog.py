@@ -42,12 +42,23 @@ def _as_text(value: object) -> str:
 
 
 class _NodeLogger(logging.Logger):
-    """`jobsched`'s own, that a module's logging set-up cannot silence: `dictConfig` disables all loggers it does not name,
-    and takes away the handlers of those that it does.
+    """`jobsched`'s own, that a module or handler cannot silence: `dictConfig` disables all loggers it does not name, and takes
+    away the handlers of those that it does; `logging.disable`, levels, filters and `handlers.clear()` are for all that is logged.
     """
 
     #: Where the node's log is written; a program may add others.
     its_own: logging.Handler
+    its_level: int
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - logging's name
+        return level >= self.its_level
+
+    def handle(self, record: logging.LogRecord) -> None:
+        self.its_own.handle(record)
+        if not self.manager.disable >= record.levelno and self.filter(record):
+            for added in self.handlers:
+                if added is not self.its_own and record.levelno >= max(added.level, self.level):
+                    added.handle(record)
 
     @property
     def disabled(self) -> bool:
@@ -85,7 +96,8 @@ def _log_ours(handler: logging.Handler, level: int) -> None:
     logger = logging.getLogger("jobsched")
     # The modules that log hold the logger that there is, so it changes its class.
     logger.__class__ = _NodeLogger
-    cast("_NodeLogger", logger).its_own = handler
+    ours = cast("_NodeLogger", logger)
+    ours.its_own, ours.its_level = handler, level
     logger.addHandler(handler)
     logger.setLevel(level)
     # What a module attaches to the root logger would write each line once more.

@@ -109,7 +109,10 @@ class Pausing(Jobs):
                 for name in change.unreckoned:
                     log.warning("%s: its slots cannot be reckoned here; those missed are left to its catch_up", name)
                 return ended
-        raise StoreUnavailableError("pauses or jobs were changed each time that they were to be resumed; try again")
+        raise StoreUnavailableError(
+            "each time that they were to be resumed, pauses or jobs had been changed, or somebody had the jobs locked;"
+            " try again, and if it stays so, look for a node or program that is frozen (jobsched status)"
+        )
 
     def _acts_on(
         self, targets: Iterable[tuple[PauseScope, str]], action: Action, by: str | None = None, **details: Any

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from jobsched.clock import Clock
-from jobsched.errors import OutcomeUnknownError, StoreError, StoreUnavailableError
+from jobsched.errors import OutcomeUnknownError, StoreBrokenError, StoreError, StoreUnavailableError
 from jobsched.model.job import Job
 from jobsched.model.run import Became, Claim, LogLine, Reason, RunState, Transition
 from jobsched.observe.events import ResultDropped, level_of
@@ -37,6 +37,8 @@ _GATHERS = 5
 _LONGEST_TURN = 1.0
 #: Lines of running attempts reach the store this often; those of ended ones with their result.
 _LOG_SECONDS = 0.5
+#: It is not for what was to be written that it was not: it waits, and nothing of it is dropped.
+_NOT_NOW = (StoreUnavailableError, StoreBrokenError)
 #: A retry too may turn out to be a failure: when the job is gone.
 _MAY_FAIL = frozenset({RunState.FAILED, RunState.SCHEDULED})
 #: A success may be the end of a breach.
@@ -150,7 +152,7 @@ class Completer(Service):
         return at_it or (self._gathered < _GATHERS and self._more_to_come())
 
     def flush(self) -> None:
-        """Write everything that is waiting; raises StoreUnavailableError with all of it still waiting."""
+        """Write everything that is waiting; raises StoreUnavailableError or StoreBrokenError with all of it still waiting."""
         with self._writing:
             self._gather_lines()
             # In turns: a flood of lines must not keep results from being written, nor the other way round.
@@ -185,7 +187,7 @@ class Completer(Service):
                 return None
             ours, more = write([transition for _, transition, _ in batch])
             self._note_written(batch, ours)
-        except StoreUnavailableError:
+        except _NOT_NOW:
             self._may_be_written = True
             raise
         except StoreError:
@@ -299,7 +301,7 @@ class Completer(Service):
         """Write a batch; one that the store refuses is halved until the one is found that it will not have."""
         try:
             return self._store.finish([transition for _, transition, _ in batch])
-        except StoreUnavailableError:
+        except _NOT_NOW:
             raise
         except StoreError as error:
             if len(batch) > 1:
@@ -322,7 +324,7 @@ class Completer(Service):
         self._instead[held.claim.id] = plain
         try:
             return self._store.finish([plain])
-        except StoreUnavailableError:
+        except _NOT_NOW:
             raise
         except StoreError:
             log.exception("run %d stays with this node until its lease ends", held.claim.id)

@@ -10,6 +10,7 @@ from typing import Any
 
 from jobsched._version import __version__
 from jobsched.clock import Clock
+from jobsched.errors import StoreLostError
 from jobsched.handlers.guard import guard
 from jobsched.model.run import OwnedRun
 from jobsched.observe.events import NodeFenced, NodeRejoined
@@ -38,12 +39,14 @@ class Heartbeat(Service):
         held: HeldRuns,
         info: Callable[[], Mapping[str, Any]],
         on_fenced: Callable[[], None],
+        on_lost: Callable[[StoreLostError], None],
         events: Events,
     ) -> None:
         super().__init__(clock)
         self._events = events
         self._store, self._options, self._held = store, options, held
         self._namespaces, self._info, self._on_fenced = namespaces, info, on_fenced
+        self._on_lost = on_lost
         self.node = 0
         self.node_clock = NodeClock(store, clock)
         # A failed heartbeat is tried again soon: the pauses of a longer back-off would use up the lease themselves.
@@ -109,7 +112,11 @@ class Heartbeat(Service):
         # Before the store is asked: commands go on while it is away.
         guard.look_after()
         began = self.clock.monotonic()
-        beat = self._store.heartbeat(self.node, self._info())
+        try:
+            beat = self._store.heartbeat(self.node, self._info())
+        except StoreLostError as error:
+            self._on_lost(error)
+            raise
         if beat.alive:
             # The lease counts from when we asked: the store cannot have renewed it earlier.
             self._renewed = began

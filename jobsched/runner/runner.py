@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 
 from jobsched.client import Client
 from jobsched.clock import Clock, SystemClock
-from jobsched.errors import StoreError
+from jobsched.errors import StoreError, StoreLostError
 from jobsched.handlers.call import current_log
 from jobsched.handlers.cancel import CancelReason
 from jobsched.handlers.middleware import Middleware
@@ -143,6 +143,7 @@ class Runner:
             self.held,
             self.info,
             lambda: self._cancel_all("fenced"),
+            self._store_lost,
             self.events,
         )
         self._fence = Fence(self.clock, self.heartbeat)
@@ -303,7 +304,7 @@ class Runner:
         self._ended.set()
 
     def wait(self) -> None:
-        """Block until `stop` was asked for, or the node is `worn_out`: too many threads had to be given up."""
+        """Block until `stop` was asked for, or the node cannot go on: `worn_out`, or without its store."""
         while not self.clock.wait(self._ended, None):
             pass
 
@@ -481,6 +482,14 @@ class Runner:
             self.completer.put(held, transition._replace(abandoned=True))
         if self.pool.abandoned >= (self.options.max_abandoned or self.options.threads):
             self._wear_out()
+
+    def _store_lost(self, error: StoreLostError) -> None:
+        """Nothing can be saved here any more, and others will take the runs: end at once, to be started anew."""
+        if self._hard:
+            return
+        log.error("this node ends, and has to be started anew: %s", error)
+        self._cancel_all("fenced")
+        self.stop(hard=True)
 
     def _wear_out(self) -> None:
         """Threads cannot be killed, so only a new process is rid of them: claim nothing more, and ask to be stopped."""

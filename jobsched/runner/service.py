@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from jobsched.clock import Clock
-from jobsched.errors import StoreUnavailableError
+from jobsched.errors import StoreLostError, StoreUnavailableError
 from jobsched.runner.bell import Bell
 
 log = logging.getLogger("jobsched")
@@ -83,7 +83,7 @@ class Service:
             pause = self.step()
         except NotNowError as not_now:
             return not_now.seconds
-        except StoreUnavailableError as error:
+        except (StoreUnavailableError, StoreLostError) as error:
             return self._failed(str(error), unexpected=False)
         except Exception as error:  # noqa: BLE001 - a loop must outlive whatever one round meets
             return self._failed(f"{type(error).__name__}: {error}", unexpected=True)

@@ -1,7 +1,8 @@
 """The port: what a store means, each method one sentence. `jobsched.testing.store_contract` is the definition of a correct one.
 
 All methods are thread-safe and commit before they return. Instants are aware and in UTC. Each may raise
-StoreUnavailableError (worth trying again), OutcomeUnknownError (a commit whose answer was lost) or StoreError.
+StoreUnavailableError (worth trying again), OutcomeUnknownError (a commit whose answer was lost),
+StoreBrokenError (until somebody mends it; StoreLostError: until the process ends) or StoreError (what was asked).
 Every transition is idempotent: made again after a lost answer, it changes nothing and is not counted twice.
 `act`, `acts`: what is recorded for the audit in the same transaction, if anything is done; acts on runs count those that
 were not refused, and parts of one act, which have its `key`, add up in one row.

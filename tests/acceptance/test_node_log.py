@@ -12,6 +12,10 @@ SETTING_UP = {
     "dictConfig": 'logging.config.dictConfig({"version": 1})',
     "dictConfig of jobsched": 'logging.config.dictConfig({"version": 1, "loggers": {"jobsched": {"propagate": True}}})',
     "basicConfig": "logging.basicConfig(force=True, level=logging.INFO)",
+    "disabled, level, filter, handlers": (
+        "logging.disable(logging.INFO); ours = logging.getLogger('jobsched'); ours.setLevel(60);"
+        " ours.addFilter(lambda _: False); ours.handlers.clear()"
+    ),
 }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jobsched.errors import OutcomeUnknownError, StoreError, StoreUnavailableError
+from jobsched.errors import OutcomeUnknownError, StoreBrokenError, StoreError, StoreLostError, StoreUnavailableError
 from jobsched.model.handler import CommandHandler
 from jobsched.model.job import Concurrency
 from jobsched.model.run import RunState, Transition
@@ -100,18 +100,30 @@ def test_results_are_written_while_log_lines_cannot_be_kept(bench: "Bench") -> N
     assert bench.ended(bench.trigger("talk")).result == "done"
 
 
-def test_results_wait_for_a_store_that_is_away_and_are_then_written_once(bench: "Bench") -> None:
+@pytest.mark.parametrize("error", [AWAY, StoreBrokenError("disk full")])
+def test_results_wait_for_a_store_that_is_away_and_are_then_written_once(bench: "Bench", error: StoreError) -> None:
     @bench.handler
     def work() -> str:
         return "done"
 
     bench.declare("work")
-    bench.store.fail("finish", *[AWAY] * 4)
+    bench.store.fail("finish", *[error] * 4)
     bench.node()
 
     run = bench.ended(bench.trigger("work"))
 
     assert (run.state, run.attempt) == (RunState.SUCCEEDED, 1)
+
+
+def test_a_node_whose_database_others_no_longer_find_ends_and_says_so(
+    bench: "Bench", caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.store.fail("heartbeat", *[StoreLostError("the log is another one")] * 20)
+    node = bench.node()
+
+    node.wait()
+
+    assert "this node ends, and has to be started anew: the log is another one" in caplog.text
 
 
 def test_a_commit_whose_answer_was_lost_is_not_called_a_lost_run(

@@ -86,7 +86,7 @@ def test_what_troubleshooting_quotes_is_said_by_the_program(row: list[str], prog
 
 
 def test_the_messages_are_found() -> None:
-    assert len(SAID_ROWS) == 31
+    assert len(SAID_ROWS) == 32
 
 
 def test_troubleshooting_has_each_alert_that_there_is() -> None:

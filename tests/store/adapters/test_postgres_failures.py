@@ -22,6 +22,7 @@ from jobsched.errors import (
     JobschedError,
     OutcomeUnknownError,
     SchemaError,
+    StoreBrokenError,
     StoreError,
     StoreUnavailableError,
 )
@@ -181,6 +182,13 @@ def test_what_is_worth_another_try(error: psycopg.Error, passes: bool) -> None:
 
 def test_any_error_that_cost_the_connection_is_worth_another_try() -> None:
     assert is_retryable(DBAPIError("", {}, psycopg.InternalError(), connection_invalidated=True))
+
+
+@pytest.mark.parametrize(
+    "error", [psycopg.OperationalError("password authentication failed"), errors.InsufficientPrivilege()]
+)
+def test_what_is_refused_to_the_role_is_no_matter_of_what_was_to_be_written(error: psycopg.Error) -> None:
+    assert isinstance(told("here", error), StoreBrokenError)
 
 
 # -- connections that end

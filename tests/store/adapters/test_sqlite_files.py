@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from jobsched.errors import DatabaseUrlError, SchemaError, StoreError, StoreUnavailableError
+from jobsched.errors import DatabaseUrlError, SchemaError, StoreBrokenError, StoreError, StoreUnavailableError
 from jobsched.store.open import open_store
 from jobsched.store.port import Store
 from jobsched.testing.builders import a_node, a_run, runs
@@ -227,6 +227,31 @@ def test_a_folder_that_may_not_be_written_in_is_named(tmp_path: Path, monkeypatc
         translated(tmp_path / "jobs.db"),
     ):
         raise sqlite3.OperationalError("unable to open database file")
+
+
+def test_a_folder_that_may_not_be_looked_into_is_told(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.enqueue([a_run()])
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "stat", refuse)
+
+    for ask in (lambda: store.enqueue([a_run()]), lambda: store.enqueue([a_run()] * 2), store.namespaces):
+        with pytest.raises(StoreBrokenError, match="mind the owner and the mode of the folders above"):
+            ask()
+
+
+def test_a_full_disk_is_no_matter_of_what_was_to_be_written(path: Path) -> None:
+    class Full(sqlite3.OperationalError):
+        sqlite_errorname = "SQLITE_FULL"
+
+    path.touch()
+
+    with pytest.raises(StoreBrokenError, match="make room"), translated(path):
+        raise Full("database or disk is full")
 
 
 def test_a_file_that_was_removed_is_missed(store: Store, path: Path) -> None:

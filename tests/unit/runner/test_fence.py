@@ -38,6 +38,7 @@ def a_fence() -> tuple[Fence, Heartbeat, FakeClock, list[str]]:
         HeldRuns(),
         dict,
         lambda: fenced.append("fenced"),
+        lambda _: None,
         Events(),
     )
     return Fence(clock, heartbeat), heartbeat, clock, fenced
