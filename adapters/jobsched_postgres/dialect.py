@@ -384,8 +384,9 @@ class PostgresDialect(Dialect):
     def wait_briefly(self, connection: Connection) -> None:
         connection.exec_driver_sql("set local lock_timeout = '500ms'")
 
-    def lock_keys(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, int]:
-        rows = connection.exec_driver_sql(statements.LOCK_KEYS, (batches.keys(keys),)).fetchall()
+    def lock_keys(self, connection: Connection, keys: Sequence[Key], *, patient: bool = True) -> dict[Key, int]:
+        statement = statements.LOCK_KEYS if patient else statements.LOCK_FREE_KEYS
+        rows = connection.exec_driver_sql(statement, (batches.keys(keys),)).fetchall()
         return {Key(namespace, key): limit for namespace, key, limit in rows}
 
     def loads(self, connection: Connection, keys: Collection[Key], enough: int) -> dict[Key, Load]:
@@ -432,9 +433,16 @@ class PostgresDialect(Dialect):
     def prepared(self, firing: Firing) -> object:
         return fires.prepared(firing)
 
-    def fire(self, connection: Connection, firings: Sequence[Firing], wish: ClaimWish | None = None) -> Fired:
+    def fire(
+        self,
+        connection: Connection,
+        firings: Sequence[Firing],
+        wish: ClaimWish | None = None,
+        *,
+        patient: bool = False,
+    ) -> Fired:
         begin = self._begun_by_fire(connection) if firings else ()
-        return fires.fire(connection, self.given_now(), firings, wish, begin)
+        return fires.fire(connection, self.given_now(), firings, wish, begin, patient=patient)
 
     def _begun_by_fire(self, connection: Connection) -> Sequence[fires.Sent]:
         """What is to begin the transaction along with it; nothing if it has been begun."""

@@ -54,8 +54,10 @@ def fire(
     firings: Sequence[Firing],
     wish: ClaimWish | None,
     begin: Sequence[Sent] = (),
+    *,
+    patient: bool = False,
 ) -> Fired:
-    """`begin`: what begins the transaction, if nothing has: it goes along."""
+    """`begin`: what begins the transaction, if nothing has: it goes along. `patient`: see `Dialect.fire`."""
     if not firings:
         return Fired([], [])
     each = [one.prepared if isinstance(one.prepared, Prepared) else _prepared(one) for one in firings]
@@ -66,7 +68,8 @@ def fire(
     if plain:
         insert = {**columns, "now": now, "among": None if len(plain) == len(firings) else [n + 1 for n in plain]}
         insert |= _asked_for(firings, plain, set(range(len(firings))).difference(plain), wish)
-    moved, rows = _sent(as_driver(connection.connection.driver_connection), begin, columns, insert)
+    sent = [*begin, (statements.ADVANCE_ALL if patient else statements.ADVANCE, columns)]
+    moved, rows = _sent(as_driver(connection.connection.driver_connection), sent, insert)
     ours = firings if moved is None else [firings[position - 1] for position in sorted(moved)]
     inserted = {(row[2], row[3]): Inserted(row[0], _STATES[row[1]]) for row in rows}
     claims = _claims(rows, ours, wish) if wish is not None else []
@@ -74,15 +77,13 @@ def fire(
 
 
 def _sent(
-    driver: psycopg.Connection[Any], begin: Sequence[Sent], advance: Mapping[str, Any], insert: Mapping[str, Any] | None
+    driver: psycopg.Connection[Any], first: Sequence[Sent], insert: Mapping[str, Any] | None
 ) -> tuple[list[int] | None, list[Any]]:
     """Which have moved, None if all, and what was inserted. All is sent in one: each way back would wait for Python's lock, in
     line behind the handlers of what has just been fired.
     """
     with driver.pipeline() if SENDS_TWO else nullcontext():
-        for statement, asked in begin:
-            driver.execute(statement, asked)
-        advanced = driver.execute(statements.ADVANCE, advance)
+        *_, advanced = [driver.execute(statement, asked) for statement, asked in first]
         inserted = None if insert is None else driver.execute(statements.INSERT_PLAIN, insert)
     [(moved, _, _)] = advanced.fetchall()
     return moved, [] if inserted is None else inserted.fetchall()

@@ -139,6 +139,8 @@ order by k.namespace collate "C", k.key collate "C"
 for update of k
 """
 
+LOCK_FREE_KEYS = LOCK_KEYS.replace("for update of k", "for update of k skip locked")
+
 #: A second statement after LOCK_KEYS: it sees what was committed while that one waited.
 LOADS = """
 select wanted.namespace, wanted.key,
@@ -214,7 +216,8 @@ admitted as (
 select (select count(*) from admitted), (select starts from limited)
 """
 
-#: Jobs that are still as seen, that no pause holds, and that nobody else is firing; then the keys of their runs, in order. No
+#: Jobs that are still as seen, that no pause holds, and that nobody else is firing; then the keys of their runs, in order. A job
+#: whose key somebody holds is left for the next look: a node that is frozen may hold it for long, and the others are due now. No
 #: key of a job's row is changed, so its lock lets `finish` look whether the job exists. Which of each, if that is not all; the
 #: next statement of the transaction reads it in two settings, so that both are sent in one. An array a column: records of JSON
 #: take the server six times as long to read.
@@ -234,15 +237,21 @@ held as materialized (
     and job.namespace not in (select namespace from jobsched_pauses where scope = 'all')
   order by job.namespace collate "C", job.name collate "C"
   for no key update of job skip locked),
-moved as (
-  update jobsched_jobs job set cursor_at = held.cursor_at, next_at = held.next_at
-  from held where job.namespace = held.namespace and job.name = held.name
-  returning held.position),
 locked as materialized (
   select held.position from held
   join jobsched_keys k on k.namespace = held.namespace and k.key = held.concurrency_key
   order by k.namespace collate "C", k.key collate "C"
-  for update of k),
+  for update of k skip locked),
+left_out as materialized (
+  select held.position from held
+  join jobsched_keys k on k.namespace = held.namespace and k.key = held.concurrency_key
+  where (select count(*) from locked) < (select count(concurrency_key) from held)
+    and held.position not in (select position from locked)),
+moved as (
+  update jobsched_jobs job set cursor_at = held.cursor_at, next_at = held.next_at
+  from held where job.namespace = held.namespace and job.name = held.name
+    and held.position not in (select position from left_out)
+  returning held.position),
 told as materialized (
   select
     (select case when count(*) < (select count(*) from firing) then coalesce(array_agg(position), '{}') end from moved)
@@ -253,6 +262,8 @@ select moved, set_config('jobsched.moved', coalesce(moved::text, 'all'), true),
   set_config('jobsched.locked', coalesce(locked::text, 'all'), true)
 from told
 """
+#: For whoever needs all of them: it waits for keys.
+ADVANCE_ALL = ADVANCE.replace("for update of k skip locked", "for update of k")
 
 #: A second statement after ADVANCE: it sees what was committed while that one waited for keys. What it leaves out is counted:
 #: what has no row of its key to lock, or whose key is not free. What the node asks for that fires them is running at once, as

@@ -75,14 +75,20 @@ def lock_rooms(connection: Connection, dialect: Dialect, runs: Iterable[NewRun])
     return {key: _room(limit, loads[key]) for key, limit in limits.items()}
 
 
-def lock_limits(connection: Connection, dialect: Dialect, wanted: Sequence[Key]) -> dict[Key, int]:
-    """Lock keys, given in order, and read their limits; keys that are not there are made."""
+def lock_limits(
+    connection: Connection, dialect: Dialect, wanted: Sequence[Key], *, patient: bool = True
+) -> dict[Key, int]:
+    """Lock keys, given in order, and read their limits; keys that are not there are made. `patient`: see `Dialect.lock_keys`."""
     if not wanted:
         return {}
-    limits = dialect.lock_keys(connection, wanted)
-    if unknown := [key for key in wanted if key not in limits]:
+    limits = dialect.lock_keys(connection, wanted, patient=patient)
+    unknown = [key for key in wanted if key not in limits]
+    if unknown and not patient:
+        held = _stored_limits(connection, unknown)
+        unknown = [key for key in unknown if key not in held]
+    if unknown:
         dialect.add_keys(connection, dict.fromkeys(unknown, AD_HOC_LIMIT), replace=False)
-        limits |= dialect.lock_keys(connection, unknown)
+        limits |= dialect.lock_keys(connection, unknown, patient=patient)
     return limits | _declared_limits(connection, limits)
 
 

@@ -209,8 +209,11 @@ class Dialect(ABC):
         """From now on this transaction waits for what others hold but for a moment, and is rolled back then."""
 
     @abstractmethod
-    def lock_keys(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, int]:
-        """Hold these keys until the transaction ends, and read their limits. Counting comes after, in a statement of its own."""
+    def lock_keys(self, connection: Connection, keys: Sequence[Key], *, patient: bool = True) -> dict[Key, int]:
+        """Hold these keys until the transaction ends, and read their limits. Counting comes after, in a statement of its own.
+
+        Those that somebody else holds are left out, unless `patient`: then they are waited for.
+        """
 
     @abstractmethod
     def loads(self, connection: Connection, keys: Collection[Key], enough: int) -> dict[Key, Load]:
@@ -235,11 +238,18 @@ class Dialect(ABC):
         """What can be made of it before it is fired; nothing is asked of the database."""
 
     @abstractmethod
-    def fire(self, connection: Connection, firings: Sequence[Firing], wish: ClaimWish | None = None) -> Fired:
+    def fire(
+        self,
+        connection: Connection,
+        firings: Sequence[Firing],
+        wish: ClaimWish | None = None,
+        *,
+        patient: bool = False,
+    ) -> Fired:
         """Move the cursors of jobs that are still as seen and that nobody else is firing, and lock their keys, in order.
 
         Of these jobs the plain slots whose key is idle are inserted: see `plain_slots`. Of those, what `wish` asks for may be
-        claimed: see `claimed_slots`.
+        claimed: see `claimed_slots`. A job whose key somebody else holds is left out, unless `patient`: then it is waited for.
         """
 
     def fire_ahead(self, firings: Sequence[Firing], wish: ClaimWish | None, at: datetime) -> FireAhead | None:

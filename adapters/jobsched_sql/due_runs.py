@@ -1,9 +1,9 @@
 """Runs whose time has come: scheduled becomes pending, or blocked and then admitted; what was to start by now is skipped."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
@@ -27,6 +27,8 @@ from jobsched_sql.dialect import Dialect, Key, Queue
 from jobsched_sql.tables import NAMESPACE, TO_START, in_limited_queue, in_state, runs
 
 _CHUNK = 500
+#: So much later it is looked again for runs whose key somebody held.
+_LOOK_AGAIN = timedelta(milliseconds=50)
 
 
 def promote(dialect: Dialect, namespaces: Sequence[str], limit: int) -> Promoted:
@@ -35,16 +37,18 @@ def promote(dialect: Dialect, namespaces: Sequence[str], limit: int) -> Promoted
     if not has_come:
         return Promoted(0, next_at)
     due, late = dialect.read(lambda connection: _whose_time_has_come(connection, dialect, namespaces, limit))
-    count = dialect.write(lambda connection: _release(connection, dialect, due)) if due else 0
+    released = dialect.write(lambda connection: _release(connection, dialect, due)) if due else _Released(0, [])
     missed, freed = dialect.write(lambda connection: _miss(connection, dialect, late)) if late else ((), [])
     # Of those due once more: a holder may have finished since it was counted.
     if due or late:
-        keys = {one.key.key for one in due if one.key is not None} | {key for key, _ in freed if key is not None}
+        keys = {key.key for key in released.keys} | {key for key, _ in freed if key is not None}
         admit(
             dialect, namespaces, sorted(keys), sorted({one.queue.queue for one in due} | {queue for _, queue in freed})
         )
     next_at, _ = dialect.read(lambda connection: _next(connection, dialect, namespaces))
-    return Promoted(count, next_at, missed)
+    if released.left_out:
+        next_at = dialect.read(dialect.now) + _LOOK_AGAIN
+    return Promoted(released.number, next_at, missed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +118,19 @@ def _miss(
     return tuple(missed), freed
 
 
-def _release(connection: Connection, dialect: Dialect, due: Sequence[_Due]) -> int:
-    keys = sorted({one.key for one in due if one.key is not None})
-    limits = lock_limits(connection, dialect, keys)
+class _Released(NamedTuple):
+    """How many, of which keys; and whether some were left out, whose keys somebody else holds."""
+
+    number: int
+    keys: Collection[Key]
+    left_out: bool = False
+
+
+def _release(connection: Connection, dialect: Dialect, found: Sequence[_Due]) -> _Released:
+    """A key is not waited for: a node that is frozen may hold it for long, and whoever promotes fires slots too."""
+    keys = sorted({one.key for one in found if one.key is not None})
+    limits = lock_limits(connection, dialect, keys, patient=False)
+    due = [one for one in found if one.key is None or one.key in limits]
     count = 0
     for start in range(0, len(due), _CHUNK):
         ids = sorted(one.id for one in due[start : start + _CHUNK])
@@ -126,7 +140,7 @@ def _release(connection: Connection, dialect: Dialect, due: Sequence[_Due]) -> i
         statement = update(runs).where(runs.c.id.in_(ids), in_state(RunState.SCHEDULED)).values(state=state)
         count += connection.execute(statement).rowcount
     admit_locked(connection, dialect, limits)
-    return count
+    return _Released(count, limits, left_out=len(due) < len(found))
 
 
 def _literal(state: RunState) -> ColumnElement[str]:

@@ -93,7 +93,7 @@ def fire(
 
 def fire_all(connection: Connection, dialect: Dialect, firings: Sequence[Firing]) -> list[Created] | None:
     """The same, of all jobs or none. None, for a rollback: somebody moved a cursor."""
-    fired = dialect.fire(connection, firings)
+    fired = dialect.fire(connection, firings, patient=True)
     return _made(connection, dialect, fired) if len(fired.moved) == len(firings) else None
 
 

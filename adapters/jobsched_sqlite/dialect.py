@@ -186,7 +186,13 @@ class SqliteDialect(Dialect):
     def wait_briefly(self, connection: Connection) -> None:
         """It has the lock of the whole database: there is nothing left to wait for."""
 
-    def lock_keys(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, int]:
+    def lock_keys(
+        self,
+        connection: Connection,
+        keys: Sequence[Key],
+        *,
+        patient: bool = True,  # noqa: ARG002 - as above
+    ) -> dict[Key, int]:
         rows = connection.exec_driver_sql(statements.KEY_LIMITS, (json.dumps(keys),)).fetchall()
         return {Key(namespace, key): limit for namespace, key, limit in rows}
 
@@ -221,7 +227,14 @@ class SqliteDialect(Dialect):
     def prepared(self, firing: Firing) -> object:
         return fires.prepared(firing)
 
-    def fire(self, connection: Connection, firings: Sequence[Firing], wish: ClaimWish | None = None) -> Fired:
+    def fire(
+        self,
+        connection: Connection,
+        firings: Sequence[Firing],
+        wish: ClaimWish | None = None,
+        *,
+        patient: bool = False,  # noqa: ARG002 - nobody holds a key beside who writes
+    ) -> Fired:
         return fires.fire(connection, self._time.now(), firings, wish)
 
     def write_jobs(self, connection: Connection, namespace: str, generation: int, writes: Sequence[JobWrite]) -> None:

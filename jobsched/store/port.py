@@ -198,7 +198,7 @@ class Store(Protocol):
         A slot of a keyed job that finds no free place is blocked (`max_queued`) or skipped(overlap); a slot that
         has a row already gets none. One that `replaces` makes older unfinished runs of its key go: those that wait are
         cancelled(replaced), running ones are asked to stop, and it is blocked until there is a place. Of a job that a pause
-        holds nothing is fired.
+        holds nothing is fired; nor, where it would have to be waited for, of one whose key is held by somebody at this moment.
         """
 
     def fire_and_claim(self, firings: Sequence[Firing], wish: ClaimWish) -> tuple[list[Created], list[Claim]]:

@@ -11,7 +11,7 @@ from jobsched.model.job import Concurrency, ConcurrencyPolicy, Job
 from jobsched.model.pause import Pause, PauseScope
 from jobsched.model.payload import payloads_of
 from jobsched.model.queue import QueueLimits
-from jobsched.model.run import Claim, NewRun, OwnedRun, Reason, Run, RunFilter, RunState, Source, Transition
+from jobsched.model.run import Claim, Created, NewRun, OwnedRun, Reason, Run, RunFilter, RunState, Source, Transition
 from jobsched.model.state import Firing, JobRemoval, JobWrite, StoredJob, SyncChange
 from jobsched.store.port import ClaimWish, Store
 
@@ -21,6 +21,7 @@ LEASE = timedelta(seconds=30)
 #: Where a FakeClock starts.
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+_LOOKS = 10_000
 
 
 # -- declarations
@@ -132,6 +133,14 @@ def a_change(
         "removals": tuple(JobRemoval(name=name) if isinstance(name, str) else name for name in removals),
     }
     return SyncChange(**defaults | fields)
+
+
+def fire_at_last(store: Store, firing: Firing) -> list[Created]:
+    """What is made of it once nobody else holds its key, as by a node that looks again and again."""
+    for _ in range(_LOOKS):
+        if made := store.fire([firing]):
+            return made
+    raise AssertionError("the job's key was held all the time")
 
 
 def given_jobs(store: Store, *jobs: Job, now: datetime = START) -> dict[str, StoredJob]:

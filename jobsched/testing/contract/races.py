@@ -25,6 +25,7 @@ from jobsched.testing.builders import (
     a_trigger,
     an_edit,
     claim,
+    fire_at_last,
     given_jobs,
     runs,
     states,
@@ -103,7 +104,7 @@ class RaceContract:
             stored = jobs[names[place % 2]]
             if place < 2:
                 slots = (a_slot(stored.job, START + number * MINUTE) for number in range(1, 6))
-                stores[place].fire([a_firing(stored, *slots)])
+                fire_at_last(stores[place], a_firing(stored, *slots))
             else:
                 stores[place].enqueue([a_trigger(stored.job)])
 

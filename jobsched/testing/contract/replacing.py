@@ -18,6 +18,7 @@ from jobsched.testing.builders import (
     a_transition,
     a_trigger,
     claim,
+    fire_at_last,
     given_back,
     given_jobs,
     runs,
@@ -190,7 +191,7 @@ def fire(store: Store, job: Job, available_at: datetime | None = None) -> Create
     found = store.jobs(job.namespace, [job.name])
     stored = found[0] if found else given_jobs(store, job)[job.name]
     slot = a_slot(job, stored.cursor + MINUTE, available_at=available_at)
-    [made] = store.fire([a_firing(stored, slot)])
+    [made] = fire_at_last(store, a_firing(stored, slot))
     return made
 
 

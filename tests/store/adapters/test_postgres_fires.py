@@ -1,6 +1,6 @@
 """A fire of PostgreSQL is one message: what becomes of it where that goes wrong, or cannot be sent so."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 import psycopg
@@ -11,7 +11,7 @@ from jobsched.model.run import RunState
 from jobsched.model.state import StoredJob
 from jobsched.store.open import open_store
 from jobsched.store.port import Store
-from jobsched.testing.builders import MINUTE, START, a_firing, a_limited_job, a_slot, given_jobs, runs
+from jobsched.testing.builders import MINUTE, START, a_firing, a_limited_job, a_run, a_slot, given_jobs, runs
 from jobsched.testing.clock import FakeClock
 from jobsched_postgres import fires, statements
 
@@ -51,6 +51,35 @@ def test_a_server_that_goes_away_in_the_middle_has_moved_no_cursor(
     assert "reset" not in caplog.text
 
 
+def test_a_key_that_a_frozen_node_holds_keeps_no_other_job_from_its_slot(
+    store: Store, clock: FakeClock, postgres_url: str
+) -> None:
+    jobs = given_jobs(store, a_limited_job("held"), a_limited_job("free"))
+    clock.advance(MINUTE)
+    both = [a_firing(jobs[name], a_slot(jobs[name].job, START + MINUTE)) for name in ("held", "free")]
+
+    with psycopg.connect(postgres_url) as frozen:
+        assert frozen.execute("select 1 from jobsched_keys where key = 'job:held' for update").fetchall() == [(1,)]
+        assert [made.job for made in store.fire(both)] == ["free"]
+
+    assert [made.job for made in store.fire(both)] == ["held"]
+
+
+def test_nor_another_run_whose_time_has_come(store: Store, clock: FakeClock, postgres_url: str) -> None:
+    store.enqueue([a_run(key=key, available_at=START + MINUTE) for key in ("held", None)])
+    store.enqueue([a_run(key="held")])  # there is such a key
+    clock.advance(MINUTE)
+
+    with psycopg.connect(postgres_url) as frozen:
+        assert frozen.execute("select 1 from jobsched_keys where key = 'held' for update").fetchall() == [(1,)]
+        promoted = store.promote(["default"], 10)
+
+    assert promoted.count == 1
+    assert promoted.next_at is not None
+    assert promoted.next_at > clock.now()  # not without a pause
+    assert store.promote(["default"], 10).count == 1
+
+
 def test_a_statement_that_is_refused_leaves_nothing_of_the_fire(
     store: Store, stored: StoredJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,12 +113,12 @@ def test_behind_a_pooler_that_refuses_options_the_time_limits_begin_the_transact
     monkeypatch.setattr(psycopg, "connect", pooler)
     sent = fires._sent
 
-    def noting(driver: "psycopg.Connection[tuple[object, ...]]", begin: object, *args: object) -> object:
-        begun.append((begin, driver.execute("show statement_timeout").fetchone()))
-        return sent(driver, begin, *args)  # type: ignore[arg-type]
+    def noting(driver: "psycopg.Connection[tuple[object, ...]]", first: Sequence[fires.Sent], *args: object) -> object:
+        begun.append((len(first), driver.execute("show statement_timeout").fetchone()))
+        return sent(driver, first, *args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(fires, "_sent", noting)
     with closing(open_store(postgres_url, clock=clock)) as pooled:
         assert fire(pooled, stored) == [RunState.PENDING]
 
-    assert begun == [((), ("15s",))]
+    assert begun == [(1, ("15s",))]  # nothing but the cursors: it had been begun
