@@ -26,9 +26,13 @@ def measure(bench: Bench) -> None:
     for kind in (SQLITE, POSTGRES):
         with bench.table.alone(f"{kind}: 100 jobs due each second"):
             hundred(bench, kind, lasting)
-        for jobs, longest, aim in ((1_000, 150, 60), (3_000, 400, 150))[: 1 if bench.quick else 2]:
-            with bench.table.alone(f"{kind}: {jobs:,} jobs due each second"):
-                thousands(bench, kind, jobs, lasting, longest, aim)
+        # A minute, as is promised, from the node's first second on; in five seconds that one would be most of what is late.
+        thousand, settled = (5, 2) if bench.quick else (60, 0)
+        with bench.table.alone(f"{kind}: 1,000 jobs due each second"):
+            thousands(bench, kind, 1_000, thousand, 150, 60, settled=settled)
+        if not bench.quick:
+            with bench.table.alone(f"{kind}: 3,000 jobs due each second"):
+                thousands(bench, kind, 3_000, lasting, 400, 150)
 
 
 def hundred(bench: Bench, kind: str, lasting: int) -> None:
@@ -46,11 +50,13 @@ def hundred(bench: Bench, kind: str, lasting: int) -> None:
     )
 
 
-def thousands(bench: Bench, kind: str, jobs: int, lasting: int, longest: float, aim: float) -> None:
-    p50, p99, missing = fires(bench, kind, jobs, lasting)
+def thousands(
+    bench: Bench, kind: str, jobs: int, lasting: int, longest: float, aim: float, *, settled: int = 0
+) -> None:
+    p50, p99, missing = fires(bench, kind, jobs, lasting, settled)
     theirs = None if bench.quick else fires_of_apscheduler(bench, kind, jobs, lasting)
     bench.table.add(
-        f"{kind}: {jobs:,} jobs due each second, {lasting} s",
+        f"{kind}: {jobs:,} jobs due each second, {lasting} s" + (f" after {settled}" if settled else ""),
         late(p50, p99, missing),
         f"APScheduler 3 {late(theirs['p50'], theirs['p99'], theirs['missing'])}" if theirs else "",
         bar=both(at_most(p99, longest, "ms"), Held("none missing", not missing)),
@@ -62,8 +68,11 @@ def late(p50: float, p99: float, missing: int) -> str:
     return f"late p50 {p50:.0f}, p99 {p99:.0f} ms" + (f", {missing:,} did not run" if missing else "")
 
 
-def fires(bench: Bench, kind: str, jobs: int, lasting: int) -> tuple[float, float, int]:
-    """Of ours: p50 and p99 in ms, and how many slots did not run. Different expressions, overlap forbidden."""
+def fires(bench: Bench, kind: str, jobs: int, lasting: int, settled: int = 0) -> tuple[float, float, int]:
+    """Of ours: p50 and p99 in ms, and how many slots did not run. Different expressions, overlap forbidden.
+
+    `settled`: seconds that the node has been at it when they begin to count.
+    """
     began_at: list[tuple[datetime, float]] = []
 
     def timed(ctx: Context) -> None:
@@ -76,11 +85,11 @@ def fires(bench: Bench, kind: str, jobs: int, lasting: int) -> tuple[float, floa
         apply(store, [timed_job(f"tick-{number:05}", expression) for number, expression in every_second])
         with node(store, registry):
             # What was due before there was a node is no slot that it has missed.
-            began = store.now()
-            time.sleep(lasting + 2)
+            began = store.now() + timedelta(seconds=settled)
+            time.sleep(settled + lasting + 2)
             # What the node has no time to begin before it is stopped is none either.
             ended = store.now() - timedelta(seconds=1)
-        every = Client(store).runs(limit=jobs * (lasting + 5))
+        every = Client(store).runs(limit=jobs * (settled + lasting + 5))
     runs = [run for run in every if run.scheduled_at and began <= run.scheduled_at <= ended]
     # By the handlers themselves: a claim says nothing of how long it waits for a thread.
     lates = [(at - slot.timestamp()) * 1000 for slot, at in began_at if began <= slot <= ended]
