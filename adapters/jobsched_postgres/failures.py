@@ -17,11 +17,11 @@ _PASSING_CODES = frozenset({"55P03", "25P03", "25P04", "25006"})
 _LOST_RACE_CODES = frozenset({"40P01", "40001", "23503"})
 READ_ONLY = "25006"
 
-#: An attempt to connect has no code, only the server's words; these do not pass by waiting.
 _LACKS_RIGHTS = (
     "the role of the database's URL lacks that right: tables are made by their owner (jobsched db upgrade), "
     "and what nodes and readers need is granted as docs/production.md says"
 )
+#: An attempt to connect has no code, only the server's words; these do not pass by waiting.
 _FINAL_WORDS = (
     "does not exist",
     "password authentication failed",

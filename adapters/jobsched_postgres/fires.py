@@ -26,7 +26,7 @@ _STATES = {state.value: state for state in RunState}
 _RUNNING = RunState.RUNNING.value
 
 
-#: A statement whose answer nobody reads, and its parameters.
+#: A statement and its parameters.
 Sent = tuple[str, Mapping[str, Any] | None]
 
 

@@ -252,9 +252,9 @@ class Dialect(ABC):
         claimed: see `claimed_slots`. A job whose key somebody else holds is left out, unless `patient`: then it is waited for.
         """
 
+    @abstractmethod
     def fire_ahead(self, firings: Sequence[Firing], wish: ClaimWish | None, at: datetime) -> FireAhead | None:
-        """As the store does; asked only of a dialect that `fires_ahead`."""
-        raise NotImplementedError
+        """As the store does."""
 
     @abstractmethod
     def write_jobs(self, connection: Connection, namespace: str, generation: int, writes: Sequence[JobWrite]) -> None:

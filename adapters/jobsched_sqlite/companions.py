@@ -4,7 +4,6 @@ SQLite keeps both for as long as anybody has the database open. Whoever removes 
 who have it open write on into files without a name, and whoever opens it afterwards neither sees that nor minds their locks.
 """
 
-import ctypes
 import os
 import sqlite3
 import threading
@@ -125,6 +124,8 @@ class Companions:
         """
         if self._lost is None or connection.opened is None or not _wrote_others(self._path, connection.opened):
             return True
+        import ctypes  # costs milliseconds, and is hardly ever needed
+
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))  # the interpreter's end would close it
         return False
 

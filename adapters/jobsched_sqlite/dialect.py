@@ -215,6 +215,7 @@ class SqliteDialect(Dialect):
 
     def _look_alone(self, work: Callable[[Driver], Result]) -> Result:
         """As `read`, by the driver itself."""
+        self._companions.look()
         with translated(self._location.path):
             pooled = self._reader.raw_connection()
             try:
@@ -236,6 +237,9 @@ class SqliteDialect(Dialect):
         patient: bool = False,  # noqa: ARG002 - nobody holds a key beside who writes
     ) -> Fired:
         return fires.fire(connection, self._time.now(), firings, wish)
+
+    def fire_ahead(self, firings: Sequence[Firing], wish: ClaimWish | None, at: datetime) -> None:
+        """None: a transaction that is held would keep all others from writing."""
 
     def write_jobs(self, connection: Connection, namespace: str, generation: int, writes: Sequence[JobWrite]) -> None:
         runs.write_jobs(connection, namespace, generation, writes, self._time.now())

@@ -20,8 +20,7 @@ def end_process(code: int) -> NoReturn:
         atexit._run_exitfuncs()  # noqa: SLF001 - has no public name; multiprocessing calls it too
     finally:
         for stream in (sys.stdout, sys.stderr):
-            with suppress(
-                OSError, ValueError, AttributeError
-            ):  # a handler may have put None there, or what is no stream
+            # A handler may have put None there, or what is no stream.
+            with suppress(OSError, ValueError, AttributeError):
                 stream.flush()
         os._exit(code)

@@ -40,8 +40,6 @@ class SqlSlots(OnDialect):
         return self._announced(made, [run for firing in firings for run in firing.runs]), claims
 
     def fire_ahead(self, firings: Sequence[Firing], wish: ClaimWish | None, at: datetime) -> FireAhead | None:
-        if not self._dialect.fires_ahead:
-            return None
         asked = wish if wish is not None and _is_of_any_queue(wish) else None
         return self._dialect.fire_ahead(firings, asked, at)
 
