@@ -14,7 +14,7 @@ from jobsched.cli.errors import Failure
 from jobsched.cli.node_metrics import Address, address_of, answering_scrapes
 from jobsched.cli.output import say
 from jobsched.cli.target import NamespaceName, database_of, database_option, files, paths_argument, prepare
-from jobsched.cli.waiting import prepare_when_reachable, wait_option
+from jobsched.cli.waiting import prepare_when_reachable, wait_option, when_reachable
 
 if TYPE_CHECKING:
     from jobsched.cli.health_file import HealthFile
@@ -143,7 +143,7 @@ def _run(asked: _Asked) -> int:
         del read  # the runner lets go of the files' jobs once they are in the store; so must whoever made it
         # A signal may have come by now: then there is nothing to begin.
         with answering_scrapes(runner, asked.metrics, asked.metrics_hosts), _served(runner, url, settings, place):
-            return 0 if stop.asked else _live(runner, stop, systemd, health, until_idle=asked.until_idle)
+            return _live(runner, stop, systemd, health, asked) if _started(runner, asked, stop) else 0
     finally:
         store.close()
         health.remove()
@@ -227,16 +227,25 @@ def _heed_exposures(found: list[str], *, strict: bool) -> None:
     log.warning("others may change what this node runs (--strict-permissions refuses that): %s%s", found[0], more)
 
 
-def _live(runner: "Runner", stop: "Signals", systemd: "Systemd", health: "HealthFile", *, until_idle: bool) -> int:
+def _started(runner: "Runner", asked: _Asked, stop: "Signals") -> bool:
+    """Whether the node has begun; not if a signal came before. The database may have gone again since it was ready."""
     from jobsched.runner import garbage
 
+    if stop.asked:
+        return False
+    if asked.wait_for_db:
+        return when_reachable(lambda: runner.start(garbage.settle), tell=log.warning, stopped=lambda: stop.asked)
     runner.start(garbage.settle)
+    return True
+
+
+def _live(runner: "Runner", stop: "Signals", systemd: "Systemd", health: "HealthFile", asked: _Asked) -> int:
     stop.connect(runner)
     systemd.ready(runner)
     health.ready(runner)
     failed: list[int] = []
     try:
-        if until_idle:
+        if asked.until_idle:
             failed = runner.wait_until_idle()
         else:
             runner.wait()

@@ -23,14 +23,21 @@ wait_option = click.option(
 def prepare_when_reachable(
     store: "Store", *, migrate: bool, tell: Callable[[str], object], stopped: Callable[[], bool] = lambda: False
 ) -> bool:
-    """As `prepare`, once the database can be reached; False if `stopped` said so before. `tell` hears why it waits, once.
+    """As `prepare`, once the database can be reached."""
+    return when_reachable(lambda: prepare(store, migrate=migrate), tell=tell, stopped=stopped)
+
+
+def when_reachable(
+    begin: Callable[[], object], *, tell: Callable[[str], object], stopped: Callable[[], bool] = lambda: False
+) -> bool:
+    """Begin, once the database can be reached; False if `stopped` said so before. `tell` hears why it waits, once.
 
     What waiting will not mend (a wrong password, a schema that does not fit) is raised as ever.
     """
     clock, never, told = SystemClock(), threading.Event(), ""
     while not stopped():
         try:
-            prepare(store, migrate=migrate)
+            begin()
         except StoreUnavailableError as error:
             if str(error) != told:
                 told = str(error)

@@ -247,18 +247,16 @@ class Runner:
     # -- life
 
     def start(self, before_work: Callable[[], object] = lambda: None) -> None:
-        """Register the node, apply the files if there are any, and start working. Raises StoreError; then nothing runs.
+        """Register the node, apply the files if there are any, and start working. Raises StoreError; then nothing runs, and it
+        may be tried again.
 
         `before_work`: called when all that the node keeps has been read, before anything is performed.
         """
         self.heartbeat.register()
         with ExitStack() as undo:
             undo.callback(self._store.leave, self.heartbeat.node)
-            # What the files say is in the store from now on; a node does not hold thousands of jobs twice.
-            desired, self._desired = self._desired, None
-            if self.reload is not None and desired is not None:
-                self._begin(self.reload, desired)
-            del desired
+            if self.reload is not None and self._desired is not None:
+                self._begin(self.reload, self._desired)
             self.definitions.refresh()
             self.pauses.begin()
             if self.options.once:
@@ -268,6 +266,7 @@ class Runner:
                 self.scheduler.read_what_is_due_soon()
             self._doorbell = self._store.listen(self._rung)
             undo.pop_all()
+        self._desired = None  # it is in the store: a node does not hold thousands of jobs twice
         before_work()
         _CAPTURE.install()
         self.pool.start()

@@ -3,15 +3,18 @@
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from jobsched.config.load import load
 from jobsched.errors import OutcomeUnknownError, StoreBrokenError, StoreError, StoreLostError, StoreUnavailableError
 from jobsched.model.handler import CommandHandler
 from jobsched.model.job import Concurrency
 from jobsched.model.run import RunState, Transition
 from jobsched.runner.heartbeat import Heartbeat
+from jobsched.runner.runner import Runner
 
 if TYPE_CHECKING:
     from tests.runner.conftest import Bench
@@ -285,6 +288,22 @@ def test_a_node_whose_start_fails_leaves_nothing_behind(bench: "Bench") -> None:
 
     assert (sys.stdout, sys.stderr) == streams
     assert bench.client.nodes() == []
+
+
+@pytest.mark.parametrize("called", ["register", "apply", "listen"])
+def test_a_start_that_failed_may_be_tried_again_with_its_files(bench: "Bench", tmp_path: Path, called: str) -> None:
+    file = tmp_path / "jobs.yaml"
+    file.write_text("version: 1\njobs: {one: {command: ['true'], cron: '0 0 1 1 *'}}\n", encoding="utf-8")
+    runner = Runner(bench.client, registry=bench.registry, desired=load([file]), paths=[file], watch=False)
+    bench.nodes.append(runner)
+    bench.store.fail(called, AWAY)
+
+    with pytest.raises(StoreUnavailableError):
+        runner.start()
+    runner.start()
+
+    assert [stored.job.name for stored in bench.client.jobs()] == ["one"]
+    assert [node.id for node in bench.client.nodes()] == [runner.heartbeat.node]
 
 
 def test_until_idle_survives_a_store_that_is_away_for_a_moment(bench: "Bench") -> None:
